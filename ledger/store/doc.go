@@ -1,0 +1,2 @@
+// Package store keeps ledgers in CockroachDB or PostgreSQL.
+package store

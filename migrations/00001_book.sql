@@ -1,0 +1,197 @@
+-- The book (append-only facts) and ops (everything that may change).
+--
+-- Why: the first schema. Deploy order: migrate, then start servers.
+-- Reversible: no; a book is never dropped by a migration.
+--
+-- Both schemas and all roles exist before this file runs (ledger/store makes
+-- them), and it runs as tallystick_owner, which therefore owns every table.
+-- Constraints are named after the invariants I1 to I12 of the README.
+-- DECIMAL columns hold natural units (12.34), debit-positive where signed.
+
+-- +goose NO TRANSACTION
+-- +goose Up
+
+create table if not exists book.ledgers (
+    ledger_id        uuid not null,
+    name             text not null,
+    origin           text not null,
+    time_zone        text not null,
+    day_cutoff       int8 not null,
+    base_currency    text not null,
+    base_scale       int8 not null,
+    value_days_back  int8 not null,
+    value_days_ahead int8 not null,
+    constraint i4_ledgers primary key (ledger_id),
+    constraint i4_ledgers_name unique (name),
+    constraint i4_ledgers_name_length check (length(name) between 1 and 64),
+    constraint i5_ledgers_day_cutoff check (day_cutoff between 0 and 86399),
+    constraint i10_ledgers_value_days check (value_days_back >= 0 and value_days_ahead >= 0)
+);
+
+create table if not exists book.accounts (
+    account_id uuid not null,
+    ledger_id  uuid not null,
+    code       text not null,
+    type       text not null,
+    currency   text not null,
+    scale      int8 not null,
+    opened_seq int8 not null,
+    constraint i9_accounts primary key (account_id),
+    constraint i10_accounts_code unique (ledger_id, code),
+    constraint i10_accounts_code_length check (length(code) between 1 and 128),
+    constraint i10_accounts_type check (type in ('asset', 'liability', 'equity', 'revenue', 'expense')),
+    constraint i1_accounts_scale check (scale between 0 and 18)
+);
+
+create table if not exists book.account_versions (
+    account_id  uuid not null,
+    seq         int8 not null,
+    ledger_id   uuid not null,
+    min_balance decimal,
+    max_balance decimal,
+    frozen      text not null,
+    closed      bool not null,
+    tags        text not null,
+    constraint i10_account_versions primary key (account_id, seq),
+    constraint i10_account_versions_seq unique (ledger_id, seq),
+    constraint i10_account_versions_frozen check (frozen in ('none', 'debits', 'credits', 'all')),
+    constraint i3_account_versions_limits check (min_balance is null or max_balance is null or min_balance <= max_balance)
+);
+
+-- i5_entries_seq is the fence on which every writer depends: two writers that
+-- believe in the same head collide here, and nowhere else is needed.
+create table if not exists book.entries (
+    ledger_id              uuid not null,
+    seq                    int8 not null,
+    format                 int8 not null,
+    kind                   text not null,
+    request_id             uuid not null,
+    prev_hash              bytea not null,
+    entry_hash             bytea not null,
+    recorded_at            timestamptz not null,
+    booking_date           date not null,
+    effective_date         date not null,
+    actor                  uuid not null,
+    prior_period           bool not null,
+    ref_seq                int8,
+    related_to             uuid,
+    expires_at             timestamptz,
+    posting_count          int8 not null,
+    description_commitment bytea,
+    reference_commitment   bytea,
+    metadata_commitment    bytea,
+    constraint i5_entries_seq primary key (ledger_id, seq),
+    constraint i8_entries_request unique (ledger_id, request_id),
+    constraint i5_entries_seq_not_negative check (seq >= 0),
+    constraint i6_entries_hashes check (length(prev_hash) = 32 and length(entry_hash) = 32),
+    constraint i1_entries_postings check (posting_count between 0 and 500)
+);
+
+-- One capture or release per hold, one reversal per transfer.
+create unique index if not exists i12_entries_settled on book.entries (ledger_id, ref_seq)
+    where kind in ('capture', 'release');
+create unique index if not exists i12_entries_reversed on book.entries (ledger_id, ref_seq)
+    where kind = 'reversal';
+
+create table if not exists book.postings (
+    ledger_id      uuid not null,
+    seq            int8 not null,
+    ordinal        int8 not null,
+    account_id     uuid not null,
+    direction      text not null,
+    currency       text not null,
+    scale          int8 not null,
+    amount         decimal not null,
+    pending_change decimal not null,
+    effective_date date not null,
+    back_valued    bool not null,
+    account_seq    int8 not null,
+    posted         decimal not null,
+    pending_debit  decimal not null,
+    pending_credit decimal not null,
+    constraint i4_postings primary key (ledger_id, seq, ordinal),
+    constraint i9_postings_account_seq unique (account_id, account_seq) include (seq),
+    constraint i9_postings_account_seq_positive check (account_seq >= 1),
+    constraint i1_postings_direction check (direction in ('debit', 'credit')),
+    constraint i1_postings_amount_positive check (amount >= 0 and (amount > 0 or pending_change <> 0)),
+    constraint i1_postings_fits_128_bits check (
+        amount < 170141183460469231731687303715884105728
+        and posted > -170141183460469231731687303715884105728
+        and posted < 170141183460469231731687303715884105728
+        and pending_debit >= 0 and pending_debit < 170141183460469231731687303715884105728
+        and pending_credit >= 0 and pending_credit < 170141183460469231731687303715884105728
+    )
+);
+
+-- Balances by value date start from the booked balance and correct it by these.
+create index if not exists postings_back_valued on book.postings (account_id, effective_date, seq)
+    where back_valued;
+
+create table if not exists book.details (
+    ledger_id uuid not null,
+    seq       int8 not null,
+    ordinal   int8 not null,
+    name      text not null,
+    value     text not null,
+    constraint i4_details primary key (ledger_id, seq, ordinal)
+);
+
+-- Free text lives outside the book so that it can be erased; the entry holds
+-- only commitments to it. salt and fingerprint decide replays (I8).
+create table if not exists ops.payloads (
+    ledger_id   uuid not null,
+    seq         int8 not null,
+    salt        bytea not null,
+    fingerprint bytea not null,
+    description text,
+    reference   text,
+    metadata    text,
+    constraint i11_payloads primary key (ledger_id, seq)
+);
+create index if not exists payloads_reference on ops.payloads (ledger_id, reference, seq)
+    where reference is not null;
+
+-- The row of a ledger is locked by the process whose turn it is to post.
+create table if not exists ops.turns (
+    ledger_id uuid not null,
+    constraint turns_ledger primary key (ledger_id)
+);
+
+-- key_hash is SHA-256 of the key: a key has 256 bits of randomness and needs
+-- no slow hash. key_id is the actor in entries.
+create table if not exists ops.api_keys (
+    key_id     uuid not null,
+    key_hash   bytea not null,
+    name       text not null,
+    created_at timestamptz not null,
+    constraint api_keys_id primary key (key_id),
+    constraint api_keys_hash unique (key_hash),
+    constraint api_keys_hash_length check (length(key_hash) = 32)
+);
+
+create table if not exists ops.findings (
+    finding_id  uuid not null,
+    ledger_id   uuid not null,
+    found_at    timestamptz not null,
+    source      text not null,
+    code        text not null,
+    severity    text not null,
+    seq         int8,
+    transfer_id text,
+    account     text,
+    column_name text,
+    stored      text,
+    recomputed  text,
+    next_step   text not null,
+    constraint findings_id primary key (finding_id),
+    constraint findings_severity check (severity in ('info', 'warning', 'critical'))
+);
+create index if not exists findings_by_ledger on ops.findings (ledger_id, found_at);
+
+-- The application appends to the book and reads it, and nothing else.
+grant select, insert on book.ledgers, book.accounts, book.account_versions, book.entries, book.postings, book.details to tallystick_app;
+grant select, insert on ops.payloads, ops.findings to tallystick_app;
+grant select, insert, update on ops.turns, ops.api_keys to tallystick_app;
+grant select on book.ledgers, book.accounts, book.account_versions, book.entries, book.postings, book.details to tallystick_auditor, tallystick_signer;
+grant select on ops.payloads, ops.findings to tallystick_auditor, tallystick_signer;
+grant select, delete on ops.payloads to tallystick_eraser;
