@@ -3,6 +3,7 @@ package chain
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +17,20 @@ type Hash [sha256.Size]byte
 
 // String returns the 64 lower-case hexadecimal digits of h.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// ParseHash reads the text of String; ok is false when s is not one.
+func ParseHash(s string) (h Hash, ok bool) {
+	if len(s) != hex.EncodedLen(len(h)) {
+		return Hash{}, false
+	}
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'F' {
+			return Hash{}, false
+		}
+	}
+	_, err := hex.Decode(h[:], []byte(s))
+	return h, err == nil
+}
 
 // Genesis is the PrevHash of the first entry of a ledger: 32 zero bytes.
 var Genesis Hash
@@ -33,9 +48,13 @@ func DateOf(t time.Time) Date {
 func ParseDate(s string) (Date, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("parsing date %q: %w", s, err)
 	}
-	return DateOf(t), nil
+	d := DateOf(t)
+	if !validDate(d) {
+		return 0, fmt.Errorf("parsing date %q: year out of range", s)
+	}
+	return d, nil
 }
 
 // Time returns midnight UTC of d.
@@ -47,7 +66,9 @@ func (d Date) String() string { return d.Time().Format(time.DateOnly) }
 const secondsPerDay = 24 * 60 * 60
 
 // Entry is everything that an entry hash covers, in the terms of FORMAT.md.
-// The zero value of an optional field (nil) means absent.
+// The zero value of an optional field (nil) means absent, an empty list is the
+// same as none, and a nil optional field differs from a present one that is
+// zero. Check says which fields each kind has.
 type Entry struct {
 	LedgerID      uuid.UUID
 	Seq           int64 // 0, 1, 2, … without gaps
@@ -70,7 +91,7 @@ type Entry struct {
 	Postings []Posting
 	Ledger   *LedgerTerms // of ledger_opened only
 	Account  *Account     // of account_opened and account_changed only
-	Details  []Detail     // named fields of the kinds that have neither
+	Details  []Detail     // named fields, sorted by Name, names unique; see SortDetails
 }
 
 // Direction is the side of an account that a posting touches.
@@ -144,7 +165,7 @@ type Account struct {
 	MaxBalance *money.Int128
 	Frozen     Frozen
 	Closed     bool
-	Tags       []Tag // sorted by Key, keys unique
+	Tags       []Tag // sorted by Key, keys unique; see SortTags
 }
 
 // Tag is one classification of an account, such as client=42.

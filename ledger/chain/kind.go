@@ -28,7 +28,8 @@ const (
 	KeyChanged        Kind = 17
 )
 
-var kindNames = map[Kind]string{
+// kindNames is indexed by kind; 0 is no kind.
+var kindNames = [...]string{
 	LedgerOpened:      "ledger_opened",
 	AccountOpened:     "account_opened",
 	AccountChanged:    "account_changed",
@@ -48,23 +49,40 @@ var kindNames = map[Kind]string{
 	KeyChanged:        "key_changed",
 }
 
+var kindsByName = func() map[string]Kind {
+	kinds := make(map[string]Kind)
+	for k, name := range kindNames {
+		if name != "" {
+			kinds[name] = Kind(k)
+		}
+	}
+	return kinds
+}()
+
 // String returns the registered name of k, or kind(n) when it has none.
 func (k Kind) String() string {
-	if name, ok := kindNames[k]; ok {
-		return name
+	if k.Known() {
+		return kindNames[k]
 	}
 	return fmt.Sprintf("kind(%d)", uint16(k))
 }
 
 // Known reports whether k is in the registry.
-func (k Kind) Known() bool { return kindNames[k] != "" }
+func (k Kind) Known() bool { return int(k) < len(kindNames) && kindNames[k] != "" }
 
 // KindNamed returns the kind registered under name; ok is false when there is none.
 func KindNamed(name string) (k Kind, ok bool) {
-	for k, n := range kindNames {
-		if n == name {
-			return k, true
+	k, ok = kindsByName[name]
+	return k, ok
+}
+
+// Kinds returns every kind in the registry, in the order of their codes.
+func Kinds() []Kind {
+	var kinds []Kind
+	for k, name := range kindNames {
+		if name != "" {
+			kinds = append(kinds, Kind(k))
 		}
 	}
-	return 0, false
+	return kinds
 }
