@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+func cockroachHome(dir string) string { return filepath.Join(dir, "cockroach") }
+
+// cockroachNode is a CockroachDB store on a data folder, run as a single node with the flags of 24.3.
+//
+// Such a node is for development and evaluation: it listens without passwords on a loopback port, so whoever
+// can log in to the machine can connect. Production gives a URL of a secured cluster instead.
+type cockroachNode struct {
+	*store
+	binary string
+}
+
+// findCockroach returns the path of the binary: the one given, else the one on PATH.
+func findCockroach(given string) (string, error) {
+	if given == "" {
+		given = "cockroach"
+	}
+	path, err := exec.LookPath(given)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w\nhint: put cockroach on PATH or name it in COCKROACH_BINARY", ErrNotInstalled, err)
+	}
+	return filepath.Abs(path)
+}
+
+func cockroachStore(dir, given string) (*store, error) {
+	binary, err := findCockroach(given)
+	if err != nil {
+		return nil, err
+	}
+	tag, err := firstLine(binary, "version", "--build-tag")
+	if err != nil {
+		return nil, err
+	}
+	home := cockroachHome(dir)
+	if me := os.Geteuid(); me != 0 {
+		if _, err := runAs(home); err != nil {
+			return nil, err
+		}
+	}
+	n := &cockroachNode{
+		store:  &store{kind: Cockroach, name: "CockroachDB " + tag, home: home, log: filepath.Join(dir, "cockroach.log")},
+		binary: binary,
+	}
+	n.store.look, n.store.prepare, n.store.command, n.store.forget = n.look, n.prepare, n.command, func() {}
+	// SIGTERM drains; a node that is killed recovers from its log.
+	n.stopSignal, n.abortSignal = syscall.SIGTERM, syscall.SIGKILL
+	return n.store, nil
+}
+
+// files the node writes once it accepts connections
+func (n *cockroachNode) urlFile() string { return filepath.Join(n.home, "listening.url") }
+func (n *cockroachNode) pidFile() string { return filepath.Join(n.home, "node.pid") }
+
+func (n *cockroachNode) look() status {
+	st := status{phase: absent}
+	if b, err := os.ReadFile(n.pidFile()); err == nil {
+		st.pid, _ = strconv.Atoi(strings.TrimSpace(string(b))) // half-written: 0, which runs nowhere
+	}
+	if !n.runs(st.pid) {
+		st.pids = processesIn(n.home)
+		if len(st.pids) > 0 {
+			st.phase = starting
+		}
+		return st
+	}
+	st.pids, st.phase = []int{st.pid}, starting
+	b, err := os.ReadFile(n.urlFile())
+	if err != nil {
+		return st
+	}
+	u, err := url.Parse(strings.TrimSpace(string(b)))
+	if err != nil || !answers("tcp", u.Host) {
+		return st
+	}
+	u.User, u.Path = url.User("root"), "/defaultdb"
+	u.RawQuery = "sslmode=disable"
+	st.phase, st.url = ready, u.String()
+	return st
+}
+
+// prepare makes the folder and forgets who ran before; the port it had is kept if it is still free, so
+// that clients of a restarted node find it where it was.
+func (n *cockroachNode) prepare(context.Context, func(string, ...any)) error {
+	if err := os.MkdirAll(n.home, 0o700); err != nil {
+		return fmt.Errorf("creating the store's folder: %w", err)
+	}
+	if err := os.Remove(n.pidFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing stale pid file: %w", err)
+	}
+	return nil
+}
+
+// address returns the loopback address to listen on: the one before if it is free, else any.
+func (n *cockroachNode) address() string {
+	const anyPort = "127.0.0.1:0"
+	b, err := os.ReadFile(n.urlFile())
+	if err != nil {
+		return anyPort
+	}
+	u, err := url.Parse(strings.TrimSpace(string(b)))
+	if err != nil {
+		return anyPort
+	}
+	before := net.JoinHostPort("127.0.0.1", u.Port())
+	l, err := net.Listen("tcp", before)
+	if err != nil {
+		return anyPort
+	}
+	_ = l.Close()
+	return before
+}
+
+func (n *cockroachNode) command(map[string]string) (*exec.Cmd, func(), error) {
+	log, err := openLog(n.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	address := n.address()
+	_ = os.Remove(n.urlFile())
+	cmd := exec.Command(n.binary, "start-single-node", "--insecure", "--store=path="+n.home,
+		"--listen-addr="+address, "--http-addr=127.0.0.1:0",
+		"--listening-url-file="+n.urlFile(), "--pid-file="+n.pidFile())
+	cmd.Dir = n.home
+	cmd.Env = environment("COCKROACH_SKIP_ENABLING_DIAGNOSTIC_REPORTING=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Stdout, cmd.Stderr = log, log
+	return cmd, func() { _ = log.Close() }, nil
+}
