@@ -1,0 +1,24 @@
+// Package ledger is the domain: accounts, transfers, the rules that decide when
+// money may move, and the sequencer that turns requests into entries. It does
+// no I/O; the store is reached through Journal.
+//
+//	request ──► queue ──► batch ──► Apply ──► entries ──► Journal.Commit ──► answers
+//	 (many            (all that   (pure, on     │             │
+//	 goroutines)       waits)      an overlay)  │             ├─ stored: Advance, acknowledge
+//	                                            │             ├─ fence: catch up, answer replays, apply again
+//	                                            │             ├─ head missing: halt with a finding
+//	                                            │             ├─ unknown: submit the identical batch again
+//	                                            │             └─ poison: halve until the culprit is alone
+//	                                            └─ refusals: sent when the head they rest on is confirmed
+//
+// A Request is what a client asks for, an Entry is a fact; they are different
+// types, and a fact has no setters. rules.go answers when money may move, in
+// order of precedence. book.go is the state in memory, apply.go the pure step
+// on it, sequencer.go the loop, failures.go what happens when a commit does not
+// simply succeed, turns.go how several processes share one ledger.
+//
+// Safety never rests on the memory of a process: the primary key of entries
+// refuses a second writer at the same place, a guard refuses a missing
+// predecessor, and the unique request id refuses a second entry for one
+// request. Everything cached can be wrong without harm, only not for long.
+package ledger

@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tallystick/ledger/chain"
+)
+
+// findingSource names the sequencer in stored findings.
+const findingSource = "sequencer"
+
+// append commits a decided batch. An unknown outcome is resolved before
+// anything else happens, by submitting the identical batch again: it is stored
+// then, or a fence tells that the first one was, or that it never can be.
+func (s *Sequencer) append(ctx context.Context, batch []*pending, a *Applied) error {
+	prev := s.book.head
+	err := s.journal.Commit(ctx, s.id, prev, a.Entries)
+	if !errors.Is(err, ErrUnknownOutcome) {
+		return err
+	}
+	s.stats.unknown.Add(1)
+	giveUp, told := s.now().Add(ResolvePatience), false
+	for {
+		pause(ctx, retryPause)
+		err = s.journal.Commit(ctx, s.id, prev, a.Entries)
+		switch {
+		case errors.Is(err, ErrFence):
+			return s.whoseEntry(ctx, a, err)
+		case !errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrNothingHappened):
+			return err // stored, or refused for good
+		}
+		if !told && !s.now().Before(giveUp) {
+			told = true
+			for _, p := range batch {
+				p.answer(Result{Err: ErrUnknownOutcome})
+			}
+		}
+	}
+}
+
+// whoseEntry looks at the place of a batch that a fence refused: our own hash
+// there means that it was stored by the attempt whose outcome was unknown.
+func (s *Sequencer) whoseEntry(ctx context.Context, a *Applied, fence error) error {
+	for {
+		tail, err := s.journal.Tail(ctx, s.id, s.book.head.Seq, 1)
+		if err != nil {
+			pause(ctx, retryPause) // the ledger must not go on before this is known
+			continue
+		}
+		if len(tail) == 1 && tail[0].Hash() == a.Entries[0].Hash() {
+			return nil
+		}
+		return fence
+	}
+}
+
+// halve finds the request that the database refuses: the halves are decided
+// apart until the culprit is alone.
+func (s *Sequencer) halve(ctx context.Context, batch []*pending, err error) ([]*pending, error) {
+	if len(batch) == 1 {
+		s.stats.poison.Add(1)
+		return batch, err
+	}
+	half := len(batch) / 2
+	s.decide(ctx, batch[:half])
+	s.decide(ctx, batch[half:])
+	return nil, nil
+}
+
+// halt stops posting to the ledger and records why. It returns the error for
+// the requests at hand.
+func (s *Sequencer) halt(ctx context.Context, f chain.Finding) error {
+	s.book.accounts.init(CacheBytes)
+	s.halted = fmt.Errorf("%w: %s", ErrHalted, f.Code)
+	s.stats.halted.Store(true)
+	if err := s.journal.Report(ctx, s.id, findingSource, f); err != nil {
+		return fmt.Errorf("%w (and recording the finding: %w)", s.halted, err)
+	}
+	return s.halted
+}
+
+func rolledBack(head Head) chain.Finding {
+	stored := "no such entry"
+	recomputed := head.Hash.String()
+	return chain.Finding{
+		Code: "LOG_ROLLBACK", Severity: chain.Critical, Seq: &head.Seq, Stored: &stored, Recomputed: &recomputed,
+		NextStep: "The newest entry that this server committed or read is gone from the database. Find out who rewound it " +
+			"(a restore, a failover, a deletion), run tallystick verify, and restart the server only when the loss is understood.",
+	}
+}
+
+func unexplainedFence(head Head, fence error) chain.Finding {
+	stored := fence.Error()
+	return chain.Finding{
+		Code: "BALANCE_CHAIN_BREAK", Severity: chain.Critical, Seq: &head.Seq, Stored: &stored,
+		NextStep: "The database refuses the next entry although nothing stands in its place: a posting exists that no entry " +
+			"accounts for. Run tallystick verify and restart the server when the cause is removed.",
+	}
+}
+
+func brokenTail(seq int64, err error) chain.Finding {
+	stored := err.Error()
+	return chain.Finding{
+		Code: "CHAIN_BREAK", Severity: chain.Critical, Seq: &seq, Stored: &stored,
+		NextStep: "An entry that another process appended does not continue the chain. Run tallystick verify before posting again.",
+	}
+}
+
+// damage re-hashes the entries that the state of an account rests on and
+// returns a finding when one is not intact or missing.
+func damage(a *Account, entries map[int64]*Entry) *chain.Finding {
+	seqs := []int64{a.VersionSeq}
+	if a.AccountSeq > 0 {
+		seqs = append(seqs, a.PostingSeq)
+	}
+	for _, seq := range seqs {
+		e := entries[seq]
+		if e != nil && e.Intact() {
+			continue
+		}
+		f := chain.Finding{
+			Code: "ENTRY_HASH_MISMATCH", Severity: chain.Critical, Seq: &seq,
+			NextStep: "The newest entry of the account is not what was hashed; the account is blocked. Run tallystick verify.",
+		}
+		if e != nil {
+			stored, recomputed := e.hash.String(), e.record.Hash().String()
+			f.Stored, f.Recomputed = &stored, &recomputed
+		}
+		return &f
+	}
+	return nil
+}

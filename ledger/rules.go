@@ -1,0 +1,490 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
+)
+
+// This file answers the question "when may money move, and when may an account
+// change?". Rules are checked in the order written here; the first that does
+// not hold is the answer.
+
+// transferRules are the rules of a transfer, in order of precedence. Each works
+// on what the ones before it have established.
+var transferRules = []func(*movement) *Refusal{
+	postingCount,
+	amountsPositive,
+	accountOnOneSide,
+	accountsKnown,
+	currenciesAgree,
+	amountsFitCurrency,
+	currenciesBalance,
+	valueDateAllowed,
+	accountsOpen,
+	accountsNotFrozen,
+	balancesFit,
+	withinLimits,
+}
+
+// movement is a transfer while it is decided.
+type movement struct {
+	o         *overlay
+	r         *TransferRequest
+	accounts  []*Account // one per leg
+	sums      []sum      // one per account
+	effective chain.Date
+	postings  []chain.Posting // one per sum
+}
+
+// sum is what a transfer does to one account: legs that name it twice count
+// together, so that an account stands at most once per entry.
+type sum struct {
+	code      string
+	direction chain.Direction
+	units     money.Int128
+	leg       int // the first leg that names it
+}
+
+func (r *TransferRequest) apply(o *overlay) (*draft, *Refusal) {
+	m := &movement{o: o, r: r}
+	for _, rule := range transferRules {
+		if refused := rule(m); refused != nil {
+			return nil, refused
+		}
+	}
+	d := &draft{kind: chain.Transfer, effective: m.effective, postings: m.postings}
+	d.accounts = make([]PostingAccount, len(m.sums))
+	for i := range m.sums {
+		a := m.accounts[m.sums[i].leg]
+		d.accounts[i] = PostingAccount{Code: a.Code, Type: a.Type, MinBalance: a.MinBalance}
+	}
+	return d, nil
+}
+
+func postingCount(m *movement) *Refusal {
+	n := len(m.r.Legs)
+	if n >= MinPostings && n <= MaxPostings {
+		return nil
+	}
+	return refusal(CodePostingCount, "a transfer has %d to %d postings, this one has %d", MinPostings, MaxPostings, n)
+}
+
+func amountsPositive(m *movement) *Refusal {
+	for i := range m.r.Legs {
+		if leg := &m.r.Legs[i]; leg.Amount.Sign() <= 0 {
+			return atLeg(m, i, refusal(CodeAmountNotPositive,
+				"amounts are greater than zero; swap debit and credit instead of a negative amount"))
+		}
+	}
+	return nil
+}
+
+func accountOnOneSide(m *movement) *Refusal {
+	legs := m.r.Legs
+	if len(legs) == 2 {
+		if legs[0].Account == legs[1].Account && legs[0].Direction != legs[1].Direction {
+			return atLeg(m, 1, refusal(CodeAccountTwice, "account %s is debited and credited in one transfer", legs[1].Account))
+		}
+		return nil
+	}
+	sides := make(map[string]chain.Direction, len(legs))
+	for i := range legs {
+		side, ok := sides[legs[i].Account]
+		if ok && side != legs[i].Direction {
+			return atLeg(m, i, refusal(CodeAccountTwice, "account %s is debited and credited in one transfer", legs[i].Account))
+		}
+		sides[legs[i].Account] = legs[i].Direction
+	}
+	return nil
+}
+
+func accountsKnown(m *movement) *Refusal {
+	m.accounts = make([]*Account, len(m.r.Legs))
+	for i := range m.r.Legs {
+		code := m.r.Legs[i].Account
+		if m.accounts[i] = m.o.account(code); m.accounts[i] == nil {
+			return atLeg(m, i, unknownAccount(code))
+		}
+		if m.accounts[i].Damaged {
+			return atLeg(m, i, damagedAccount(code))
+		}
+	}
+	return nil
+}
+
+func currenciesAgree(m *movement) *Refusal {
+	for i := range m.r.Legs {
+		asserted, a := m.r.Legs[i].Currency, m.accounts[i]
+		if asserted == "" || asserted == a.Currency {
+			continue
+		}
+		if _, ok := money.ISO(asserted); !ok {
+			return atLeg(m, i, unknownCurrency(asserted))
+		}
+		return atLeg(m, i, refusal(CodeCurrencyMismatch, "account %s is kept in %s, not in %s", a.Code, a.Currency, asserted))
+	}
+	return nil
+}
+
+func amountsFitCurrency(m *movement) *Refusal {
+	scales := make(map[string]uint8, len(m.accounts))
+	for _, a := range m.accounts {
+		scales[a.Code] = a.Scale
+	}
+	var refused *Refusal
+	m.sums, refused = summedUnits(m.r, func(code string) (uint8, bool) {
+		scale, ok := scales[code]
+		return scale, ok
+	})
+	if refused != nil {
+		return atLeg(m, refused.Posting, refused)
+	}
+	return nil
+}
+
+// summedUnits turns the legs of r into units, one sum per account in the order
+// of first mention.
+func summedUnits(r *TransferRequest, scaleOf func(code string) (scale uint8, ok bool)) ([]sum, *Refusal) {
+	sums := make([]sum, 0, len(r.Legs))
+	var index map[string]int
+	if len(r.Legs) > 2 {
+		index = make(map[string]int, len(r.Legs))
+	}
+	for i := range r.Legs {
+		leg := &r.Legs[i]
+		scale, ok := scaleOf(leg.Account)
+		if !ok {
+			return nil, &Refusal{Code: CodeUnknownAccount, Posting: i}
+		}
+		units, refused := unitsOf(leg.Amount, scale)
+		if refused != nil {
+			refused.Posting = i
+			return nil, refused
+		}
+		at, repeated := firstMention(sums, index, leg.Account)
+		if !repeated {
+			if index != nil {
+				index[leg.Account] = len(sums)
+			}
+			sums = append(sums, sum{code: leg.Account, direction: leg.Direction, units: units, leg: i})
+			continue
+		}
+		if sums[at].units, ok = sums[at].units.Add(units); !ok {
+			return nil, &Refusal{Code: CodeAmountRange, Detail: "the legs of one account sum to more than 128 bits", Posting: i}
+		}
+	}
+	return sums, nil
+}
+
+func firstMention(sums []sum, index map[string]int, code string) (at int, ok bool) {
+	if index != nil {
+		at, ok = index[code]
+		return at, ok
+	}
+	return 0, len(sums) > 0 && sums[0].code == code
+}
+
+func currenciesBalance(m *movement) *Refusal {
+	type total struct{ debit, credit money.Int128 }
+	totals := make(map[string]total, 1)
+	for _, s := range m.sums {
+		a := m.accounts[s.leg]
+		t := totals[a.Currency]
+		side := &t.debit
+		if s.direction == chain.Credit {
+			side = &t.credit
+		}
+		var ok bool
+		if *side, ok = side.Add(s.units); !ok {
+			return refusal(CodeAmountRange, "the %s postings sum to more than 128 bits", a.Currency)
+		}
+		totals[a.Currency] = t
+	}
+	for _, s := range m.sums {
+		a := m.accounts[s.leg]
+		if t := totals[a.Currency]; t.debit != t.credit {
+			return refusal(CodeUnbalanced, "%s debits of %s and credits of %s differ; they must be equal in each currency",
+				a.Currency, t.debit.Format(a.Scale), t.credit.Format(a.Scale))
+		}
+	}
+	return nil
+}
+
+func valueDateAllowed(m *movement) *Refusal {
+	booking := m.o.bookingDate
+	m.effective = booking
+	if m.r.EffectiveDate == nil {
+		return nil
+	}
+	m.effective = *m.r.EffectiveDate
+	terms := &m.o.book.terms
+	first, last := booking-chain.Date(terms.ValueDaysBack), booking+chain.Date(terms.ValueDaysAhead)
+	if m.effective < first || m.effective > last {
+		return refusal(CodeDateOutOfBounds, "effective_date %s is outside %s to %s, which this ledger allows today",
+			m.effective, first, last)
+	}
+	return nil
+}
+
+func accountsOpen(m *movement) *Refusal {
+	for i, a := range m.accounts {
+		if a.Closed {
+			return atLeg(m, i, closedAccount(a.Code))
+		}
+	}
+	return nil
+}
+
+func accountsNotFrozen(m *movement) *Refusal {
+	for i, a := range m.accounts {
+		d := m.r.Legs[i].Direction
+		if a.Frozen.Refuses(d) {
+			return atLeg(m, i, refusal(CodeAccountFrozen, "account %s is frozen (%s) and takes no %s", a.Code, a.Frozen, d))
+		}
+	}
+	return nil
+}
+
+// balancesFit books the sums on the balances and refuses what 128 bits cannot
+// hold. A balance lies within ±(2^127−1), so that it can be negated.
+func balancesFit(m *movement) *Refusal {
+	m.postings = make([]chain.Posting, len(m.sums))
+	for i, s := range m.sums {
+		a := m.accounts[s.leg]
+		book := a.Posted.Add
+		if s.direction == chain.Credit {
+			book = a.Posted.Sub
+		}
+		posted, ok := book(s.units)
+		if ok {
+			_, ok = posted.Neg()
+		}
+		if !ok {
+			return atLeg(m, s.leg, refusal(CodeAmountRange, "the balance of %s would need more than 128 bits", a.Code))
+		}
+		m.postings[i] = chain.Posting{
+			AccountID: a.AccountID, Direction: s.direction, Currency: a.Currency, Scale: a.Scale,
+			Amount: s.units, EffectiveDate: m.effective, AccountSeq: a.AccountSeq + 1,
+			Posted: posted, PendingDebit: a.PendingDebit, PendingCredit: a.PendingCredit,
+		}
+	}
+	return nil
+}
+
+// withinLimits holds I3. A limit stops a movement towards it, never one away
+// from it: an account below its minimum may still receive money.
+func withinLimits(m *movement) *Refusal {
+	for i, s := range m.sums {
+		a, p := m.accounts[s.leg], &m.postings[i]
+		lowers := (s.direction == chain.Debit) != a.Type.DebitNormal()
+		if lowers && a.MinBalance != nil && below(a, p) {
+			r := refusal(CodeLimitExceeded, "account %s has %s %s available and cannot give %s", a.Code,
+				available(a), a.Currency, s.units.Format(a.Scale))
+			r.Available = a.Available()
+			return atLeg(m, s.leg, r)
+		}
+		if !lowers && a.MaxBalance != nil && above(a, p) {
+			return atLeg(m, s.leg, refusal(CodeLimitExceeded, "account %s would pass its max_balance of %s %s by taking %s",
+				a.Code, a.MaxBalance.Format(a.Scale), a.Currency, s.units.Format(a.Scale)))
+		}
+	}
+	return nil
+}
+
+// below reports whether balance − held after p is under the minimum; a
+// difference that 128 bits cannot hold is.
+func below(a *Account, p *chain.Posting) bool {
+	free, ok := Balance(a.Type, p.Posted).Sub(held(a.Type, p.PendingDebit, p.PendingCredit))
+	return !ok || free.Cmp(*a.MinBalance) < 0
+}
+
+// above reports whether balance + expected increases after p is over the maximum.
+func above(a *Account, p *chain.Posting) bool {
+	full, ok := Balance(a.Type, p.Posted).Add(incoming(a.Type, p.PendingDebit, p.PendingCredit))
+	return !ok || full.Cmp(*a.MaxBalance) > 0
+}
+
+func available(a *Account) string {
+	if v := a.Available(); v != nil {
+		return v.Format(a.Scale)
+	}
+	return "nothing"
+}
+
+// apply opens an account: known currency, limits that fit it and do not cross,
+// a code that is new. The same attributes again change nothing.
+func (r *OpenAccount) apply(o *overlay) (*draft, *Refusal) {
+	currency, ok := money.ISO(r.Currency)
+	if !ok {
+		return nil, unknownCurrency(r.Currency)
+	}
+	min, refused := limitUnits(r.MinBalance, currency.Scale)
+	if refused != nil {
+		return nil, refused
+	}
+	max, refused := limitUnits(r.MaxBalance, currency.Scale)
+	if refused != nil {
+		return nil, refused
+	}
+	if limitsCross(min, max) {
+		return nil, refusal(CodeLimitsCrossed, "min_balance is above max_balance")
+	}
+	wanted := chain.Account{
+		AccountID: r.AccountID.UUID, Code: r.Code, Type: r.Type,
+		Currency: currency.Code, Scale: currency.Scale,
+		MinBalance: min, MaxBalance: max, Frozen: r.Frozen, Tags: r.Tags,
+	}
+	if a := o.account(r.Code); a != nil {
+		wanted.AccountID, wanted.Scale = a.AccountID, a.Scale
+		if sameAttributes(&wanted, r.Name, a) {
+			return nil, nil
+		}
+		refused := refusal(CodeAccountExists, "account %s exists with other attributes; change it with PATCH, or choose another code", r.Code)
+		refused.Account = r.Code
+		return nil, refused
+	}
+	return &draft{kind: chain.AccountOpened, effective: o.bookingDate, account: &wanted, name: r.Name}, nil
+}
+
+// apply changes an account: it exists, is open, its limits do not cross, and
+// it closes only when nothing is on it.
+func (r *ChangeAccount) apply(o *overlay) (*draft, *Refusal) {
+	a := o.account(r.Code)
+	switch {
+	case a == nil:
+		return nil, unknownAccount(r.Code)
+	case a.Damaged:
+		return nil, damagedAccount(r.Code)
+	}
+	wanted, name, refused := r.wanted(a)
+	switch {
+	case refused != nil:
+		return nil, refused
+	case sameAttributes(wanted, name, a):
+		return nil, nil
+	case a.Closed:
+		return nil, closedAccount(r.Code)
+	case limitsCross(wanted.MinBalance, wanted.MaxBalance):
+		return nil, refusal(CodeLimitsCrossed, "min_balance would be above max_balance")
+	case wanted.Closed && !(a.Posted.IsZero() && a.PendingDebit.IsZero() && a.PendingCredit.IsZero()):
+		refused := refusal(CodeAccountNotEmpty, "account %s has a balance of %s %s or open holds; move it before closing",
+			a.Code, a.Balance().Format(a.Scale), a.Currency)
+		refused.Account = r.Code
+		return nil, refused
+	}
+	return &draft{kind: chain.AccountChanged, effective: o.bookingDate, account: wanted, name: name}, nil
+}
+
+// wanted returns the attributes and the name of a after the change.
+func (r *ChangeAccount) wanted(a *Account) (*chain.Account, *string, *Refusal) {
+	w, name := a.Account, a.Name
+	for _, l := range []struct {
+		change Limit
+		limit  **money.Int128
+	}{{r.MinBalance, &w.MinBalance}, {r.MaxBalance, &w.MaxBalance}} {
+		if !l.change.Set {
+			continue
+		}
+		units, refused := limitUnits(l.change.Value, a.Scale)
+		if refused != nil {
+			return nil, nil, refused
+		}
+		*l.limit = units
+	}
+	if r.Name != nil {
+		name = r.Name
+	}
+	if r.Frozen != nil {
+		w.Frozen = *r.Frozen
+	}
+	if r.Tags != nil {
+		w.Tags = *r.Tags
+	}
+	w.Closed = w.Closed || r.Close
+	return &w, name, nil
+}
+
+func sameAttributes(wanted *chain.Account, name *string, a *Account) bool {
+	if len(wanted.Tags) != len(a.Tags) {
+		return false
+	}
+	for i := range wanted.Tags {
+		if wanted.Tags[i] != a.Tags[i] {
+			return false
+		}
+	}
+	return wanted.Type == a.Type && wanted.Currency == a.Currency &&
+		equal(wanted.MinBalance, a.MinBalance) && equal(wanted.MaxBalance, a.MaxBalance) &&
+		wanted.Frozen == a.Frozen && wanted.Closed == a.Closed && equal(name, a.Name)
+}
+
+func equal[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+func limitsCross(min, max *money.Int128) bool {
+	return min != nil && max != nil && min.Cmp(*max) > 0
+}
+
+func limitUnits(d *decimal.Decimal, scale uint8) (*money.Int128, *Refusal) {
+	if d == nil {
+		return nil, nil
+	}
+	units, refused := unitsOf(*d, scale)
+	if refused != nil {
+		return nil, refused
+	}
+	return &units, nil
+}
+
+// unitsOf turns natural units into units at scale, without rounding.
+func unitsOf(d decimal.Decimal, scale uint8) (money.Int128, *Refusal) {
+	units, err := money.FromDecimal(d, scale)
+	switch {
+	case err == nil:
+		return units, nil
+	case errors.Is(err, money.ErrScale):
+		return units, refusal(CodeAmountPrecision, "the currency has %d decimals, the amount has more; amounts are never rounded", scale)
+	}
+	return units, refusal(CodeAmountRange, "the amount needs more than 128 bits at %d decimals", scale)
+}
+
+func refusal(code Code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Detail: fmt.Sprintf(format, args...), Posting: -1}
+}
+
+// atLeg says which posting a refusal is about.
+func atLeg(m *movement, leg int, r *Refusal) *Refusal {
+	r.Posting, r.Account = leg, m.r.Legs[leg].Account
+	if m.accounts != nil && m.accounts[leg] != nil {
+		r.Currency, r.Scale = m.accounts[leg].Currency, m.accounts[leg].Scale
+	}
+	return r
+}
+
+func unknownAccount(code string) *Refusal {
+	r := refusal(CodeUnknownAccount, "this ledger has no account %s; open it first", code)
+	r.Account = code
+	return r
+}
+
+func unknownCurrency(code string) *Refusal {
+	return refusal(CodeUnknownCurrency, "%s is neither an active ISO 4217 currency nor one that this ledger defines", code)
+}
+
+func closedAccount(code string) *Refusal {
+	r := refusal(CodeAccountClosed, "account %s is closed and takes nothing any more", code)
+	r.Account = code
+	return r
+}
+
+func damagedAccount(code string) *Refusal {
+	r := refusal(CodeAccountDamaged, "what is stored of account %s does not match its hash; nothing is posted to it until the finding is resolved", code)
+	r.Account = code
+	return r
+}

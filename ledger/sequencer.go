@@ -1,0 +1,566 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"tallystick/ledger/chain"
+)
+
+// Bounds of the write path.
+const (
+	// MaxBatchRequests and MaxBatchBytes bound one commit.
+	MaxBatchRequests = 1000
+	MaxBatchBytes    = 1 << 20
+	// QueueLength bounds the requests that wait while a batch commits; further
+	// ones are refused with ErrOverloaded.
+	QueueLength = 8192
+	// CacheBytes bounds the account states kept in memory per ledger.
+	CacheBytes = 256 << 20
+	// AnswerPatience is how long a caller waits for its answer.
+	AnswerPatience = 25 * time.Second
+	// ResolvePatience is how long an unknown outcome is resolved before its
+	// clients are told so; resolving goes on behind.
+	ResolvePatience = 15 * time.Second
+	// RetryPatience is how long a batch is tried again while the database is
+	// away or asks for a retry.
+	RetryPatience = 8 * time.Second
+	// retryPause is the pause between such tries.
+	retryPause = 50 * time.Millisecond
+	// tailPage is how many entries of other processes are read at a time.
+	tailPage = 2000
+	// maxFruitlessFences bounds fences that neither a foreign entry nor a used
+	// id explains, before the ledger stops.
+	maxFruitlessFences = 5
+)
+
+// What can go wrong with a request, beside being refused. Each is a sentinel;
+// callers match with errors.Is.
+var (
+	// ErrOverloaded: the queue is full; nothing happened.
+	ErrOverloaded = errors.New("too many requests are waiting")
+	// ErrUnavailable: the database is away or this process is not fit to post;
+	// nothing happened.
+	ErrUnavailable = errors.New("posting is not possible at the moment")
+	// ErrHalted: a check found the ledger damaged and posting has stopped;
+	// nothing happened.
+	ErrHalted = errors.New("posting to this ledger has stopped after a finding")
+	// ErrStopped: the process is shutting down; nothing happened.
+	ErrStopped = errors.New("the server is stopping")
+	// ErrUnknownOutcome: the connection was lost at commit and could not be
+	// resolved in time; a retry with the same id is safe.
+	ErrUnknownOutcome = errors.New("the outcome is not known yet")
+	// ErrPoison: the database refuses this one request for a reason that no rule
+	// foresaw; nothing happened.
+	ErrPoison = errors.New("the database refuses the request")
+)
+
+// What Journal.Commit reports beside ErrUnknownOutcome and ErrPoison.
+var (
+	// ErrFence: a key of the batch is taken; see FenceError.
+	ErrFence = errors.New("another entry stands there")
+	// ErrHeadMissing: the predecessor of the batch is not in the ledger.
+	ErrHeadMissing = errors.New("the head is missing from the ledger")
+	// ErrNothingHappened: the batch certainly left no trace; trying it again is fine.
+	ErrNothingHappened = errors.New("nothing was stored")
+)
+
+// FenceError says which key refused a batch.
+type FenceError struct{ Constraint string }
+
+// Error names the constraint.
+func (e *FenceError) Error() string { return "refused by the key " + e.Constraint }
+
+// Is makes every FenceError an ErrFence.
+func (e *FenceError) Is(target error) bool { return target == ErrFence }
+
+// RequestFence is the constraint that refuses an id used before (I8).
+const RequestFence = "i8_entries_request"
+
+// Journal is what a sequencer needs of the store. Reads see at least what was
+// committed before they began.
+type Journal interface {
+	// Opening returns the terms and the head of a ledger. The head's entry has
+	// been re-hashed.
+	Opening(ctx context.Context, id LedgerID) (chain.LedgerTerms, Head, error)
+	// LoadAccounts returns the accounts that exist among codes, as of entry
+	// asOf, with the entries that their states come from.
+	LoadAccounts(ctx context.Context, id LedgerID, codes []string, asOf int64) ([]*Account, map[int64]*Entry, error)
+	// Commit appends entries after prev in one transaction, all or none.
+	Commit(ctx context.Context, id LedgerID, prev Head, entries []Entry) error
+	// Requests returns, from one snapshot, the head and the entries that stand
+	// under ids.
+	Requests(ctx context.Context, id LedgerID, ids []RequestID) (Head, map[RequestID]*Entry, error)
+	// Tail returns up to limit entries after seq, in order.
+	Tail(ctx context.Context, id LedgerID, seq int64, limit int) ([]Entry, error)
+	// Turn waits for the turn to post and returns how to give it back.
+	Turn(ctx context.Context, id LedgerID) (release func(), err error)
+	// Report stores a finding.
+	Report(ctx context.Context, id LedgerID, source string, f chain.Finding) error
+}
+
+// Outcome is the answer to a request.
+type Outcome struct {
+	Entry     *Entry   // the fact it became, or had become before (Replayed)
+	Replayed  bool     // the id stood already for this very request
+	Unchanged bool     // the request asks for what already is; no entry
+	Refusal   *Refusal // set when it was refused
+}
+
+// Result is an Outcome, or why there is none.
+type Result struct {
+	Outcome
+	Err error
+}
+
+// pending is a request on its way.
+type pending struct {
+	request Request
+	weight  int // rough size in bytes
+	state   atomic.Int32
+	done    chan Result
+}
+
+// States of a pending request. Only a waiting one can still be withdrawn.
+const (
+	waiting = iota
+	taken
+	withdrawn
+)
+
+// answer sends r, unless the request has an answer that nobody has fetched.
+func (p *pending) answer(r Result) {
+	select {
+	case p.done <- r:
+	default:
+	}
+}
+
+// Sequencer turns the requests of one ledger into entries, one batch at a
+// time: while one batch commits, arriving requests wait, and the next batch
+// takes all of them. Submit may be called from any goroutine; everything else
+// belongs to the one that runs.
+type Sequencer struct {
+	id      LedgerID
+	journal Journal
+	fit     func() error // whether this process may post (its clock)
+	now     func() time.Time
+	queue   chan *pending
+	stopped chan struct{} // closed when run has returned
+	stats   counters
+
+	book      *Book
+	carry     *pending // taken from the queue but too heavy for the last batch
+	halted    error
+	turn      turn
+	foreignAt time.Time // when another process's entry was last seen
+	fruitless int       // fences in a row that nothing explains
+}
+
+func newSequencer(id LedgerID, journal Journal, fit func() error, now func() time.Time) *Sequencer {
+	return &Sequencer{
+		id: id, journal: journal, fit: fit, now: now,
+		queue:   make(chan *pending, QueueLength),
+		stopped: make(chan struct{}),
+	}
+}
+
+// enqueue puts a request into the queue without waiting.
+func (s *Sequencer) enqueue(r Request) (*pending, error) {
+	p := &pending{request: r, weight: weigh(r), done: make(chan Result, 1)}
+	select {
+	case <-s.stopped:
+		return nil, ErrStopped
+	default:
+	}
+	select {
+	case s.queue <- p:
+		return p, nil
+	default:
+		s.stats.overloaded.Add(1)
+		return nil, ErrOverloaded
+	}
+}
+
+// await waits for the answer, at most AnswerPatience. A request that the
+// sequencer has not taken yet is withdrawn when the wait ends.
+func (s *Sequencer) await(ctx context.Context, p *pending) Result {
+	timer := time.NewTimer(AnswerPatience)
+	defer timer.Stop()
+	select {
+	case r := <-p.done:
+		return r
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-s.stopped:
+		select {
+		case r := <-p.done:
+			return r
+		default:
+		}
+	}
+	if p.state.CompareAndSwap(waiting, withdrawn) {
+		return Result{Err: ErrUnavailable}
+	}
+	return Result{Err: ErrUnknownOutcome}
+}
+
+// weigh estimates the bytes that r adds to a batch.
+func weigh(r Request) int {
+	const perEntry, perPosting = 400, 160
+	n := perEntry
+	if t, ok := r.(*TransferRequest); ok {
+		n += perPosting * len(t.Legs)
+	}
+	c := r.common()
+	for _, text := range []*string{c.Description, c.Reference, c.Metadata} {
+		if text != nil {
+			n += len(*text)
+		}
+	}
+	return n
+}
+
+// run decides batches until ctx ends. Requests that were taken are answered
+// before it returns; those that still wait are told ErrStopped.
+func (s *Sequencer) run(ctx context.Context) {
+	defer close(s.stopped)
+	defer s.giveBackTurn()
+	for {
+		batch := s.collect(ctx)
+		if batch == nil {
+			s.turnAway()
+			return
+		}
+		s.decide(context.WithoutCancel(ctx), batch)
+		if s.book != nil {
+			s.book.accounts.trim()
+		}
+	}
+}
+
+// turnAway answers what still waits when the sequencer stops.
+func (s *Sequencer) turnAway() {
+	if s.carry != nil {
+		s.carry.answer(Result{Err: ErrStopped})
+		s.carry = nil
+	}
+	for {
+		select {
+		case p := <-s.queue:
+			if p.state.CompareAndSwap(waiting, taken) {
+				p.answer(Result{Err: ErrStopped})
+			}
+		default:
+			return
+		}
+	}
+}
+
+// collect takes all that waits, at least one request, within the bounds of a
+// batch. It returns nil when ctx ends.
+func (s *Sequencer) collect(ctx context.Context) []*pending {
+	var batch []*pending
+	weight := 0
+	if p := s.carry; p != nil {
+		s.carry = nil
+		batch, weight = append(batch, p), p.weight
+	}
+	for len(batch) < MaxBatchRequests {
+		p := s.next(ctx, len(batch) == 0)
+		if p == nil {
+			break
+		}
+		if len(batch) > 0 && weight+p.weight > MaxBatchBytes {
+			s.carry = p
+			break
+		}
+		batch, weight = append(batch, p), weight+p.weight
+	}
+	return batch
+}
+
+// next takes one request; it waits for one only when asked to, and gives the
+// turn back before it does.
+func (s *Sequencer) next(ctx context.Context, wait bool) *pending {
+	for {
+		var p *pending
+		select {
+		case p = <-s.queue:
+		default:
+			if !wait {
+				return nil
+			}
+			s.giveBackTurn()
+			select {
+			case p = <-s.queue:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if p.state.CompareAndSwap(waiting, taken) {
+			return p
+		}
+	}
+}
+
+// decide answers every request of a batch. A batch that meets a foreign entry
+// or a used id is applied again, at once, on what the ledger then is.
+func (s *Sequencer) decide(ctx context.Context, batch []*pending) {
+	giveUp := s.now().Add(RetryPatience)
+	for len(batch) > 0 {
+		again, err := s.attempt(ctx, batch)
+		switch {
+		case err == nil:
+			batch = again
+		case errors.Is(err, ErrNothingHappened) && s.now().Before(giveUp):
+			batch = again
+			pause(ctx, retryPause)
+		default:
+			s.answerAll(again, outward(err))
+			return
+		}
+	}
+}
+
+// outward maps what a caller has no use for.
+func outward(err error) error {
+	if errors.Is(err, ErrNothingHappened) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
+// attempt applies a batch once, commits what was accepted and answers what it
+// can. It returns the requests that have no answer yet.
+func (s *Sequencer) attempt(ctx context.Context, batch []*pending) ([]*pending, error) {
+	if s.halted != nil {
+		return batch, s.halted
+	}
+	if err := s.fit(); err != nil {
+		return batch, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if err := s.prepare(ctx, batch); err != nil {
+		return batch, err
+	}
+	requests := make([]Request, len(batch))
+	for i, p := range batch {
+		requests[i] = p.request
+	}
+	applied := Apply(s.book, s.now(), requests)
+	if len(applied.Entries) == 0 {
+		return s.confirm(ctx, batch, applied.Answers, false)
+	}
+	err := s.append(ctx, batch, applied)
+	switch {
+	case err == nil:
+		s.fruitless = 0
+		s.book.Advance(applied)
+		s.stats.committed(applied)
+		batch, answers := s.answerAccepted(batch, applied)
+		return s.confirm(ctx, batch, answers, true)
+	case errors.Is(err, ErrFence):
+		s.stats.collisions.Add(1)
+		return s.afterFence(ctx, batch, err)
+	case errors.Is(err, ErrHeadMissing):
+		return batch, s.halt(ctx, rolledBack(s.book.head))
+	case errors.Is(err, ErrPoison):
+		return s.halve(ctx, batch, err)
+	}
+	return batch, err
+}
+
+// prepare makes the book ready for a batch: opened, in turn, with every
+// account of the batch that exists.
+func (s *Sequencer) prepare(ctx context.Context, batch []*pending) error {
+	if s.book == nil {
+		if err := s.open(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.takeTurn(ctx); err != nil {
+		return err
+	}
+	return s.load(ctx, batch)
+}
+
+func (s *Sequencer) open(ctx context.Context) error {
+	terms, head, err := s.journal.Opening(ctx, s.id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
+	}
+	s.book, err = NewBook(s.id, terms, head, CacheBytes)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	s.stats.headSeq.Store(head.Seq)
+	return nil
+}
+
+// load caches the accounts that the batch names and the book does not know.
+// An account whose newest entry is not intact is marked as damaged.
+func (s *Sequencer) load(ctx context.Context, batch []*pending) error {
+	var codes, missing []string
+	for _, p := range batch {
+		codes = p.request.accountCodes(codes)
+	}
+	asked := make(map[string]bool)
+	for _, code := range codes {
+		if s.book.Account(code) == nil && !asked[code] {
+			asked[code] = true
+			missing = append(missing, code)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	accounts, entries, err := s.journal.LoadAccounts(ctx, s.id, missing, s.book.head.Seq)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
+	}
+	for _, a := range accounts {
+		if bad := damage(a, entries); bad != nil {
+			a.Damaged = true
+			if err := s.journal.Report(ctx, s.id, findingSource, *bad); err != nil {
+				return fmt.Errorf("%w: %w", ErrNothingHappened, err)
+			}
+		}
+	}
+	s.book.Remember(accounts...)
+	return nil
+}
+
+// answerAccepted answers the requests that became entries and returns the
+// others with their answers.
+func (s *Sequencer) answerAccepted(batch []*pending, a *Applied) ([]*pending, []Answer) {
+	var rest []*pending
+	var answers []Answer
+	for i, p := range batch {
+		answer := a.Answers[i]
+		if answer.Entry < 0 {
+			rest, answers = append(rest, p), append(answers, answer)
+			continue
+		}
+		p.answer(Result{Outcome: Outcome{Entry: &a.Entries[answer.Entry], Replayed: answer.Replayed}})
+	}
+	return rest, answers
+}
+
+// confirm sends refusals, after two questions: does the id stand for an entry
+// already, and is the head on which they were decided still the head? The
+// second is answered by the batch's own commit when there was one.
+func (s *Sequencer) confirm(ctx context.Context, batch []*pending, answers []Answer, committed bool) ([]*pending, error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	head, found, err := s.journal.Requests(ctx, s.id, requestIDs(batch))
+	if err != nil {
+		return batch, fmt.Errorf("%w: %w", ErrNothingHappened, err)
+	}
+	if !committed && head != s.book.head {
+		if head.Seq <= s.book.head.Seq {
+			return batch, s.halt(ctx, rolledBack(s.book.head))
+		}
+		if _, err := s.catchUp(ctx); err != nil {
+			return batch, err
+		}
+		return s.answerReplays(batch, found), nil
+	}
+	for i, p := range batch {
+		if e := found[p.request.common().ID]; e != nil {
+			s.answerReplay(p, e, answers[i].Refusal)
+			continue
+		}
+		if answers[i].Refusal != nil {
+			s.stats.refusals.Add(1)
+		}
+		p.answer(Result{Outcome: Outcome{Unchanged: answers[i].Unchanged, Refusal: answers[i].Refusal}})
+	}
+	return nil, nil
+}
+
+// afterFence finds out what stands in the way: entries of another process, or
+// ids used before. It returns the requests to apply again.
+func (s *Sequencer) afterFence(ctx context.Context, batch []*pending, fence error) ([]*pending, error) {
+	followed, err := s.catchUp(ctx)
+	if err != nil {
+		return batch, err
+	}
+	var key *FenceError
+	if followed > 0 && !(errors.As(fence, &key) && key.Constraint == RequestFence) {
+		s.fruitless = 0
+		return batch, nil
+	}
+	_, found, err := s.journal.Requests(ctx, s.id, requestIDs(batch))
+	if err != nil {
+		return batch, fmt.Errorf("%w: %w", ErrNothingHappened, err)
+	}
+	rest := s.answerReplays(batch, found)
+	if followed > 0 || len(rest) < len(batch) {
+		s.fruitless = 0
+		return rest, nil
+	}
+	// Nothing explains the fence: what is cached of an account may be wrong.
+	s.book.accounts.init(CacheBytes)
+	if s.fruitless++; s.fruitless > maxFruitlessFences {
+		return batch, s.halt(ctx, unexplainedFence(s.book.head, fence))
+	}
+	return batch, nil
+}
+
+// answerReplays answers the requests whose id stands for an entry and returns
+// the others.
+func (s *Sequencer) answerReplays(batch []*pending, found map[RequestID]*Entry) []*pending {
+	rest := batch[:0:0]
+	for _, p := range batch {
+		if e := found[p.request.common().ID]; e != nil {
+			s.answerReplay(p, e, nil)
+			continue
+		}
+		rest = append(rest, p)
+	}
+	return rest
+}
+
+// answerReplay answers a request whose id stands for e. An account that exists
+// otherwise is the better answer than a conflict of derived ids.
+func (s *Sequencer) answerReplay(p *pending, e *Entry, decided *Refusal) {
+	if refused := Conflict(p.request, e); refused != nil {
+		if decided != nil && decided.Code == CodeAccountExists {
+			refused = decided
+		}
+		refused.EvaluatedAtSeq = s.book.head.Seq
+		s.stats.refusals.Add(1)
+		p.answer(Result{Outcome: Outcome{Refusal: refused}})
+		return
+	}
+	s.stats.replays.Add(1)
+	p.answer(Result{Outcome: Outcome{Entry: e, Replayed: true}})
+}
+
+func (s *Sequencer) answerAll(batch []*pending, err error) {
+	for _, p := range batch {
+		p.answer(Result{Err: err})
+	}
+}
+
+func requestIDs(batch []*pending) []RequestID {
+	ids := make([]RequestID, len(batch))
+	for i, p := range batch {
+		ids[i] = p.request.common().ID
+	}
+	return ids
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

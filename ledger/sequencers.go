@@ -1,0 +1,167 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of the clock check.
+const (
+	// MaxClockOffset is how far this machine's clock may be from the
+	// database's; a process beyond it does not post.
+	MaxClockOffset = 500 * time.Millisecond
+	// ClockInterval is how often the clocks are compared.
+	ClockInterval = 5 * time.Second
+)
+
+// Sequencers runs one Sequencer for each ledger that is posted to.
+type Sequencers struct {
+	journal Journal
+	now     func() time.Time
+	clock   atomic.Pointer[error]
+
+	ctx  context.Context
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu      sync.RWMutex
+	running map[LedgerID]*Sequencer
+	closed  bool
+}
+
+// NewSequencers returns a set with nothing running. offset compares this
+// machine's clock with the database's: positive when the database is ahead.
+// Sequencers post only while the last comparison succeeded within
+// MaxClockOffset; the first is made before NewSequencers returns.
+func NewSequencers(ctx context.Context, journal Journal, offset func(context.Context) (time.Duration, error)) *Sequencers {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Sequencers{journal: journal, now: time.Now, ctx: run, stop: stop, running: make(map[LedgerID]*Sequencer)}
+	s.compareClocks(ctx, offset)
+	s.work.Add(1)
+	go s.watchClock(offset)
+	return s
+}
+
+func (s *Sequencers) watchClock(offset func(context.Context) (time.Duration, error)) {
+	defer s.work.Done()
+	ticker := time.NewTicker(ClockInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+			s.compareClocks(s.ctx, offset)
+		}
+	}
+}
+
+func (s *Sequencers) compareClocks(ctx context.Context, offset func(context.Context) (time.Duration, error)) {
+	ctx, cancel := context.WithTimeout(ctx, ClockInterval)
+	defer cancel()
+	d, err := offset(ctx)
+	if err != nil {
+		// The database is away: posting will tell, and the clocks have not moved.
+		if s.clock.Load() == nil {
+			err = fmt.Errorf("comparing clocks with the database: %w", err)
+			s.clock.Store(&err)
+		}
+		return
+	}
+	if d.Abs() > MaxClockOffset {
+		err = fmt.Errorf("this clock is %v off the database's, more than %v: set the time of both machines", d, MaxClockOffset)
+	}
+	s.clock.Store(&err)
+}
+
+// Ready returns nil when this process's clock allows it to post, and otherwise
+// why not. Whether the database answers is another question.
+func (s *Sequencers) Ready() error { return *s.clock.Load() }
+
+// Submit asks for one thing and waits for the answer. The end of ctx ends only
+// the wait: ErrUnknownOutcome then means that a retry with the same id is safe.
+func (s *Sequencers) Submit(ctx context.Context, id LedgerID, r Request) (Outcome, error) {
+	q, err := s.sequencer(id)
+	if err != nil {
+		return Outcome{}, err
+	}
+	p, err := q.enqueue(r)
+	if err != nil {
+		return Outcome{}, err
+	}
+	result := q.await(ctx, p)
+	return result.Outcome, result.Err
+}
+
+// SubmitAll queues several independent requests together and waits for all
+// answers, in the order of the requests.
+func (s *Sequencers) SubmitAll(ctx context.Context, id LedgerID, requests []Request) []Result {
+	results := make([]Result, len(requests))
+	waiting := make([]*pending, len(requests))
+	q, err := s.sequencer(id)
+	for i, r := range requests {
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		waiting[i], results[i].Err = q.enqueue(r)
+	}
+	for i, p := range waiting {
+		if p != nil {
+			results[i] = q.await(ctx, p)
+		}
+	}
+	return results
+}
+
+func (s *Sequencers) sequencer(id LedgerID) (*Sequencer, error) {
+	s.mu.RLock()
+	q, closed := s.running[id], s.closed
+	s.mu.RUnlock()
+	if closed {
+		return nil, ErrStopped
+	}
+	if q != nil {
+		return q, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrStopped
+	}
+	if q = s.running[id]; q != nil {
+		return q, nil
+	}
+	q = newSequencer(id, s.journal, s.Ready, s.now)
+	s.running[id] = q
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		q.run(s.ctx)
+	}()
+	return q, nil
+}
+
+// Stats returns the counts of every ledger posted to since the start.
+func (s *Sequencers) Stats() map[LedgerID]Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make(map[LedgerID]Stats, len(s.running))
+	for id, q := range s.running {
+		all[id] = q.Stats()
+	}
+	return all
+}
+
+// Stop lets the batches in flight finish, tells waiting requests ErrStopped,
+// and returns when nothing runs any more.
+func (s *Sequencers) Stop() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	s.work.Wait()
+}
