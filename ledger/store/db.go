@@ -34,50 +34,73 @@ const (
 	// connLifetime and its jitter spread reconnects over time.
 	connLifetime       = 20 * time.Minute
 	connLifetimeJitter = 5 * time.Minute
+	// postingConns bounds the commits in flight, one per ledger posted to.
+	postingConns = 8
+	// turnConns bounds the ledgers on which this process holds the turn at once.
+	turnConns = 8
 )
 
-// DB is a pool of connections that all act as one role.
+// DB holds the connections of one role.
 type DB struct {
-	pool   *pgxpool.Pool
-	engine engine
+	pool    *pgxpool.Pool // reads
+	posting *pgxpool.Pool // commits, so that they never wait behind reads; RoleApp only
+	turns   *pgxpool.Pool // connections that hold a turn while posting commits; RoleApp only
+	engine  engine
+	ledgers ledgerNames
 }
 
 // Open connects to the database at url (a postgres:// URL or keyword string)
-// with at most maxConns connections. Every connection takes on role, whatever
-// rights the URL's user has.
+// with at most maxConns connections for reading; RoleApp has postingConns and
+// turnConns more for writing. Every connection takes on role, whatever rights
+// the URL's user has.
 func Open(ctx context.Context, url string, role Role, maxConns int) (*DB, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the database URL: %w", err)
 	}
-	cfg.MaxConns = int32(maxConns)
 	cfg.MaxConnLifetime = connLifetime
 	cfg.MaxConnLifetimeJitter = connLifetimeJitter
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
-	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		return prepareSession(ctx, conn, role)
+	db := &DB{}
+	if db.pool, err = openPool(ctx, cfg, role, maxConns); err != nil {
+		return nil, err
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("opening the database pool: %w", err)
+	if role == RoleApp {
+		if db.posting, err = openPool(ctx, cfg, role, postingConns); err == nil {
+			db.turns, err = openPool(ctx, cfg, role, turnConns, turnSettings...)
+		}
 	}
-	db := &DB{pool: pool}
-	err = pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
-		db.engine, err = detectEngine(ctx, c.Conn())
-		return err
-	})
+	if err == nil {
+		err = db.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+			db.engine, err = detectEngine(ctx, c.Conn())
+			return err
+		})
+	}
 	if err != nil {
-		pool.Close()
+		db.Close()
 		return nil, fmt.Errorf("connecting to the database as %s: %w", role, err)
 	}
 	return db, nil
 }
 
+func openPool(ctx context.Context, base *pgxpool.Config, role Role, maxConns int, settings ...string) (*pgxpool.Pool, error) {
+	cfg := base.Copy()
+	cfg.MaxConns = int32(maxConns)
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		return prepareSession(ctx, conn, append(sessionSettings(conn, role), settings...))
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database pool: %w", err)
+	}
+	return pool, nil
+}
+
 // prepareSession gives a new connection its role, its time limits and the
 // decimal codec.
-func prepareSession(ctx context.Context, conn *pgx.Conn, role Role) error {
+func prepareSession(ctx context.Context, conn *pgx.Conn, settings []string) error {
 	pgxdecimal.Register(conn.TypeMap())
-	for _, s := range sessionSettings(conn, role) {
+	for _, s := range settings {
 		if _, err := conn.Exec(ctx, s); err != nil {
 			return fmt.Errorf("preparing the session (%s): %w", s, err)
 		}
@@ -86,7 +109,13 @@ func prepareSession(ctx context.Context, conn *pgx.Conn, role Role) error {
 }
 
 // Close returns when all connections are closed.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	for _, pool := range []*pgxpool.Pool{db.turns, db.posting, db.pool} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -13,12 +14,15 @@ import (
 // engine says what is on the other end of a connection.
 type engine struct {
 	cockroach bool
+	bytewise  bool // text sorts by its bytes
 	name      string
 }
 
 func isCockroach(conn *pgx.Conn) bool {
 	return conn.PgConn().ParameterStatus("crdb_version") != ""
 }
+
+const bytewiseSQL = `select datcollate in ('C', 'POSIX') from pg_catalog.pg_database where datname = current_database()`
 
 const versionSQL = `select version()`
 
@@ -27,7 +31,12 @@ func detectEngine(ctx context.Context, conn *pgx.Conn) (engine, error) {
 	if err := conn.QueryRow(ctx, versionSQL).Scan(&version); err != nil {
 		return engine{}, fmt.Errorf("reading the engine's version: %w", err)
 	}
-	e := engine{cockroach: isCockroach(conn)}
+	e := engine{cockroach: isCockroach(conn), bytewise: isCockroach(conn)}
+	if !e.cockroach {
+		if err := conn.QueryRow(ctx, bytewiseSQL).Scan(&e.bytewise); err != nil {
+			return engine{}, fmt.Errorf("reading the database's collation: %w", err)
+		}
+	}
 	words := strings.Fields(version)
 	switch {
 	case e.cockroach && len(words) > 2:
@@ -80,4 +89,82 @@ func (db *DB) Settings(ctx context.Context) (map[string]string, error) {
 		settings[name] = value
 	}
 	return settings, nil
+}
+
+// latestOf is a statement that finds, for each of many accounts, the newest row
+// at or before an entry.
+type latestOf struct {
+	columns, table, order string
+}
+
+var (
+	latestVersion = latestOf{
+		columns: `seq, account_id, min_balance, max_balance, frozen, closed, tags`,
+		table:   `book.account_versions`, order: `seq`,
+	}
+	latestPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`}
+)
+
+// latestArms is how many accounts one statement looks up on CockroachDB, where
+// LATERAL and DISTINCT ON read every row of each account but an arm of a UNION
+// ALL reads one.
+const latestArms = 64
+
+// latest calls scan for the newest row of each account at or before entry asOf.
+// Rows read: one per account (and those after asOf, which are few).
+func (db *DB) latest(ctx context.Context, what latestOf, accounts []uuid.UUID, asOf int64, scan func(pgx.Row) error) error {
+	if len(accounts) == 0 {
+		return nil
+	}
+	if !db.engine.cockroach {
+		ids := make(uuids, len(accounts))
+		for i := range accounts {
+			ids[i] = uuidOf(&accounts[i])
+		}
+		return db.each(ctx, scan, what.lateral(), ids, asOf)
+	}
+	for len(accounts) > 0 {
+		n := min(latestArms, len(accounts))
+		args := make([]any, 0, n+1)
+		for i := range accounts[:n] {
+			args = append(args, uuidOf(&accounts[i]))
+		}
+		if err := db.each(ctx, scan, what.arms(n), append(args, asOf)...); err != nil {
+			return err
+		}
+		accounts = accounts[n:]
+	}
+	return nil
+}
+
+func (db *DB) each(ctx context.Context, scan func(pgx.Row) error, sql string, args ...any) error {
+	rows, err := db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (w latestOf) lateral() string {
+	return `select r.* from unnest($1::uuid[]) as u(id) cross join lateral (
+    select ` + w.columns + ` from ` + w.table + `
+    where account_id = u.id and seq <= $2::int8 order by ` + w.order + ` desc limit 1) as r`
+}
+
+func (w latestOf) arms(n int) string {
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		if i > 1 {
+			b.WriteString(" union all ")
+		}
+		fmt.Fprintf(&b, "(select %s from %s where account_id = $%d::uuid and seq <= $%d::int8 order by %s desc limit 1)",
+			w.columns, w.table, i, n+1, w.order)
+	}
+	return b.String()
 }

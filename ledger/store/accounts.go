@@ -1,0 +1,476 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
+)
+
+// readAccounts completes a.accounts: codes, types and lower limits of all
+// accounts that the entries touch.
+func (a *assembly) readAccounts(ctx context.Context) error {
+	if len(a.accounts) == 0 {
+		return nil
+	}
+	ids := make(uuids, 0, len(a.accounts))
+	for id := range a.accounts {
+		ids = append(ids, uuidOf(&id))
+	}
+	rows, err := a.db.pool.Query(ctx, accountsByIDSQL, ids)
+	if err != nil {
+		return fmt.Errorf("reading accounts: %w", err)
+	}
+	var id [16]byte
+	var code, kind, currency string
+	var scale int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &code, &kind, &currency, &scale}, func() error {
+		t, _ := chain.ParseAccountType(kind)
+		a.accounts[id] = &assembledAccount{code: code, kind: t, currency: currency, scale: uint8(scale)}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading accounts: %w", err)
+	}
+	return a.readMinimums(ctx, ids)
+}
+
+func (a *assembly) readMinimums(ctx context.Context, ids uuids) error {
+	rows, err := a.db.pool.Query(ctx, minimumsSQL, ids)
+	if err != nil {
+		return fmt.Errorf("reading limits: %w", err)
+	}
+	var id [16]byte
+	var seq int64
+	var min *decimal.Decimal
+	_, err = pgx.ForEachRow(rows, []any{&id, &seq, &min}, func() error {
+		acc := a.accounts[id]
+		if acc == nil {
+			return nil
+		}
+		units, err := limitUnits(min, acc.scale)
+		acc.minimums = append(acc.minimums, minimum{seq: seq, units: units})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading limits: %w", err)
+	}
+	return nil
+}
+
+// version is a row of account_versions.
+type version struct {
+	seq       int64
+	accountID uuid.UUID
+	min, max  *decimal.Decimal
+	frozen    string
+	closed    bool
+	tags      string
+}
+
+func scanVersion(row pgx.Row) (v version, err error) {
+	err = row.Scan(&v.seq, (*[16]byte)(&v.accountID), &v.min, &v.max, &v.frozen, &v.closed, &v.tags)
+	return v, err
+}
+
+// fill sets what the version holds of a, whose scale must be known.
+func (v *version) fill(a *chain.Account) (err error) {
+	if a.MinBalance, err = limitUnits(v.min, a.Scale); err != nil {
+		return err
+	}
+	if a.MaxBalance, err = limitUnits(v.max, a.Scale); err != nil {
+		return err
+	}
+	if a.Tags, err = parseTags(v.tags); err != nil {
+		return err
+	}
+	a.Frozen, _ = chain.ParseFrozen(v.frozen)
+	a.Closed = v.closed
+	return nil
+}
+
+func limitUnits(d *decimal.Decimal, scale uint8) (*money.Int128, error) {
+	if d == nil {
+		return nil, nil
+	}
+	units, err := money.FromDecimal(*d, scale)
+	if err != nil {
+		return nil, fmt.Errorf("reading the limit %s: %w", d, err)
+	}
+	return &units, nil
+}
+
+const accountRowColumns = `account_id, code, type, currency, scale, opened_seq`
+
+// Index of all: i10_accounts_code.
+const (
+	accountsByCodeSQL = `select ` + accountRowColumns + ` from book.accounts
+where ledger_id = $1::uuid and code = any($2::text[])`
+	accountsAfterSQL = `select ` + accountRowColumns + ` from book.accounts
+where ledger_id = $1::uuid and code > $2::text order by code limit $3::int8`
+	// $3 is the prefix, $4 the prefix and a colon as a LIKE pattern.
+	accountsLikeSQL = `select ` + accountRowColumns + ` from book.accounts
+where ledger_id = $1::uuid and code > $2::text and (code = $3::text or code like $4::text) order by code limit $5::int8`
+	// Where text sorts by bytes, all codes under a prefix lie between it with a
+	// colon and it with a semicolon, the next character.
+	accountsRangeSQL = `select ` + accountRowColumns + ` from book.accounts
+where ledger_id = $1::uuid and code > $2::text and (code = $3::text or (code > $3::text || ':' and code < $3::text || ';'))
+    and code >= $3::text and code < $3::text || ';'
+order by code limit $4::int8`
+)
+
+// accountRows runs one of the statements above.
+func (db *DB) accountRows(ctx context.Context, sql string, args ...any) ([]*ledger.Account, error) {
+	rows, err := db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading accounts: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*ledger.Account, error) {
+		a := new(ledger.Account)
+		var kind string
+		var scale int64
+		err := row.Scan((*[16]byte)(&a.AccountID), &a.Code, &kind, &a.Currency, &scale, &a.OpenedSeq)
+		a.Type, _ = chain.ParseAccountType(kind)
+		a.Scale = uint8(scale)
+		return a, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading accounts: %w", err)
+	}
+	return list, nil
+}
+
+// fillStates sets attributes and balances of accounts as of entry asOf, which
+// must be near the head: it walks back from the newest posting of each.
+// Accounts opened later are left out.
+func (db *DB) fillStates(ctx context.Context, id ledger.LedgerID, accounts []*ledger.Account, asOf int64) ([]*ledger.Account, error) {
+	byID := make(map[uuid.UUID]*ledger.Account, len(accounts))
+	ids := make([]uuid.UUID, 0, len(accounts))
+	known := accounts[:0:0]
+	for _, a := range accounts {
+		if a.OpenedSeq <= asOf {
+			byID[a.AccountID] = a
+			ids, known = append(ids, a.AccountID), append(known, a)
+		}
+	}
+	var named []int64
+	err := db.latest(ctx, latestVersion, ids, asOf, func(row pgx.Row) error {
+		v, err := scanVersion(row)
+		if err != nil {
+			return err
+		}
+		a := byID[v.accountID]
+		a.VersionSeq = v.seq
+		named = append(named, v.seq)
+		return v.fill(&a.Account)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading account attributes: %w", err)
+	}
+	err = db.latest(ctx, latestPosting, ids, asOf, func(row pgx.Row) error {
+		seq, p, err := scanPosting(row)
+		if err != nil {
+			return err
+		}
+		setState(byID[p.AccountID], seq, &p)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading balances: %w", err)
+	}
+	return known, db.fillNames(ctx, id, known, named)
+}
+
+func setState(a *ledger.Account, seq int64, p *chain.Posting) {
+	a.PostingSeq, a.AccountSeq, a.Posted = seq, p.AccountSeq, p.Posted
+	a.PendingDebit, a.PendingCredit = p.PendingDebit, p.PendingCredit
+}
+
+const namesSQL = `select seq, description from ops.payloads
+where ledger_id = $1::uuid and seq = any($2::int8[]) and description is not null`
+
+func (db *DB) fillNames(ctx context.Context, id ledger.LedgerID, accounts []*ledger.Account, seqs []int64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	rows, err := db.pool.Query(ctx, namesSQL, uuidOf(&id.UUID), seqs)
+	if err != nil {
+		return fmt.Errorf("reading account names: %w", err)
+	}
+	names := make(map[int64]string)
+	var seq int64
+	var name string
+	if _, err = pgx.ForEachRow(rows, []any{&seq, &name}, func() error { names[seq] = name; return nil }); err != nil {
+		return fmt.Errorf("reading account names: %w", err)
+	}
+	for _, a := range accounts {
+		if name, ok := names[a.VersionSeq]; ok {
+			a.Name = &name
+		}
+	}
+	return nil
+}
+
+// LoadAccounts returns the accounts that exist among codes as of entry asOf,
+// with the entries that their states come from, by seq.
+func (db *DB) LoadAccounts(ctx context.Context, id ledger.LedgerID, codes []string, asOf int64) ([]*ledger.Account, map[int64]*ledger.Entry, error) {
+	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), codes)
+	if err != nil {
+		return nil, nil, err
+	}
+	accounts, err := db.fillStates(ctx, id, rows, asOf)
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted := make(map[int64]bool, 2*len(accounts))
+	for _, a := range accounts {
+		wanted[a.VersionSeq] = true
+		if a.AccountSeq > 0 {
+			wanted[a.PostingSeq] = true
+		}
+	}
+	seqs := make([]int64, 0, len(wanted))
+	for seq := range wanted {
+		seqs = append(seqs, seq)
+	}
+	entries, err := db.entriesAt(ctx, id, seqs)
+	if err != nil {
+		return nil, nil, err
+	}
+	evidence := make(map[int64]*ledger.Entry, len(entries))
+	for i := range entries {
+		evidence[entries[i].Seq()] = &entries[i]
+	}
+	return accounts, evidence, nil
+}
+
+// AccountsByCode returns the present states of the accounts that exist among codes.
+func (db *DB) AccountsByCode(ctx context.Context, id ledger.LedgerID, codes []string) (map[string]ledger.Account, error) {
+	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the head: %w", err)
+	}
+	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), codes)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := db.fillStates(ctx, id, rows, head.Seq)
+	if err != nil {
+		return nil, err
+	}
+	byCode := make(map[string]ledger.Account, len(accounts))
+	for _, a := range accounts {
+		byCode[a.Code] = *a
+	}
+	return byCode, nil
+}
+
+// Account returns the present state of an account, or ErrNotFound.
+func (db *DB) Account(ctx context.Context, id ledger.LedgerID, code string) (ledger.Account, error) {
+	found, err := db.AccountsByCode(ctx, id, []string{code})
+	if err != nil {
+		return ledger.Account{}, err
+	}
+	a, ok := found[code]
+	if !ok {
+		return ledger.Account{}, fmt.Errorf("reading account %q: %w", code, ErrNotFound)
+	}
+	return a, nil
+}
+
+// AccountFilter selects accounts: those whose code is Prefix or lies under it
+// by whole segments, all when it is empty, and that come after AfterCode.
+type AccountFilter struct {
+	Prefix    string
+	AfterCode string
+	Limit     int
+}
+
+// Accounts returns the present states of accounts in order of code.
+func (db *DB) Accounts(ctx context.Context, id ledger.LedgerID, f AccountFilter) ([]ledger.Account, error) {
+	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the head: %w", err)
+	}
+	var rows []*ledger.Account
+	switch {
+	case f.Prefix == "":
+		rows, err = db.accountRows(ctx, accountsAfterSQL, uuidOf(&id.UUID), f.AfterCode, int64(f.Limit))
+	case db.engine.bytewise:
+		rows, err = db.accountRows(ctx, accountsRangeSQL, uuidOf(&id.UUID), f.AfterCode, f.Prefix, int64(f.Limit))
+	default:
+		rows, err = db.accountRows(ctx, accountsLikeSQL, uuidOf(&id.UUID), f.AfterCode, f.Prefix, likePrefix(f.Prefix), int64(f.Limit))
+	}
+	if err != nil {
+		return nil, err
+	}
+	// An account opened after the cut has no state at it; it is one of a later page.
+	accounts, err := db.fillStates(ctx, id, rows, head.Seq)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ledger.Account, len(accounts))
+	for i, a := range accounts {
+		list[i] = *a
+	}
+	return list, nil
+}
+
+// likePrefix returns the LIKE pattern of everything under a prefix of codes.
+func likePrefix(prefix string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(prefix) + ":%"
+}
+
+// AccountAt returns the state of an account as of entry seq, however long ago,
+// or ErrNotFound when it was not open yet.
+func (db *DB) AccountAt(ctx context.Context, id ledger.LedgerID, code string, seq int64) (ledger.Account, error) {
+	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), []string{code})
+	if err != nil {
+		return ledger.Account{}, err
+	}
+	if len(rows) == 0 || rows[0].OpenedSeq > seq {
+		return ledger.Account{}, fmt.Errorf("reading account %q as of entry %d: %w", code, seq, ErrNotFound)
+	}
+	a := rows[0]
+	if err := db.fillVersionAt(ctx, id, a, seq); err != nil {
+		return ledger.Account{}, err
+	}
+	accountSeq, err := db.accountSeqAt(ctx, a.AccountID, seq)
+	if err != nil || accountSeq == 0 {
+		return *a, err
+	}
+	at, p, err := scanPosting(db.pool.QueryRow(ctx, postingOfAccountSQL, uuidOf(&a.AccountID), accountSeq))
+	if err != nil {
+		return ledger.Account{}, fmt.Errorf("reading posting %d of account %q: %w", accountSeq, code, notFound(err))
+	}
+	setState(a, at, &p)
+	return *a, nil
+}
+
+func (db *DB) fillVersionAt(ctx context.Context, id ledger.LedgerID, a *ledger.Account, seq int64) error {
+	err := db.latest(ctx, latestVersion, []uuid.UUID{a.AccountID}, seq, func(row pgx.Row) error {
+		v, err := scanVersion(row)
+		if err != nil {
+			return err
+		}
+		a.VersionSeq = v.seq
+		return v.fill(&a.Account)
+	})
+	if err != nil {
+		return fmt.Errorf("reading the attributes of account %q: %w", a.Code, err)
+	}
+	return db.fillNames(ctx, id, []*ledger.Account{a}, []int64{a.VersionSeq})
+}
+
+// Index of all three: i9_postings_account_seq, which includes seq.
+const (
+	postingOfAccountSQL = `select ` + postingColumns + ` from book.postings
+where account_id = $1::uuid and account_seq = $2::int8`
+	seqOfPostingSQL     = `select seq from book.postings where account_id = $1::uuid and account_seq = $2::int8`
+	newestAccountSeqSQL = `select account_seq, seq from book.postings where account_id = $1::uuid order by account_seq desc limit 1`
+)
+
+// accountSeqAt returns how many postings an account had as of entry seq, by
+// binary search: account_seq and seq rise together.
+func (db *DB) accountSeqAt(ctx context.Context, account uuid.UUID, seq int64) (int64, error) {
+	var newest, at int64
+	err := db.pool.QueryRow(ctx, newestAccountSeqSQL, uuidOf(&account)).Scan(&newest, &at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the newest posting of account %s: %w", account, err)
+	}
+	if at <= seq {
+		return newest, nil
+	}
+	return lastWhere(newest, func(accountSeq int64) (bool, error) {
+		if err := db.pool.QueryRow(ctx, seqOfPostingSQL, uuidOf(&account), accountSeq).Scan(&at); err != nil {
+			return false, fmt.Errorf("reading posting %d of account %s: %w", accountSeq, account, notFound(err))
+		}
+		return at <= seq, nil
+	})
+}
+
+// lastWhere returns the greatest n in 1…end−1 for which ok holds, 0 when there
+// is none; ok must hold up to some n and not beyond it.
+func lastWhere(end int64, ok func(n int64) (bool, error)) (int64, error) {
+	low := int64(0)
+	for high := end; high-low > 1; {
+		middle := low + (high-low)/2
+		holds, err := ok(middle)
+		if err != nil {
+			return 0, err
+		}
+		if holds {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+// AccountPosting is a posting as a line of its account.
+type AccountPosting struct {
+	Seq         int64
+	RequestID   ledger.RequestID
+	Kind        chain.Kind
+	RecordedAt  time.Time
+	BookingDate chain.Date
+	Posting     chain.Posting
+	MinBalance  *money.Int128 // the lower limit in force at the entry
+}
+
+const accountPostingsSQL = `select ` + postingColumns + ` from book.postings
+where account_id = $1::uuid and account_seq > $2::int8 order by account_seq limit $3::int8`
+
+// AccountPostings returns up to limit postings of an account after
+// afterAccountSeq, in order of account_seq.
+func (db *DB) AccountPostings(ctx context.Context, id ledger.LedgerID, account ledger.Account, afterAccountSeq int64, limit int) ([]AccountPosting, error) {
+	rows, err := db.pool.Query(ctx, accountPostingsSQL, uuidOf(&account.AccountID), afterAccountSeq, int64(limit))
+	if err != nil {
+		return nil, fmt.Errorf("reading the postings of %q: %w", account.Code, err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (AccountPosting, error) {
+		seq, p, err := scanPosting(row)
+		return AccountPosting{Seq: seq, Posting: p}, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the postings of %q: %w", account.Code, err)
+	}
+	a := db.assemble(id)
+	a.accounts[account.AccountID] = nil
+	seqs := make([]int64, len(list))
+	for i := range list {
+		seqs[i] = list[i].Seq
+	}
+	if err := a.readEntries(ctx, entriesAtSQL, seqs); err != nil {
+		return nil, err
+	}
+	if err := a.readAccounts(ctx); err != nil {
+		return nil, err
+	}
+	for i := range list {
+		at, ok := a.bySeq[list[i].Seq]
+		if !ok {
+			return nil, fmt.Errorf("reading entry %d of account %q: %w", list[i].Seq, account.Code, ErrNotFound)
+		}
+		r := &a.records[at]
+		list[i].RequestID, list[i].Kind = ledger.RequestID{UUID: r.RequestID}, r.Kind
+		list[i].RecordedAt, list[i].BookingDate = time.UnixMicro(r.RecordedAt).UTC(), r.BookingDate
+		if acc := a.accounts[account.AccountID]; acc != nil {
+			list[i].MinBalance = acc.minimumAt(list[i].Seq)
+		}
+	}
+	return list, nil
+}

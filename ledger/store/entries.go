@@ -1,0 +1,374 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
+)
+
+const entryColumns = `seq, kind, request_id, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor,
+    prior_period, ref_seq, related_to, expires_at, description_commitment, reference_commitment, metadata_commitment`
+
+const postingColumns = `seq, account_id, direction, currency, scale, amount, pending_change, effective_date,
+    account_seq, posted, pending_debit, pending_credit`
+
+// All of these read single tables in primary-key order, never a join: the
+// rows are put together here.
+const (
+	entriesBetweenSQL = `select ` + entryColumns + ` from book.entries
+where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8 order by seq`
+	entriesAtSQL = `select ` + entryColumns + ` from book.entries
+where ledger_id = $1::uuid and seq = any($2::int8[]) order by seq`
+	postingsBetweenSQL = `select ` + postingColumns + ` from book.postings
+where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8 order by seq, ordinal`
+	postingsAtSQL = `select ` + postingColumns + ` from book.postings
+where ledger_id = $1::uuid and seq = any($2::int8[]) order by seq, ordinal`
+	payloadsAtSQL = `select seq, salt, fingerprint, description, reference, metadata from ops.payloads
+where ledger_id = $1::uuid and seq = any($2::int8[])`
+	detailsAtSQL = `select seq, name, value from book.details
+where ledger_id = $1::uuid and seq = any($2::int8[]) order by seq, ordinal`
+	versionsAtSQL = `select seq, account_id, min_balance, max_balance, frozen, closed, tags from book.account_versions
+where ledger_id = $1::uuid and seq = any($2::int8[])`
+	accountsByIDSQL = `select account_id, code, type, currency, scale from book.accounts where account_id = any($1::uuid[])`
+	minimumsSQL     = `select account_id, seq, min_balance from book.account_versions where account_id = any($1::uuid[]) order by account_id, seq`
+)
+
+// assembly puts entries together from the rows of their tables.
+type assembly struct {
+	db       *DB
+	id       ledger.LedgerID
+	records  []chain.Entry
+	hashes   []chain.Hash
+	texts    []ledger.Text
+	bySeq    map[int64]int
+	versions []version
+	accounts map[uuid.UUID]*assembledAccount
+}
+
+// assembledAccount is what entries need of an account they touch.
+type assembledAccount struct {
+	code     string
+	kind     chain.AccountType
+	currency string
+	scale    uint8
+	minimums []minimum // in order of seq
+}
+
+// minimum is the lower limit of an account from an entry on.
+type minimum struct {
+	seq   int64
+	units *money.Int128
+}
+
+// Tail returns up to limit entries after seq, in order, without their text.
+func (db *DB) Tail(ctx context.Context, id ledger.LedgerID, seq int64, limit int) ([]ledger.Entry, error) {
+	a := db.assemble(id)
+	last := seq + int64(limit)
+	if err := a.readEntries(ctx, entriesBetweenSQL, seq, last); err != nil {
+		return nil, err
+	}
+	if len(a.records) == 0 {
+		return nil, nil
+	}
+	last = a.records[len(a.records)-1].Seq // postings beyond it belong to entries not seen
+	if err := a.readPostings(ctx, postingsBetweenSQL, seq, last); err != nil {
+		return nil, err
+	}
+	if err := a.readRare(ctx); err != nil {
+		return nil, err
+	}
+	return a.entries(), nil
+}
+
+// entriesAt returns the entries at seqs with their text, in order of seq;
+// those that do not exist are left out.
+func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64) ([]ledger.Entry, error) {
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	a := db.assemble(id)
+	if err := a.readEntries(ctx, entriesAtSQL, seqs); err != nil {
+		return nil, err
+	}
+	if err := a.readPostings(ctx, postingsAtSQL, seqs); err != nil {
+		return nil, err
+	}
+	if err := a.readTexts(ctx, seqs); err != nil {
+		return nil, err
+	}
+	if err := a.readRare(ctx); err != nil {
+		return nil, err
+	}
+	return a.entries(), nil
+}
+
+// Entry returns the entry at seq, or ErrNotFound.
+func (db *DB) Entry(ctx context.Context, id ledger.LedgerID, seq int64) (ledger.Entry, error) {
+	entries, err := db.entriesAt(ctx, id, []int64{seq})
+	if err == nil && len(entries) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return ledger.Entry{}, fmt.Errorf("reading entry %d: %w", seq, err)
+	}
+	return entries[0], nil
+}
+
+func (db *DB) assemble(id ledger.LedgerID) *assembly {
+	return &assembly{db: db, id: id, bySeq: make(map[int64]int), accounts: make(map[uuid.UUID]*assembledAccount)}
+}
+
+func (a *assembly) readEntries(ctx context.Context, sql string, args ...any) error {
+	rows, err := a.db.pool.Query(ctx, sql, append([]any{uuidOf(&a.id.UUID)}, args...)...)
+	if err != nil {
+		return fmt.Errorf("reading entries: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, hash, err := a.scanEntry(rows)
+		if err != nil {
+			return fmt.Errorf("reading entries: %w", err)
+		}
+		a.bySeq[e.Seq] = len(a.records)
+		a.records, a.hashes = append(a.records, e), append(a.hashes, hash)
+	}
+	a.texts = make([]ledger.Text, len(a.records))
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading entries: %w", err)
+	}
+	return nil
+}
+
+func (a *assembly) scanEntry(row pgx.Row) (chain.Entry, chain.Hash, error) {
+	e := chain.Entry{LedgerID: a.id.UUID}
+	var kind string
+	var prev, hash, description, reference, metadata []byte
+	var recorded, booking, effective time.Time
+	var related *[16]byte
+	var expires *time.Time
+	err := row.Scan(&e.Seq, &kind, (*[16]byte)(&e.RequestID), &prev, &hash, &recorded, &booking, &effective,
+		(*[16]byte)(&e.Actor), &e.PriorPeriod, &e.RefSeq, &related, &expires, &description, &reference, &metadata)
+	if err != nil {
+		return e, chain.Hash{}, err
+	}
+	e.Kind, _ = chain.KindNamed(kind) // an unknown kind is 0, which no hash matches
+	e.PrevHash, e.RecordedAt = hashOf(prev), recorded.UnixMicro()
+	e.BookingDate, e.EffectiveDate = chain.DateOf(booking), chain.DateOf(effective)
+	e.RelatedTo = (*uuid.UUID)(related)
+	if expires != nil {
+		us := expires.UnixMicro()
+		e.ExpiresAt = &us
+	}
+	e.Description, e.Reference, e.Metadata = optionalHash(description), optionalHash(reference), optionalHash(metadata)
+	return e, hashOf(hash), nil
+}
+
+func (a *assembly) readPostings(ctx context.Context, sql string, args ...any) error {
+	rows, err := a.db.pool.Query(ctx, sql, append([]any{uuidOf(&a.id.UUID)}, args...)...)
+	if err != nil {
+		return fmt.Errorf("reading postings: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		seq, p, err := scanPosting(rows)
+		if err != nil {
+			return fmt.Errorf("reading the postings of entry %d: %w", seq, err)
+		}
+		if i, ok := a.bySeq[seq]; ok {
+			a.records[i].Postings = append(a.records[i].Postings, p)
+			a.accounts[p.AccountID] = nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading postings: %w", err)
+	}
+	return nil
+}
+
+func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) {
+	var direction string
+	var scale int64
+	var amount, pending, posted, pendingDebit, pendingCredit decimal.Decimal
+	var effective time.Time
+	err = row.Scan(&seq, (*[16]byte)(&p.AccountID), &direction, &p.Currency, &scale, &amount, &pending, &effective,
+		&p.AccountSeq, &posted, &pendingDebit, &pendingCredit)
+	if err != nil {
+		return seq, p, err
+	}
+	p.Direction, _ = chain.ParseDirection(direction)
+	p.Scale, p.EffectiveDate = uint8(scale), chain.DateOf(effective)
+	for _, f := range []struct {
+		units *money.Int128
+		value decimal.Decimal
+	}{{&p.Amount, amount}, {&p.PendingChange, pending}, {&p.Posted, posted}, {&p.PendingDebit, pendingDebit}, {&p.PendingCredit, pendingCredit}} {
+		if *f.units, err = money.FromDecimal(f.value, p.Scale); err != nil {
+			return seq, p, fmt.Errorf("reading the amount %s: %w", f.value, err)
+		}
+	}
+	return seq, p, nil
+}
+
+func (a *assembly) readTexts(ctx context.Context, seqs []int64) error {
+	rows, err := a.db.pool.Query(ctx, payloadsAtSQL, uuidOf(&a.id.UUID), seqs)
+	if err != nil {
+		return fmt.Errorf("reading payloads: %w", err)
+	}
+	var seq int64
+	var t ledger.Text
+	_, err = pgx.ForEachRow(rows, []any{&seq, &t.Salt, &t.Fingerprint, &t.Description, &t.Reference, &t.Metadata}, func() error {
+		if i, ok := a.bySeq[seq]; ok {
+			a.texts[i] = t
+			t = ledger.Text{}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading payloads: %w", err)
+	}
+	return nil
+}
+
+// readRare reads what only some entries need: accounts and their limits,
+// account attributes, ledger terms, details.
+func (a *assembly) readRare(ctx context.Context) error {
+	var versioned, detailed []int64
+	for i := range a.records {
+		e := &a.records[i]
+		switch e.Kind {
+		case chain.AccountOpened, chain.AccountChanged:
+			versioned = append(versioned, e.Seq)
+		case chain.LedgerOpened:
+			terms, err := a.db.terms(ctx, a.id)
+			if err != nil {
+				return err
+			}
+			e.Ledger = &terms
+			detailed = append(detailed, e.Seq)
+		case chain.Transfer, chain.Hold, chain.Capture, chain.Release, chain.Reversal:
+		default:
+			detailed = append(detailed, e.Seq)
+		}
+	}
+	if err := a.readVersions(ctx, versioned); err != nil {
+		return err
+	}
+	if err := a.readDetails(ctx, detailed); err != nil {
+		return err
+	}
+	if err := a.readAccounts(ctx); err != nil {
+		return err
+	}
+	return a.fillVersions()
+}
+
+func (a *assembly) readVersions(ctx context.Context, seqs []int64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	rows, err := a.db.pool.Query(ctx, versionsAtSQL, uuidOf(&a.id.UUID), seqs)
+	if err != nil {
+		return fmt.Errorf("reading account versions: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scanVersion(rows)
+		if err != nil {
+			return fmt.Errorf("reading account versions: %w", err)
+		}
+		a.versions = append(a.versions, v)
+		a.accounts[v.accountID] = nil
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading account versions: %w", err)
+	}
+	return nil
+}
+
+// fillVersions gives the account entries their attributes, now that the
+// accounts rows and with them the scales are known.
+func (a *assembly) fillVersions() error {
+	for i := range a.versions {
+		v := &a.versions[i]
+		at, ok := a.bySeq[v.seq]
+		acc := a.accounts[v.accountID]
+		if !ok || acc == nil {
+			continue
+		}
+		full := chain.Account{AccountID: v.accountID, Code: acc.code, Type: acc.kind, Currency: acc.currency, Scale: acc.scale}
+		if err := v.fill(&full); err != nil {
+			return err
+		}
+		a.records[at].Account = &full
+	}
+	return nil
+}
+
+func (a *assembly) readDetails(ctx context.Context, seqs []int64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	rows, err := a.db.pool.Query(ctx, detailsAtSQL, uuidOf(&a.id.UUID), seqs)
+	if err != nil {
+		return fmt.Errorf("reading details: %w", err)
+	}
+	var seq int64
+	var d chain.Detail
+	_, err = pgx.ForEachRow(rows, []any{&seq, &d.Name, &d.Value}, func() error {
+		if i, ok := a.bySeq[seq]; ok {
+			a.records[i].Details = append(a.records[i].Details, d)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading details: %w", err)
+	}
+	return nil
+}
+
+// entries returns what was put together.
+func (a *assembly) entries() []ledger.Entry {
+	list := make([]ledger.Entry, len(a.records))
+	for i, r := range a.records {
+		touched := make([]ledger.PostingAccount, len(r.Postings))
+		for j := range r.Postings {
+			if acc := a.accounts[r.Postings[j].AccountID]; acc != nil {
+				touched[j] = ledger.PostingAccount{Code: acc.code, Type: acc.kind, MinBalance: acc.minimumAt(r.Seq)}
+			}
+		}
+		list[i] = ledger.Restore(r, a.hashes[i], a.texts[i], touched)
+	}
+	return list
+}
+
+// minimumAt returns the lower limit in force at an entry.
+func (a *assembledAccount) minimumAt(seq int64) *money.Int128 {
+	var units *money.Int128
+	for _, m := range a.minimums {
+		if m.seq > seq {
+			break
+		}
+		units = m.units
+	}
+	return units
+}
+
+func hashOf(b []byte) (h chain.Hash) {
+	copy(h[:], b)
+	return h
+}
+
+func optionalHash(b []byte) *chain.Hash {
+	if b == nil {
+		return nil
+	}
+	h := hashOf(b)
+	return &h
+}

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tallystick/ledger"
+	"tallystick/ledger/chain"
+)
+
+var _ ledger.Journal = (*DB)(nil)
+
+// Index: the primary key, read backwards for one row.
+const headSQL = `
+select seq, entry_hash, recorded_at, booking_date from book.entries
+where ledger_id = $1::uuid order by seq desc limit 1`
+
+// Opening returns the terms and the head of a ledger. It fails when the
+// newest entry is not intact.
+func (db *DB) Opening(ctx context.Context, id ledger.LedgerID) (chain.LedgerTerms, ledger.Head, error) {
+	terms, err := db.terms(ctx, id)
+	if err != nil {
+		return chain.LedgerTerms{}, ledger.Head{}, err
+	}
+	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	if err != nil {
+		return chain.LedgerTerms{}, ledger.Head{}, fmt.Errorf("reading the head of ledger %s: %w", terms.Name, err)
+	}
+	newest, err := db.Entry(ctx, id, head.Seq)
+	if err != nil {
+		return chain.LedgerTerms{}, ledger.Head{}, err
+	}
+	if !newest.Intact() {
+		return chain.LedgerTerms{}, ledger.Head{}, fmt.Errorf(
+			"opening ledger %s: entry %d is not what was hashed (stored %s); run tallystick verify", terms.Name, head.Seq, newest.Hash())
+	}
+	return terms, head, nil
+}
+
+func scanHead(row pgx.Row) (ledger.Head, error) {
+	var h ledger.Head
+	var hash []byte
+	var recorded, booking time.Time
+	if err := row.Scan(&h.Seq, &hash, &recorded, &booking); err != nil {
+		return h, notFound(err)
+	}
+	copy(h.Hash[:], hash)
+	h.RecordedAt, h.BookingDate = recorded.UnixMicro(), chain.DateOf(booking)
+	return h, nil
+}
+
+// One statement, so that the head and the ids are of one snapshot. Indexes:
+// the primary key read backwards, and i8_entries_request.
+const requestsSQL = `
+(select seq, entry_hash, recorded_at, booking_date, true from book.entries
+ where ledger_id = $1::uuid order by seq desc limit 1)
+union all
+(select seq, entry_hash, recorded_at, booking_date, false from book.entries
+ where ledger_id = $1::uuid and request_id = any($2::uuid[]))`
+
+// Requests returns the head and, of the same snapshot, the entries that stand
+// under ids.
+func (db *DB) Requests(ctx context.Context, id ledger.LedgerID, ids []ledger.RequestID) (ledger.Head, map[ledger.RequestID]*ledger.Entry, error) {
+	list := make(uuids, len(ids))
+	for i := range ids {
+		list[i] = uuidOf(&ids[i].UUID)
+	}
+	rows, err := db.pool.Query(ctx, requestsSQL, uuidOf(&id.UUID), list)
+	if err != nil {
+		return ledger.Head{}, nil, fmt.Errorf("looking for request ids: %w", err)
+	}
+	var head ledger.Head
+	var seqs []int64
+	var isHead bool
+	var hash []byte
+	var recorded, booking time.Time
+	var seq int64
+	_, err = pgx.ForEachRow(rows, []any{&seq, &hash, &recorded, &booking, &isHead}, func() error {
+		if isHead {
+			head = ledger.Head{Seq: seq, RecordedAt: recorded.UnixMicro(), BookingDate: chain.DateOf(booking)}
+			copy(head.Hash[:], hash)
+			return nil
+		}
+		seqs = append(seqs, seq)
+		return nil
+	})
+	if err != nil {
+		return ledger.Head{}, nil, fmt.Errorf("looking for request ids: %w", err)
+	}
+	entries, err := db.entriesAt(ctx, id, seqs)
+	if err != nil {
+		return ledger.Head{}, nil, err
+	}
+	found := make(map[ledger.RequestID]*ledger.Entry, len(entries))
+	for i := range entries {
+		found[entries[i].RequestID()] = &entries[i]
+	}
+	return head, found, nil
+}
+
+const reportSQL = `
+insert into ops.findings (finding_id, ledger_id, found_at, source, code, severity, seq, transfer_id, account,
+    column_name, stored, recomputed, next_step)
+values ($1::uuid, $2::uuid, $3::timestamptz, $4::text, $5::text, $6::text, $7::int8, $8::text, $9::text,
+    $10::text, $11::text, $12::text, $13::text)`
+
+// Report stores a finding of source about a ledger.
+func (db *DB) Report(ctx context.Context, id ledger.LedgerID, source string, f chain.Finding) error {
+	findingID, err := ledger.NewRequestID()
+	if err != nil {
+		return err
+	}
+	_, err = db.pool.Exec(ctx, reportSQL, uuidOf(&findingID.UUID), uuidOf(&id.UUID), time.Now(), source,
+		f.Code, string(f.Severity), f.Seq, f.TransferID, f.Account, f.Column, f.Stored, f.Recomputed, f.NextStep)
+	if err != nil {
+		return fmt.Errorf("storing the finding %s: %w", f.Code, err)
+	}
+	return nil
+}
+
+// ClockOffset returns how far the database's clock is ahead of this machine's,
+// less what the round trip may account for.
+func (db *DB) ClockOffset(ctx context.Context) (time.Duration, error) {
+	var theirs time.Time
+	before := time.Now()
+	if err := db.pool.QueryRow(ctx, `select clock_timestamp()`).Scan(&theirs); err != nil {
+		return 0, fmt.Errorf("reading the database's clock: %w", err)
+	}
+	after := time.Now()
+	half := after.Sub(before) / 2
+	offset := theirs.Sub(before.Add(half))
+	if offset.Abs() <= half {
+		return 0, nil
+	}
+	if offset > 0 {
+		return offset - half, nil
+	}
+	return offset + half, nil
+}
