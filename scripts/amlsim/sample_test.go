@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/shopspring/decimal"
+
+	"tallystick/api/client"
+	"tallystick/scripts/samples"
+)
+
+// writeSample writes a sample of three accounts into a folder.
+func writeSample(t *testing.T, nodes, transactions string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"nodes.csv":        "nodeid,isFraud,init_balance,fraudStep\n" + nodes,
+		"transactions.csv": "sourceNodeId,targetNodeId,value,time\n" + transactions,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+const threeNodes = "0,0,10.50,-1\n1,0,0.10,-1\n2,1,7,3\n"
+
+// sampleBalances are the closing balances of s by account code.
+func sampleBalances(s *sample) map[string]decimal.Decimal {
+	balances := map[string]decimal.Decimal{equityAccount: s.total.Neg()}
+	for node, b := range s.closing {
+		balances[customer(node)] = b
+	}
+	return balances
+}
+
+func TestClosingBalancesFollowFromTheRows(t *testing.T) {
+	t.Parallel()
+	s, err := readSample(writeSample(t, threeNodes, "0,1,10.6,1\n1,2,0.3,1\n2,2,5,2\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for node, want := range []string{"-0.1", "10.4", "7.3"} {
+		if got := s.closing[node].String(); got != want {
+			t.Errorf("node %d closes with %s, want %s", node, got, want)
+		}
+	}
+	if s.total.String() != "17.6" || s.toSelf != 1 || len(s.transfers) != 3 {
+		t.Errorf("total %s, %d to themselves of %d", s.total, s.toSelf, len(s.transfers))
+	}
+}
+
+func TestThePublishedFactsFollowFromTheSample(t *testing.T) {
+	t.Parallel()
+	s, err := readSample(samples.Path(t, "amlsim"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.opening) != published.accounts || len(s.transfers) != published.transfers || s.toSelf != 15 {
+		t.Errorf("%d accounts, %d transfers, %d to themselves", len(s.opening), len(s.transfers), s.toSelf)
+	}
+	for _, err := range comparePublished(s, sampleBalances(s)) {
+		t.Error(err)
+	}
+}
+
+func TestADifferenceToThePublishedFactsIsFound(t *testing.T) {
+	t.Parallel()
+	s, err := readSample(samples.Path(t, "amlsim"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	balances := sampleBalances(s)
+	balances[customer(100)] = balances[customer(100)].Add(decimal.New(1, -2))
+	if wrong := errors.Join(comparePublished(s, balances)...); wrong == nil ||
+		!strings.Contains(wrong.Error(), "node 100 is 437.69, published 437.68") {
+		t.Errorf("found %v", wrong)
+	}
+}
+
+func TestRowsThatMakeNoSenseAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ nodes, transactions, want string }{
+		{"0,0,x,-1\n", "", "nodes.csv line 2"},
+		{"1,0,1,-1\n", "", "nodes.csv line 2"},
+		{threeNodes, "0,1,1,1\n0,3,1,1\n", "transactions.csv line 3"},
+		{threeNodes, "0,1\n", "transactions.csv line 2"},
+		{threeNodes, "0,-1,1,1\n", "transactions.csv line 2"},
+	} {
+		if _, err := readSample(writeSample(t, c.nodes, c.transactions)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q, %q: %v", c.nodes, c.transactions, err)
+		}
+	}
+	if _, err := readSample(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+func TestFundingsBalanceAndStayWithinFiveHundredPostings(t *testing.T) {
+	t.Parallel()
+	s := &sample{}
+	for range 1100 {
+		s.opening = append(s.opening, decimal.New(101, -2))
+	}
+	credited := map[string]bool{}
+	keys := map[string]bool{}
+	for _, r := range s.fundings() {
+		var in client.Transfer
+		if err := json.Unmarshal(r.body, &in); err != nil {
+			t.Fatal(err)
+		}
+		sum := decimal.Zero
+		for _, leg := range in.Postings[1:] {
+			if credited[leg.Account] || leg.Direction != "credit" {
+				t.Errorf("%s is funded twice, or debited", leg.Account)
+			}
+			credited[leg.Account] = true
+			sum = sum.Add(decimal.RequireFromString(leg.Amount))
+		}
+		first := in.Postings[0]
+		if first.Account != equityAccount || first.Direction != "debit" || first.Amount != sum.StringFixed(2) || len(in.Postings) > 500 || keys[r.key] {
+			t.Errorf("funding %s: %+v against %s in %d postings", r.key, first, sum, len(in.Postings))
+		}
+		keys[r.key] = true
+	}
+	if len(credited) != 1100 || len(keys) != 3 {
+		t.Errorf("%d accounts funded by %d transfers", len(credited), len(keys))
+	}
+}
+
+func TestPayingDebitsThePayerAndHasItsOwnKey(t *testing.T) {
+	t.Parallel()
+	s := &sample{transfers: []transfer{{1, 2, "3.00"}, {1, 2, "3.00"}, {4, 4, "1.00"}}}
+	all := s.payments()
+	want := `{"postings":[{"account":"customers:1","direction":"debit","amount":"3.00"},{"account":"customers:2","direction":"credit","amount":"3.00"}]}`
+	if string(all[0].body) != want || all[0].key == all[1].key {
+		t.Errorf("first %s %s, second %s", all[0].key, all[0].body, all[1].key)
+	}
+	if all[0].doomed || !all[2].doomed {
+		t.Error("only a transfer from an account to itself must be refused")
+	}
+}
+
+func TestOutcomesOtherThanTheFilesAskForAreFound(t *testing.T) {
+	t.Parallel()
+	s := &sample{opening: make([]decimal.Decimal, 3), transfers: make([]transfer, 10), toSelf: 1}
+	funded, posted := outcome{accepted: 1}, outcome{accepted: 6, replayed: 3, refused: 1}
+	before, after := client.Ledger{Size: 5, Head: "a"}, client.Ledger{Size: 12, Head: "b"}
+	if err := checkOutcomes(s, funded, posted, before, after); err != nil {
+		t.Errorf("right outcomes: %v", err)
+	}
+	for name, spoil := range map[string]func(f, p *outcome, after *client.Ledger){
+		"one lost":             func(_, p *outcome, _ *client.Ledger) { p.replayed-- },
+		"one refused too many": func(_, p *outcome, _ *client.Ledger) { p.refused++ },
+		"another refused":      func(_, p *outcome, _ *client.Ledger) { p.unexpected++ },
+		"an entry too many":    func(_, _ *outcome, after *client.Ledger) { after.Size++ },
+		"a funding refused":    func(f, _ *outcome, _ *client.Ledger) { f.refused++ },
+		"a head that moves": func(f, p *outcome, after *client.Ledger) {
+			*f, *p, after.Size = outcome{replayed: 1}, outcome{replayed: 9, refused: 1}, 5
+		},
+	} {
+		f, p, a := funded, posted, after
+		spoil(&f, &p, &a)
+		if err := checkOutcomes(s, f, p, before, a); !errors.Is(err, errDiffers) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package harness
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"tallystick/ledger/store/engine"
+)
+
+// Rig is a place to run servers in: a temporary folder with a data folder, a
+// binary and an admin key that all of its servers share.
+type Rig struct {
+	Binary  string // path of tallystick
+	Dir     string // temporary; logs of the servers, and the data folder
+	DataDir string
+	Key     string // admin key, a bearer token
+	servers []*Server
+	keep    bool
+}
+
+// closeTimeout bounds the end of an engine that was left behind.
+const closeTimeout = 2 * time.Minute
+
+// NewRig prepares a folder and, unless binary names one, builds tallystick
+// into it. With keep the folder stays after Close, for a look at what happened.
+func NewRig(ctx context.Context, binary string, keep bool) (*Rig, error) {
+	dir, err := os.MkdirTemp("", "tallystick-rig-")
+	if err != nil {
+		return nil, fmt.Errorf("making a temporary folder: %w", err)
+	}
+	rig := &Rig{Binary: binary, Dir: dir, DataDir: filepath.Join(dir, "data"), Key: rand.Text(), keep: keep}
+	if binary == "" {
+		rig.Binary = filepath.Join(dir, "tallystick")
+		build := exec.CommandContext(ctx, "go", "build", "-o", rig.Binary, "tallystick/cmd/tallystick")
+		if out, err := build.CombinedOutput(); err != nil {
+			return nil, errors.Join(fmt.Errorf("building tallystick: %w\n%s", err, out), rig.Close(ctx))
+		}
+	}
+	return rig, nil
+}
+
+// Close ends the servers that still run, the engine when a killed server left
+// it behind, and removes the folder. It works after ctx has ended, too.
+func (r *Rig) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	var failed []error
+	orphan := false
+	for _, s := range r.servers {
+		failed = append(failed, s.Stop())
+		orphan = orphan || s.failed != nil
+	}
+	if orphan {
+		// The last user of an engine stops it: become that user.
+		e, err := engine.Start(ctx, engine.Options{DataDir: r.DataDir})
+		if err == nil {
+			err = e.Stop(ctx)
+		}
+		failed = append(failed, err)
+	}
+	if !r.keep {
+		failed = append(failed, os.RemoveAll(r.Dir))
+	}
+	return errors.Join(failed...)
+}
+
+// EnginePID returns the process id of the database engine that runs on the
+// rig's data folder. It must be running: a server holds it.
+func (r *Rig) EnginePID(ctx context.Context) (int, error) {
+	// Attaching and leaving again changes nothing while another process uses
+	// the engine, and knows every kind of engine.
+	e, err := engine.Start(ctx, engine.Options{DataDir: r.DataDir})
+	if err != nil {
+		return 0, fmt.Errorf("attaching to the engine in %s: %w", r.DataDir, err)
+	}
+	pid, attached := e.PID(), e.Attached()
+	if err := e.Stop(ctx); err != nil {
+		return 0, fmt.Errorf("leaving the engine in %s: %w", r.DataDir, err)
+	}
+	if !attached {
+		return 0, fmt.Errorf("attaching to the engine in %s: none was running", r.DataDir)
+	}
+	return pid, nil
+}
+
+// Verdict is what verify says. ExitCode is 0 when everything holds.
+type Verdict struct {
+	ExitCode int               `json:"-"`
+	Status   string            `json:"status"`
+	Size     int64             `json:"size"`
+	Head     string            `json:"head"`
+	Checked  int64             `json:"entries_checked"`
+	Findings []json.RawMessage `json:"findings"`
+}
+
+// verifyTimeout bounds one verification.
+const verifyTimeout = 10 * time.Minute
+
+// Verify runs `tallystick verify --json` for one ledger. A verdict of tampered
+// or incomplete is no error.
+func (r *Rig) Verify(ctx context.Context, ledger string) (Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, r.Binary, "verify", "--json", "--ledger", ledger, "--data-dir", r.DataDir)
+	cmd.Env = r.environment()
+	out, err := cmd.Output()
+	var v Verdict
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		v.ExitCode = exit.ExitCode()
+	} else if err != nil {
+		return v, fmt.Errorf("running verify: %w", err)
+	}
+	if err := json.Unmarshal(out, &v); err != nil {
+		var stderr []byte
+		if exit != nil {
+			stderr = exit.Stderr
+		}
+		return v, fmt.Errorf("reading what verify printed, exit code %d: %w\n%s%s", v.ExitCode, err, out, stderr)
+	}
+	return v, nil
+}
+
+// MustVerify returns an error unless the ledger is verified and exit code 0.
+func (r *Rig) MustVerify(ctx context.Context, ledger string) (Verdict, error) {
+	v, err := r.Verify(ctx, ledger)
+	if err == nil && (v.ExitCode != 0 || v.Status != "verified") {
+		err = fmt.Errorf("verifying ledger %s: %s, exit code %d: %s", ledger, v.Status, v.ExitCode, v.Findings)
+	}
+	return v, err
+}
+
+// environment is that of a tallystick process: ours without any setting that
+// could lead it to another database or key.
+func (r *Rig) environment() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "COCKROACH_BINARY", "TALLYSTICK_ENGINE"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return append(env, "TALLYSTICK_ADMIN_KEY="+r.Key)
+}
