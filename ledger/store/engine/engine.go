@@ -201,8 +201,8 @@ func (e *Engine) launch(ctx context.Context, o Options) error {
 	e.exited = make(chan struct{})
 	go func() {
 		_ = cmd.Wait() // the reason stands in the log
+		close(e.done) // before exited, which Stop waits for
 		close(e.exited)
-		close(e.done)
 	}()
 	begun, told := time.Now(), false
 	for {

@@ -440,14 +440,17 @@ func TestTerminalSignalsDoNotReachTheEngine(t *testing.T) {
 func TestEndedContextLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(t.Context())
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if e, err := engine.Start(ctx, engine.Options{DataDir: dir, Kind: engine.Postgres}); !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v, %v", e, err)
-	}
-	e := start(t, dir, nil) // and nothing that would hinder the next
-	if e.Attached() {
-		t.Error("an engine was left running")
+	for _, stage := range []string{"while the store is made", "while the engine comes up"} {
+		if e, err := engine.Start(ended, engine.Options{DataDir: dir, Kind: engine.Postgres}); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%s: got %v, %v", stage, e, err)
+		}
+		e := start(t, dir, nil) // and nothing that would hinder the next, which makes the store for the second stage
+		if e.Attached() {
+			t.Errorf("%s: an engine was left running", stage)
+		}
+		stop(t, e)
 	}
 }
 

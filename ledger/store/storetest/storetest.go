@@ -39,11 +39,12 @@ type server struct {
 	name  string // of the subtest
 	start func(ctx context.Context) (adminURL string, err error)
 
-	once     sync.Once
-	url      string // superuser's
-	template string // migrated database to copy; empty where databases cannot be copied
-	err      error
-	stop     []func() error // in reverse order
+	once      sync.Once
+	url       string // superuser's
+	template  string // migrated database to copy; CockroachDB cannot copy one
+	cockroach bool
+	err       error
+	stop      []func() error // in reverse order
 }
 
 var servers = sync.OnceValue(func() []*server {
@@ -109,7 +110,7 @@ func (s *server) database(tb testing.TB) string {
 	ctx := tb.Context()
 	name := fresh("test")
 	sql := "create database " + name
-	if s.template != "" {
+	if !s.cockroach {
 		sql += " template " + s.template
 	}
 	if err := s.admin(ctx, sql); err != nil {
@@ -124,7 +125,7 @@ func (s *server) database(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if s.template == "" {
+	if s.cockroach {
 		if err := store.Migrate(ctx, database); err != nil {
 			tb.Fatal(err)
 		}
@@ -138,8 +139,7 @@ func (s *server) open(ctx context.Context) error {
 	if s.url, err = s.start(ctx); err != nil {
 		return err
 	}
-	cockroach, err := s.cockroach(ctx)
-	if err != nil || cockroach {
+	if s.cockroach, err = s.isCockroach(ctx); err != nil || s.cockroach {
 		return err
 	}
 	template := fresh("template")
@@ -231,7 +231,7 @@ func (s *server) admin(ctx context.Context, sql string) error {
 	return nil
 }
 
-func (s *server) cockroach(ctx context.Context) (bool, error) {
+func (s *server) isCockroach(ctx context.Context) (bool, error) {
 	conn, err := pgx.Connect(ctx, s.url)
 	if err != nil {
 		return false, fmt.Errorf("connecting to %s: %w", s.name, err)
@@ -242,7 +242,7 @@ func (s *server) cockroach(ctx context.Context) (bool, error) {
 
 // drop removes a database, with the connections a test may have left open.
 func (s *server) drop(ctx context.Context, name string) error {
-	if s.template == "" {
+	if s.cockroach {
 		return s.admin(ctx, "drop database if exists "+name+" cascade")
 	}
 	return s.admin(ctx, "drop database if exists "+name+" with (force)")
