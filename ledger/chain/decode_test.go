@@ -1,0 +1,191 @@
+package chain_test
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tallystick/ledger/chain"
+)
+
+func TestDecodeRefusesWhatNoEncoderWrites(t *testing.T) {
+	t.Parallel()
+	for _, r := range refusals() {
+		e, err := chain.Decode(r.bytes)
+		if !errors.Is(err, r.err) {
+			t.Errorf("%s: %v, want %v", r.name, err, r.err)
+		}
+		if !reflect.DeepEqual(e, chain.Entry{}) {
+			t.Errorf("%s: refused, and yet an entry came back", r.name)
+		}
+	}
+}
+
+func TestCheckRefusesEachBrokenRule(t *testing.T) {
+	t.Parallel()
+	for _, b := range badEntries() {
+		if err := b.entry.Check(); !errors.Is(err, b.err) {
+			t.Errorf("%s: %v, want %v", b.name, err, b.err)
+		}
+	}
+}
+
+func TestCheckNamesEntryAndField(t *testing.T) {
+	t.Parallel()
+	e := withPostings(chain.Transfer, 1, 0)
+	e.Postings[1].Currency = "eur"
+	want := `checking entry 3: posting 1: currency "eur": malformed entry`
+	if err := e.Check(); err == nil || err.Error() != want {
+		t.Errorf("Check says %q, want %q", err, want)
+	}
+}
+
+func TestSamplesPassCheck(t *testing.T) {
+	t.Parallel()
+	for _, s := range samples() {
+		if err := s.entry.Check(); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
+	}
+}
+
+// TestCheckAndDecodeAgree holds Decode to accept exactly the encodings of
+// entries that pass Check, on arbitrary and mostly invalid entries.
+func TestCheckAndDecodeAgree(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		e := rapid.SampledFrom(samples()).Draw(t, "sample").entry
+		bad := rapid.SampledFrom(badEntries()).Draw(t, "bad").entry
+		switch rapid.IntRange(0, 3).Draw(t, "mix") {
+		case 0:
+			e.Kind = bad.Kind
+		case 1:
+			e.Postings = bad.Postings
+		case 2:
+			e.Account, e.Ledger = bad.Account, bad.Ledger
+		case 3:
+			e.Details = bad.Details
+		}
+		checked := e.Check()
+		decoded, err := chain.Decode(e.AppendCanonical(nil))
+		if (checked == nil) != (err == nil) {
+			t.Fatalf("Check says %v, Decode says %v", checked, err)
+		}
+		if err == nil && decoded.Hash() != e.Hash() {
+			t.Fatal("decoded as another entry")
+		}
+	})
+}
+
+// TestEncodingsOfOversizedEntriesNeverDecode has lengths that 16 bits cannot
+// hold, as a damaged database may serve them: they must neither panic nor look
+// like a well-formed entry.
+func TestEncodingsOfOversizedEntriesNeverDecode(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("A", 1<<16+3)
+	opened := with(entryOf(chain.AccountOpened, 1), func(e *chain.Entry) { e.Account = sampleAccount() })
+	for _, tt := range []struct {
+		name  string
+		entry chain.Entry
+	}{
+		{"currency", with(withPostings(chain.Transfer, 1, 0), func(e *chain.Entry) { e.Postings[0].Currency = long })},
+		{"account code", with(opened, func(e *chain.Entry) { e.Account = ptr(*e.Account); e.Account.Code = long })},
+		{"tags", with(opened, func(e *chain.Entry) { e.Account = ptr(*e.Account); e.Account.Tags = make([]chain.Tag, 1<<16+1) })},
+		{"postings", with(withPostings(chain.Transfer, 1, 0), func(e *chain.Entry) { e.Postings = make([]chain.Posting, 1<<16+1) })},
+		{"details", with(entryOf(chain.Run, 4), func(e *chain.Entry) { e.Details = make([]chain.Detail, 1<<16+1) })},
+		{"detail value", with(entryOf(chain.Run, 4), func(e *chain.Entry) { e.Details = []chain.Detail{{Name: "as_of", Value: long}} })},
+	} {
+		if err := tt.entry.Check(); !errors.Is(err, chain.ErrMalformed) {
+			t.Errorf("%s: Check says %v", tt.name, err)
+		}
+		if _, err := chain.Decode(tt.entry.AppendCanonical(nil)); !errors.Is(err, chain.ErrMalformed) {
+			t.Errorf("%s: Decode says %v", tt.name, err)
+		}
+	}
+}
+
+// TestBoundsAddUpBelowTheLargestEncoding makes the largest entry there can be.
+func TestBoundsAddUpBelowTheLargestEncoding(t *testing.T) {
+	t.Parallel()
+	h := chain.Hash{}
+	e := chain.Entry{RefSeq: ptr[int64](0), RelatedTo: ptr(id(0)), ExpiresAt: ptr[int64](0), Description: &h, Reference: &h, Metadata: &h}
+	text := func(n int) string { return strings.Repeat("x", n) }
+	for range chain.MaxPostings {
+		e.Postings = append(e.Postings, chain.Posting{Currency: text(16)})
+	}
+	e.Ledger = &chain.LedgerTerms{Name: text(chain.MaxLedgerName), Origin: text(chain.MaxOrigin), TimeZone: text(chain.MaxTimeZone), BaseCurrency: text(16)}
+	e.Account = &chain.Account{Code: text(chain.MaxAccountCode), Currency: text(16), MinBalance: ptr(units(0)), MaxBalance: ptr(units(0))}
+	for range chain.MaxTags {
+		e.Account.Tags = append(e.Account.Tags, chain.Tag{Key: text(chain.MaxTagKey), Value: text(chain.MaxTagValue)})
+	}
+	for range chain.MaxDetails {
+		e.Details = append(e.Details, chain.Detail{Name: text(chain.MaxDetailName), Value: text(chain.MaxDetailValue)})
+	}
+	if n := len(e.AppendCanonical(nil)); n > chain.MaxCanonical {
+		t.Errorf("the largest entry has %d bytes, MaxCanonical is %d", n, chain.MaxCanonical)
+	}
+}
+
+// TestDecodeDoesNotBelieveLengths counts the bytes allocated for inputs that
+// claim far more than they hold.
+func TestDecodeDoesNotBelieveLengths(t *testing.T) {
+	base := withPostings(chain.Transfer, 1, 0)
+	good := base.AppendCanonical(nil)
+	const postingsAt = 131 // no optional field is present
+	claims := map[string][]byte{
+		"500 postings":   append(append([]byte(nil), good[:postingsAt]...), 0x01, 0xf4),
+		"65535 postings": append(append([]byte(nil), good[:postingsAt]...), 0xff, 0xff),
+		"512 details":    append(append([]byte(nil), good[:len(good)-2]...), 0x02, 0x00),
+		"text of 65535":  append(append([]byte(nil), good[:postingsAt+2+17]...), 0xff, 0xff),
+		"20 MiB":         make([]byte, 20<<20),
+	}
+	for name, b := range claims {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := chain.Decode(b)
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, chain.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 8<<10 {
+			t.Errorf("%s: %d bytes allocated", name, n)
+		}
+	}
+}
+
+// FuzzDecode feeds Decode arbitrary bytes: what it accepts must encode to the
+// same bytes again, so that there is one encoding per entry.
+func FuzzDecode(f *testing.F) {
+	for _, s := range samples() {
+		f.Add(s.entry.AppendCanonical(nil))
+	}
+	for _, r := range refusals() {
+		f.Add(r.bytes)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := chain.Decode(b)
+		if err != nil {
+			if !errors.Is(err, chain.ErrMalformed) && !errors.Is(err, chain.ErrUnknown) {
+				t.Fatalf("an error of no known kind: %v", err)
+			}
+			return
+		}
+		if again := e.AppendCanonical(nil); !bytes.Equal(again, b) {
+			t.Fatalf("accepted %x, which encodes as %x", b, again)
+		}
+		if err := e.Check(); err != nil {
+			t.Fatalf("accepted an entry that fails Check: %v", err)
+		}
+		if e.Hash() != chain.HashCanonical(b) {
+			t.Fatal("Hash and HashCanonical differ")
+		}
+	})
+}
+
+// FuzzEncodeDecode draws valid entries from the fuzzer's bytes.
+func FuzzEncodeDecode(f *testing.F) { f.Fuzz(rapid.MakeFuzz(roundTrip)) }
