@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tallystick/ledger"
+	"tallystick/ledger/store"
+)
+
+const (
+	// adminKeyVariable holds the admin key instead of a file.
+	adminKeyVariable = "TALLYSTICK_ADMIN_KEY"
+	// adminKeyFile is its file in the data folder.
+	adminKeyFile = "admin.key"
+	// keyBytes is how much randomness a generated key has.
+	keyBytes = 32
+	// minKeyLength and maxKeyLength bound a key that is given, in bytes.
+	minKeyLength = 32
+	maxKeyLength = 255
+)
+
+// adminKey is the first key, which may do everything.
+type adminKey struct {
+	id    ledger.KeyID
+	text  string
+	file  string // where it is kept; empty when it came from the environment
+	fresh bool   // generated just now
+}
+
+// loadAdminKey takes the key from TALLYSTICK_ADMIN_KEY, or from the data
+// folder, or makes one there, and makes sure that the database knows it.
+func loadAdminKey(ctx context.Context, db *store.DB, dataDir string) (adminKey, error) {
+	var key adminKey
+	if text, ok := os.LookupEnv(adminKeyVariable); ok {
+		key.text = text
+	} else if err := key.fromFile(filepath.Join(dataDir, adminKeyFile)); err != nil {
+		return key, err
+	}
+	if err := checkKey(key.text); err != nil {
+		return key, err
+	}
+	var err error
+	key.id, err = db.EnsureKey(ctx, sha256.Sum256([]byte(key.text)), "admin")
+	return key, err
+}
+
+func (k *adminKey) fromFile(path string) error {
+	k.file = path
+	content, err := os.ReadFile(path)
+	if err == nil {
+		k.text = strings.TrimSpace(string(content))
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the admin key: %w", err)
+	}
+	var random [keyBytes]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return fmt.Errorf("making the admin key: %w", err)
+	}
+	k.text, k.fresh = "tallystick_"+base64.RawURLEncoding.EncodeToString(random[:]), true
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("making the folder of the admin key: %w", err)
+	}
+	return writeNew(path, k.text+"\n")
+}
+
+// writeNew writes a file that only its owner can read and that nobody else
+// has made meanwhile; it is on disk when writeNew returns.
+func writeNew(path, content string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("keeping the admin key: %w", err)
+	}
+	_, err = f.WriteString(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("keeping the admin key: %w", err)
+	}
+	return nil
+}
+
+// checkKey refuses keys that are easily guessed or that no header can carry.
+func checkKey(key string) error {
+	if len(key) < minKeyLength || len(key) > maxKeyLength {
+		return fmt.Errorf("checking the admin key: it has %d bytes and needs %d to %d\nhint: openssl rand -base64 32", len(key), minKeyLength, maxKeyLength)
+	}
+	for _, c := range []byte(key) {
+		if c <= ' ' || c > '~' {
+			return errors.New("checking the admin key: it may hold visible ASCII characters only")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+// Command tallystick runs, checks and measures a Tallystick ledger; see
+// tallystick --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // ledgers name time zones; the machine may have no database of them
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker; see the Makefile.
+var version = "unversioned"
+
+// commands is the whole command tree.
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Serve the HTTP API, with an embedded database engine unless --database-url is given."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database to the newest schema and exit."`
+	Ledger  struct {
+		Open ledgerOpenCommand `cmd:"" help:"Open a ledger."`
+	} `cmd:"" help:"Ledgers."`
+	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// Exit codes of every command.
+const (
+	exitFine       = 0
+	exitTampered   = 1
+	exitIncomplete = 2
+	exitUsage      = 3
+)
+
+// exitError ends the process with a code other than exitUsage; what there is to
+// say has been said.
+type exitError struct{ code int }
+
+// Error names the code.
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string) int {
+	var tree commands
+	parser := kong.Must(&tree,
+		kong.Name("tallystick"),
+		kong.Description("A banking transaction ledger that is audited without being trusted."),
+		kong.UsageOnError(),
+		kong.Vars{"version": version},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Exit(func(code int) {
+			if code != exitFine {
+				code = exitUsage
+			}
+			os.Exit(code)
+		}),
+	)
+	command, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
+	err = command.Run()
+	var exit exitError
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	fmt.Fprintln(os.Stderr, "tallystick:", err)
+	return exitUsage
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"tallystick/api"
+	"tallystick/ledger"
+	"tallystick/ledger/store"
+)
+
+const (
+	// readConnections bounds the database connections that serve reads.
+	readConnections = 16
+	// shutdownBound bounds the wait for requests at work when the server stops.
+	shutdownBound = 30 * time.Second
+	// gcPercent lets the heap grow more between collections than Go's default:
+	// the live heap is small beside what requests allocate.
+	gcPercent = 400
+	// mainLedger is opened on first start.
+	mainLedger = "main"
+)
+
+// serveCommand runs the server.
+type serveCommand struct {
+	Database `embed:""`
+	Listen   string `env:"TALLYSTICK_LISTEN" default:"127.0.0.1:8080" help:"Address to serve on."`
+	Host     string `env:"TALLYSTICK_HOST" placeholder:"NAME" help:"Host name in the origin of ledgers opened here; this machine's by default."`
+	Currency string `env:"TALLYSTICK_BASE_CURRENCY" default:"EUR" help:"Base currency of the ledger main, opened on first start."`
+	TimeZone string `env:"TALLYSTICK_TIME_ZONE" default:"UTC" help:"Time zone of the ledger main, opened on first start (IANA name)."`
+	LogLevel string `env:"TALLYSTICK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level logged: ${enum}."`
+}
+
+// Run serves until ctx ends, and then stops server and engine cleanly.
+func (c *serveCommand) Run(ctx context.Context) error {
+	setUpLog(c.LogLevel)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w\nhint: choose another address with --listen or TALLYSTICK_LISTEN", c.Listen, err)
+	}
+	defer listener.Close()
+	database, err := c.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer database.stop(ctx)
+	if err := store.Migrate(ctx, database.url); err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, database.url, store.RoleApp, readConnections)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	key, err := loadAdminKey(ctx, db, c.DataDir)
+	if err != nil {
+		return err
+	}
+	if err := openMain(ctx, db, c.openLedger(key.id)); err != nil {
+		return err
+	}
+	return c.serve(ctx, listener, database, db, key)
+}
+
+func setUpLog(level string) {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(level)) // one of the flag's enumeration
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})))
+}
+
+func (c *serveCommand) openLedger(actor ledger.KeyID) ledger.OpenLedger {
+	return ledger.OpenLedger{
+		Actor: actor, Host: originHost(c.Host), Name: mainLedger, TimeZone: c.TimeZone, BaseCurrency: c.Currency,
+		ValueDaysBack: ledger.DefaultValueDaysBack, ValueDaysAhead: ledger.DefaultValueDaysAhead,
+	}
+}
+
+// originHost returns host, or this machine's name when it is empty.
+func originHost(host string) string {
+	if host == "" {
+		host, _ = os.Hostname() // the fallback below will do
+	}
+	if host == "" {
+		host = "localhost"
+	}
+	return strings.ToLower(host)
+}
+
+// openMain opens the ledger main unless there is one, whatever its terms.
+func openMain(ctx context.Context, db *store.DB, r ledger.OpenLedger) error {
+	_, err := db.Ledger(ctx, r.Name)
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	_, err = openLedger(ctx, db, r)
+	return err
+}
+
+// openLedger opens a ledger and turns a refusal into an error.
+func openLedger(ctx context.Context, db *store.DB, r ledger.OpenLedger) (store.LedgerInfo, error) {
+	id, err := ledger.NewLedgerID()
+	if err != nil {
+		return store.LedgerInfo{}, err
+	}
+	r.ID = id
+	info, _, refused, err := db.OpenLedger(ctx, r)
+	if refused != nil {
+		return info, fmt.Errorf("opening ledger %s: %s (%s)", r.Name, refused.Detail, refused.Code)
+	}
+	return info, err
+}
+
+// serve answers requests until ctx ends.
+func (c *serveCommand) serve(ctx context.Context, listener net.Listener, database *running, db *store.DB, key adminKey) error {
+	sequencers := ledger.NewSequencers(ctx, db, db.ClockOffset)
+	defer sequencers.Stop()
+	server := api.Server(api.New(api.Config{
+		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
+	}), slog.Default())
+	watched, stopWatching := context.WithCancel(ctx)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		database.keepRunning(watched)
+	}()
+	defer func() {
+		stopWatching()
+		<-watching
+	}()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	greet(os.Stdout, db.EngineName(), listener.Addr().String(), key)
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving on %s: %w", c.Listen, err)
+	case <-ctx.Done():
+	}
+	slog.Info("stopping: requests at work are finished first")
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownBound)
+	defer cancel()
+	if err := server.Shutdown(bounded); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		slog.Warn("closing connections that are still at work", "error", err)
+		server.Close()
+	}
+	return nil
+}
