@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"tallystick/ledger"
+	"tallystick/ledger/store"
+)
+
+// Poster takes requests that change a book; *ledger.Sequencers is the one.
+type Poster interface {
+	// Submit asks for one thing and waits for the answer; the end of ctx ends
+	// only the wait.
+	Submit(ctx context.Context, id ledger.LedgerID, r ledger.Request) (ledger.Outcome, error)
+	// SubmitAll asks for several independent things at once; the results come in
+	// the order of the requests.
+	SubmitAll(ctx context.Context, id ledger.LedgerID, requests []ledger.Request) []ledger.Result
+	// Ready returns nil when this process may post.
+	Ready() error
+	// Stats returns the counts of every ledger posted to.
+	Stats() map[ledger.LedgerID]ledger.Stats
+}
+
+// Config is what the API works with. Every field is needed.
+type Config struct {
+	DB      *store.DB    // reads, and opens ledgers
+	Poster  Poster       // everything else that writes
+	Host    string       // first part of the origin of ledgers opened here
+	Version string       // of Tallystick, for /v1/engine
+	Log     *slog.Logger // one event per request; see log.go for the levels
+}
+
+// handlers serves the routes.
+type handlers struct {
+	Config
+	keys     *keyring
+	metrics  *metrics
+	unrouted observer
+}
+
+// New returns the handler of the whole surface; see routes.go.
+func New(c Config) *echo.Echo {
+	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), metrics: newMetrics(c.Poster.Stats)}
+	h.unrouted = h.metrics.observer("any", "none")
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = h.notRouted
+	h.register(e)
+	return e
+}
+
+// Bounds of a connection. WriteTimeout leaves room for a request that waits the
+// longest for its answer (ledger.AnswerPatience) after the slowest body.
+const (
+	ReadHeaderTimeout = 5 * time.Second
+	ReadTimeout       = 30 * time.Second
+	WriteTimeout      = 90 * time.Second
+	IdleTimeout       = 2 * time.Minute
+	MaxHeaderBytes    = 16 << 10
+)
+
+// Server returns a server with every bound set; the caller sets the address or
+// the listener. What net/http has to say (a client that breaks off, a TLS
+// handshake that fails) goes to log as warnings.
+func Server(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: ReadHeaderTimeout,
+		ReadTimeout:       ReadTimeout,
+		WriteTimeout:      WriteTimeout,
+		IdleTimeout:       IdleTimeout,
+		MaxHeaderBytes:    MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}

@@ -1,0 +1,37 @@
+// Package api is HTTP in, answers and events out. It decides nothing about
+// money: it turns bytes into requests that are well formed, hands them to the
+// ledger, and turns what the ledger says into bytes.
+//
+//	        routes.go: the whole surface on one screen
+//	            │
+//	request ─► exchange.go ─► auth.go ─► one file per noun ──────────────► answer
+//	            │                         │  decode.go   strict JSON in
+//	            │                         │  idempotency.go  the request id
+//	            │                         │  query.go, cursor.go  lists
+//	            │                         ├─► Poster (ledger.Sequencers)  writes
+//	            │                         ├─► store.DB                    reads
+//	            │                         └─► render.go  documents out
+//	            │
+//	            ├─► problem.go: every refusal and failure becomes problem+json;
+//	            │   the only file that knows both a code and an HTTP status
+//	            ├─► metrics.go: time by route and status
+//	            └─► log.go: one wide event per request
+//
+// What comes in is read in one pass and strictly, because what two parsers can
+// read in two ways is how money gets lost: no duplicate or unknown members, no
+// null for "nothing", no JSON number for an amount, no control characters, no
+// lone surrogates, nothing behind the document. Syntax is refused here with
+// 400; what only the book can know is refused by package ledger with 422 and
+// the seq that the answer rests on.
+//
+// A code of an account that is not even well formed is a 400
+// (account_code_invalid) wherever a body or query names it, and a 404 in a
+// path; a well-formed code without an account is the ledger's unknown_account
+// (422) in a transfer and a 404 in a path.
+//
+// An error is answered by what it is, never by what it says: a text that
+// nobody wrote for clients goes to the log, and the client gets "internal".
+//
+// openapi.yaml is written by hand and describes every operation; the tests hold
+// routes and document equal both ways and every answer against its schema.
+package api

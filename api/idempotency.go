@@ -1,0 +1,90 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger"
+)
+
+// maxKeyHeader is the longest Idempotency-Key, in bytes.
+const maxKeyHeader = 255
+
+const keyHeader = "Idempotency-Key"
+
+// headerKey returns the Idempotency-Key of a request, taken literally: quotes,
+// backslashes and commas are part of it. It is empty when there is none.
+func headerKey(h http.Header) (string, error) {
+	values, ok := h[keyHeader]
+	if !ok {
+		return "", nil
+	}
+	if len(values) > 1 {
+		return "", fieldProblem(codeKeyInvalid, keyHeader, "the header stands more than once")
+	}
+	key := values[0]
+	if key == "" || len(key) > maxKeyHeader {
+		return "", fieldProblem(codeKeyInvalid, keyHeader, "the key has %d bytes, 1 to %d are allowed", len(key), maxKeyHeader)
+	}
+	for i := range len(key) {
+		if key[i] < '!' || key[i] > '~' {
+			return "", fieldProblem(codeKeyInvalid, keyHeader, "the key has something other than visible ASCII at byte %d", i)
+		}
+	}
+	return key, nil
+}
+
+// moneyRequestID returns the id of a request that moves money: that of the
+// body, or the one derived from the header. With both, the header must be the
+// id as text, in either case, or derive to it.
+func moneyRequestID(h http.Header, id ledger.LedgerID, operation string, body uuid.UUID) (ledger.RequestID, error) {
+	key, err := headerKey(h)
+	if err != nil {
+		return ledger.RequestID{}, err
+	}
+	given := ledger.RequestID{UUID: body}
+	switch {
+	case key == "" && body == uuid.Nil:
+		return given, newProblem(codeKeyMissing, "a request that moves money needs an id in the body or an %s header; send it again with the same one after a failure", keyHeader)
+	case key == "":
+		return given, nil
+	}
+	derived := ledger.DeriveRequestID(id, operation, key)
+	if body != uuid.Nil && derived != given && !strings.EqualFold(key, body.String()) {
+		return given, fieldProblem(codeKeyMismatch, keyHeader, "the header is neither the id in the body nor a key that derives to it; send one of the two")
+	}
+	if body != uuid.Nil {
+		return given, nil
+	}
+	return derived, nil
+}
+
+// accountRequestID returns the id of a request to open an account: derived from
+// the header when there is one, else from the account's code, because an
+// account opens once. item, when not empty, tells the items of a batch apart.
+// No header can contain the space, so that the kinds of id never meet.
+func accountRequestID(id ledger.LedgerID, key, item, code string) ledger.RequestID {
+	switch {
+	case key == "":
+		return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, "code "+code)
+	case item == "":
+		return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, key)
+	}
+	return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, key+" "+item)
+}
+
+// changeRequestID returns the id of a request to change an account: derived
+// from the header when there is one, else a fresh one, because the same change
+// may be asked for again later.
+func changeRequestID(h http.Header, id ledger.LedgerID) (ledger.RequestID, error) {
+	key, err := headerKey(h)
+	switch {
+	case err != nil:
+		return ledger.RequestID{}, err
+	case key == "":
+		return ledger.NewRequestID()
+	}
+	return ledger.DeriveRequestID(id, ledger.OperationChangeAccount, key), nil
+}
