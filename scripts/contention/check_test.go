@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -164,7 +163,7 @@ func TestCentsAreReadExactly(t *testing.T) {
 func TestAStopThatOutlastsTheRunIsRefused(t *testing.T) {
 	t.Parallel()
 	err := run(t.Context(), options{Disturb: "stop", Duration: 60, Stopped: 45}, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprint("beyond its end")) {
+	if err == nil || !strings.Contains(err.Error(), "beyond its end") {
 		t.Errorf("run = %v", err)
 	}
 }

@@ -38,6 +38,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"tallystick/scripts/internal/harness"
 )
 
 // options are the program's flags.
@@ -100,9 +102,12 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		failed = append(failed, p.checkDisturbance())
 	}
 	verdict, err := p.rig.MustVerify(ctx, pairLedger)
-	if err != nil {
+	switch {
+	case errors.Is(err, harness.ErrNotVerified):
 		failed = append(failed, broken("%v", err))
-	} else {
+	case err != nil:
+		failed = append(failed, err)
+	default:
 		fmt.Fprintf(out, "%-9s %s, size %d, head %s\n", "verify", verdict.Status, verdict.Size, verdict.Head)
 	}
 	return errors.Join(failed...)

@@ -9,8 +9,10 @@
 //	client process ── posts over 32 connections, writes every attempt and every
 //	      │           answer to a journal with write(2) before going on
 //	parent ── waits for 200 acknowledgements in this round, then for a random
-//	      │   moment, kills the victim with requests in flight, ends the client
-//	      ├── brings the server back (a killed engine it must restart itself)
+//	      │   moment, and kills the victim with requests in flight: the server;
+//	      │   or the engine's main process; or, every other round, all its processes
+//	      ├── brings the server back (a killed engine it must restart itself),
+//	      │   and ends the client
 //	      ├── posts every unanswered request again, byte for byte
 //	      └── reads the whole ledger: everything acknowledged in any round stands
 //	          there once, at its seq, with its hash; what was retried once; what
@@ -34,6 +36,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"tallystick/scripts/internal/harness"
 )
 
 // options are the flags of a run.
@@ -50,25 +54,34 @@ type options struct {
 var errBroken = errors.New("promise broken")
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, os.Args[1:]))
+}
+
+// execute runs the command that args name and returns the exit code.
+func execute(ctx context.Context, args []string) int {
 	var cli struct {
 		Run    options       `cmd:"" default:"withargs" help:"Kill, restart and check."`
 		Client clientOptions `cmd:"" hidden:"" help:"The client process, started by run."`
 	}
-	command := kong.Parse(&cli, kong.Description("Kill the server or its engine under load and check that no acknowledged transfer is lost or doubled."))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var err error
+	parser := kong.Must(&cli, kong.Description("Kill the server or its engine under load and check that no acknowledged transfer is lost or doubled."))
+	command, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
 	if command.Command() == "client" {
 		err = postUntilToldToStop(ctx, cli.Client, os.Stdin)
 	} else {
 		err = run(ctx, cli.Run, os.Stdout)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errBroken):
 		fmt.Fprintln(os.Stderr, "crash:", err)
-		if errors.Is(err, errBroken) {
-			os.Exit(1)
-		}
-		os.Exit(3)
+		return 1
+	default:
+		fmt.Fprintln(os.Stderr, "crash:", err)
+		return 3
 	}
 }
 
@@ -93,8 +106,11 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		sum.add(r)
 	}
 	verdict, err := h.rig.MustVerify(ctx, ledgerName)
-	if err != nil {
+	if errors.Is(err, harness.ErrNotVerified) {
 		return fmt.Errorf("%w: %w", errBroken, err)
+	}
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "%d rounds of kill -9 of the %s in %s: %s\n", o.Rounds, o.Victim, time.Since(start).Round(time.Second), sum)
 	fmt.Fprintf(out, "every acknowledged transfer is stored once with its hash; verify: %s, size %d, head %s\n",

@@ -33,6 +33,7 @@ type crasher struct {
 	o      options
 	rig    *harness.Rig
 	server *harness.Server
+	killed int        // the engine process killed last
 	past   []*attempt // of all rounds
 }
 
@@ -104,21 +105,18 @@ func (h *crasher) round(ctx context.Context, n int) (r roundReport, err error) {
 	if err != nil {
 		return r, err
 	}
-	err = h.strike(ctx, j, &r)
-	killed := time.Now()
-	if err := errors.Join(err, p.end()); err != nil {
-		return r, err
+	if err := h.strike(ctx, j, n, &r); err != nil {
+		return r, errors.Join(err, p.end())
 	}
-	if err := j.read(); err != nil {
+	killed := time.Now()
+	revived := h.revive(ctx, &r)
+	r.recovery = time.Since(killed)
+	if err := errors.Join(revived, p.end(), j.read()); err != nil {
 		return r, err
 	}
 	if j.bad != "" {
 		return r, fmt.Errorf("%w: the client was answered: %s", errBroken, j.bad)
 	}
-	if err := h.revive(ctx, &r); err != nil {
-		return r, err
-	}
-	r.recovery = time.Since(killed)
 	h.past = append(h.past, j.order...)
 	if err := h.settle(ctx, j, &r); err != nil {
 		return r, err
@@ -128,14 +126,7 @@ func (h *crasher) round(ctx context.Context, n int) (r roundReport, err error) {
 
 // strike waits for enough acknowledgements and kills the victim while requests
 // are in flight.
-func (h *crasher) strike(ctx context.Context, j *journal, r *roundReport) error {
-	victim := h.server.PID()
-	if h.o.Victim == "engine" {
-		var err error
-		if victim, err = h.rig.EnginePID(ctx); err != nil {
-			return err
-		}
-	}
+func (h *crasher) strike(ctx context.Context, j *journal, round int, r *roundReport) error {
 	deadline := time.Now().Add(acksBound)
 	for j.acks < h.o.MinAcks {
 		if err := j.read(); err != nil {
@@ -156,14 +147,21 @@ func (h *crasher) strike(ctx context.Context, j *journal, r *roundReport) error 
 	if h.o.Victim == "server" {
 		return h.server.Kill()
 	}
-	if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
-		return fmt.Errorf("killing the engine, process %d: %w", victim, err)
-	}
-	return nil
+	// In odd rounds the engine's main process alone: its backends may still
+	// commit what they were sent.
+	var err error
+	h.killed, err = h.rig.KillEngine(round%2 == 0)
+	return err
 }
 
-// revive brings the server back. A killed engine is the server's to restart.
+// revive brings the server back. A killed engine is the server's to restart,
+// while the client goes on posting.
 func (h *crasher) revive(ctx context.Context, r *roundReport) (err error) {
+	if h.o.Victim == "engine" {
+		if err := h.rig.AwaitOtherEngine(ctx, h.killed, harness.ReadyBound); err != nil {
+			return err
+		}
+	}
 	if h.server.Exited() {
 		r.restarted = 1
 		h.server, err = h.rig.Serve(ctx, "server")

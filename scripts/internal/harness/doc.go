@@ -5,6 +5,6 @@
 //
 //	Rig ── a temporary folder, a binary, an admin key
 //	 ├── Serve ──► Server ── Kill (-9), Signal, Stop, AwaitReady
-//	 ├── EnginePID          the database process behind the data folder
+//	 ├── KillEngine (-9)    the database processes behind the data folder
 //	 └── Verify ──► Verdict the exit code and report of `tallystick verify --json`
 package harness

@@ -35,7 +35,7 @@ func NewRig(ctx context.Context, binary string, keep bool) (*Rig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary folder: %w", err)
 	}
-	rig := &Rig{Binary: binary, Dir: dir, DataDir: filepath.Join(dir, "data"), Key: rand.Text(), keep: keep}
+	rig := &Rig{Binary: binary, Dir: dir, DataDir: filepath.Join(dir, "data"), Key: rand.Text() + rand.Text(), keep: keep}
 	if binary == "" {
 		rig.Binary = filepath.Join(dir, "tallystick")
 		build := exec.CommandContext(ctx, "go", "build", "-o", rig.Binary, "tallystick/cmd/tallystick")
@@ -69,25 +69,6 @@ func (r *Rig) Close(ctx context.Context) error {
 		failed = append(failed, os.RemoveAll(r.Dir))
 	}
 	return errors.Join(failed...)
-}
-
-// EnginePID returns the process id of the database engine that runs on the
-// rig's data folder. It must be running: a server holds it.
-func (r *Rig) EnginePID(ctx context.Context) (int, error) {
-	// Attaching and leaving again changes nothing while another process uses
-	// the engine, and knows every kind of engine.
-	e, err := engine.Start(ctx, engine.Options{DataDir: r.DataDir})
-	if err != nil {
-		return 0, fmt.Errorf("attaching to the engine in %s: %w", r.DataDir, err)
-	}
-	pid, attached := e.PID(), e.Attached()
-	if err := e.Stop(ctx); err != nil {
-		return 0, fmt.Errorf("leaving the engine in %s: %w", r.DataDir, err)
-	}
-	if !attached {
-		return 0, fmt.Errorf("attaching to the engine in %s: none was running", r.DataDir)
-	}
-	return pid, nil
 }
 
 // Verdict is what verify says. ExitCode is 0 when everything holds.
@@ -128,11 +109,15 @@ func (r *Rig) Verify(ctx context.Context, ledger string) (Verdict, error) {
 	return v, nil
 }
 
-// MustVerify returns an error unless the ledger is verified and exit code 0.
+// ErrNotVerified says that verify found something, or could not check it all.
+var ErrNotVerified = errors.New("not verified")
+
+// MustVerify returns ErrNotVerified unless the ledger is verified with exit
+// code 0.
 func (r *Rig) MustVerify(ctx context.Context, ledger string) (Verdict, error) {
 	v, err := r.Verify(ctx, ledger)
 	if err == nil && (v.ExitCode != 0 || v.Status != "verified") {
-		err = fmt.Errorf("verifying ledger %s: %s, exit code %d: %s", ledger, v.Status, v.ExitCode, v.Findings)
+		err = fmt.Errorf("%w: ledger %s is %s, exit code %d: %s", ErrNotVerified, ledger, v.Status, v.ExitCode, v.Findings)
 	}
 	return v, err
 }
