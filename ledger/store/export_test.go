@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Pool returns the pool that reads go through.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// PostingPool returns the pool that commits go through.
+func (db *DB) PostingPool() *pgxpool.Pool { return db.posting }
+
+// Cockroach reports which engine it is.
+func (db *DB) Cockroach() bool { return db.engine.cockroach }
+
+// LatestByArms looks up latest states with the statement for CockroachDB, on
+// whatever engine this is, and LatestLateral with the one for PostgreSQL.
+func (db *DB) LatestByArms(ctx context.Context, accounts []uuid.UUID, asOf int64, scan func(pgx.Row) error) error {
+	other := &DB{pool: db.pool, engine: engine{cockroach: true}}
+	return other.latest(ctx, latestPosting, accounts, asOf, scan)
+}
+
+// LatestLateral is the counterpart of LatestByArms.
+func (db *DB) LatestLateral(ctx context.Context, accounts []uuid.UUID, asOf int64, scan func(pgx.Row) error) error {
+	other := &DB{pool: db.pool}
+	return other.latest(ctx, latestPosting, accounts, asOf, scan)
+}
+
+// LatestPostingSQL is the statement that loads balances on PostgreSQL.
+var LatestPostingSQL = latestPosting.lateral()
+
+// CommitTimeout is exported for tests.
+const CommitTimeout = commitTimeout + time.Second
