@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,15 @@ import (
 	"tallystick/ledger/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(zombieURL) != "" {
+		if err := zombie(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "zombie:", err)
+		}
+		return
+	}
+	storetest.Main(m)
+}
 
 // desk is a ledger on a database of its own, with a server's view of it.
 type desk struct {
