@@ -49,18 +49,46 @@ func TestTransferRulesByPrecedence(t *testing.T) {
 		change func(*TransferRequest)
 		want   Code
 	}{
-		{func(r *TransferRequest) { r.NotAfter = &late; r.EffectiveDate = &far; r.Legs = []Leg{dr("nobody", "0")} }, CodeTooLate},
+		{func(r *TransferRequest) {
+			r.NotAfter = &late
+			r.EffectiveDate = &far
+			r.Legs = []Leg{dr("nobody", "0")}
+		}, CodeTooLate},
 		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("nobody", "0")} }, CodePostingCount},
 		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("nobody", "0"), cr("nobody", "1")} }, CodeAmountNotPositive},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("nobody", "-1"), cr("nobody", "1")} }, CodeAmountNotPositive},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{dr("nobody", "-1"), cr("nobody", "1")}
+		}, CodeAmountNotPositive},
 		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("nobody", "1"), cr("nobody", "1")} }, CodeAccountTwice},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("nobody", "1.001"), cr("closed", "1")} }, CodeUnknownAccount},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{usd(dr("alice", "1.001"), "QQQ"), cr("closed", "1")} }, CodeUnknownCurrency},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{usd(dr("alice", "1.001"), "USD"), cr("closed", "1")} }, CodeCurrencyMismatch},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{usd(dr("alice", "11.001"), "EUR"), cr("closed", "1")} }, CodeAmountPrecision},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("alice", huge+"0"), cr("closed", "1e40")} }, CodeAmountRange},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("alice", "11.010"), cr("closed", "11")} }, CodeUnbalanced},
-		{func(r *TransferRequest) { r.EffectiveDate = &far; r.Legs = []Leg{dr("alice", "11"), cr("closed", "11")} }, CodeDateOutOfBounds},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{dr("nobody", "1.001"), cr("closed", "1")}
+		}, CodeUnknownAccount},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{usd(dr("alice", "1.001"), "QQQ"), cr("closed", "1")}
+		}, CodeUnknownCurrency},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{usd(dr("alice", "1.001"), "USD"), cr("closed", "1")}
+		}, CodeCurrencyMismatch},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{usd(dr("alice", "11.001"), "EUR"), cr("closed", "1")}
+		}, CodeAmountPrecision},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{dr("alice", huge+"0"), cr("closed", "1e40")}
+		}, CodeAmountRange},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{dr("alice", "11.010"), cr("closed", "11")}
+		}, CodeUnbalanced},
+		{func(r *TransferRequest) {
+			r.EffectiveDate = &far
+			r.Legs = []Leg{dr("alice", "11"), cr("closed", "11")}
+		}, CodeDateOutOfBounds},
 		{func(r *TransferRequest) { r.Legs = []Leg{dr("alice", "11"), dr("frozen", "1"), cr("closed", "12")} }, CodeAccountClosed},
 		{func(r *TransferRequest) { r.Legs = []Leg{dr("alice", "11"), dr("frozen", "1"), cr("bob", "12")} }, CodeAccountFrozen},
 		{func(r *TransferRequest) { r.Legs = []Leg{dr("alice", "11"), dr("nodebits", "1"), cr("bob", "12")} }, CodeAccountFrozen},

@@ -24,7 +24,7 @@ type commands struct {
 	Ledger  struct {
 		Open ledgerOpenCommand `cmd:"" help:"Open a ledger."`
 	} `cmd:"" help:"Ledgers."`
-	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
+	Bench benchCommand `cmd:"" help:"Measure a running server."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
