@@ -13,9 +13,11 @@
 //
 // A Request is what a client asks for, an Entry is a fact; they are different
 // types, and a fact has no setters. rules.go answers when money may move, in
-// order of precedence. book.go is the state in memory, apply.go the pure step
-// on it, sequencer.go the loop, failures.go what happens when a commit does not
-// simply succeed, turns.go how several processes share one ledger.
+// order of precedence, and account_rules.go when an account may change. book.go
+// is the state in memory, apply.go the pure step on it, queue.go where requests
+// wait, sequencer.go the loop, failures.go what happens when a commit does not
+// simply succeed, turns.go how several processes share one ledger, journal.go
+// what all this needs of the store.
 //
 // Safety never rests on the memory of a process: the primary key of entries
 // refuses a second writer at the same place, a guard refuses a missing

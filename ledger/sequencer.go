@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
-	"tallystick/ledger/chain"
 )
 
 // Bounds of the write path.
@@ -37,71 +35,6 @@ const (
 	maxFruitlessFences = 5
 )
 
-// What can go wrong with a request, beside being refused. Each is a sentinel;
-// callers match with errors.Is.
-var (
-	// ErrOverloaded: the queue is full; nothing happened.
-	ErrOverloaded = errors.New("too many requests are waiting")
-	// ErrUnavailable: the database is away or this process is not fit to post;
-	// nothing happened.
-	ErrUnavailable = errors.New("posting is not possible at the moment")
-	// ErrHalted: a check found the ledger damaged and posting has stopped;
-	// nothing happened.
-	ErrHalted = errors.New("posting to this ledger has stopped after a finding")
-	// ErrStopped: the process is shutting down; nothing happened.
-	ErrStopped = errors.New("the server is stopping")
-	// ErrUnknownOutcome: the connection was lost at commit and could not be
-	// resolved in time; a retry with the same id is safe.
-	ErrUnknownOutcome = errors.New("the outcome is not known yet")
-	// ErrPoison: the database refuses this one request for a reason that no rule
-	// foresaw; nothing happened.
-	ErrPoison = errors.New("the database refuses the request")
-)
-
-// What Journal.Commit reports beside ErrUnknownOutcome and ErrPoison.
-var (
-	// ErrFence: a key of the batch is taken; see FenceError.
-	ErrFence = errors.New("another entry stands there")
-	// ErrHeadMissing: the predecessor of the batch is not in the ledger.
-	ErrHeadMissing = errors.New("the head is missing from the ledger")
-	// ErrNothingHappened: the batch certainly left no trace; trying it again is fine.
-	ErrNothingHappened = errors.New("nothing was stored")
-)
-
-// FenceError says which key refused a batch.
-type FenceError struct{ Constraint string }
-
-// Error names the constraint.
-func (e *FenceError) Error() string { return "refused by the key " + e.Constraint }
-
-// Is makes every FenceError an ErrFence.
-func (e *FenceError) Is(target error) bool { return target == ErrFence }
-
-// RequestFence is the constraint that refuses an id used before (I8).
-const RequestFence = "i8_entries_request"
-
-// Journal is what a sequencer needs of the store. Reads see at least what was
-// committed before they began.
-type Journal interface {
-	// Opening returns the terms and the head of a ledger. The head's entry has
-	// been re-hashed.
-	Opening(ctx context.Context, id LedgerID) (chain.LedgerTerms, Head, error)
-	// LoadAccounts returns the accounts that exist among codes, as of entry
-	// asOf, with the entries that their states come from.
-	LoadAccounts(ctx context.Context, id LedgerID, codes []string, asOf int64) ([]*Account, map[int64]*Entry, error)
-	// Commit appends entries after prev in one transaction, all or none.
-	Commit(ctx context.Context, id LedgerID, prev Head, entries []Entry) error
-	// Requests returns, from one snapshot, the head and the entries that stand
-	// under ids.
-	Requests(ctx context.Context, id LedgerID, ids []RequestID) (Head, map[RequestID]*Entry, error)
-	// Tail returns up to limit entries after seq, in order.
-	Tail(ctx context.Context, id LedgerID, seq int64, limit int) ([]Entry, error)
-	// Turn waits for the turn to post and returns how to give it back.
-	Turn(ctx context.Context, id LedgerID) (release func(), err error)
-	// Report stores a finding.
-	Report(ctx context.Context, id LedgerID, source string, f chain.Finding) error
-}
-
 // Outcome is the answer to a request.
 type Outcome struct {
 	Entry     *Entry   // the fact it became, or had become before (Replayed)
@@ -114,29 +47,6 @@ type Outcome struct {
 type Result struct {
 	Outcome
 	Err error
-}
-
-// pending is a request on its way.
-type pending struct {
-	request Request
-	weight  int // rough size in bytes
-	state   atomic.Int32
-	done    chan Result
-}
-
-// States of a pending request. Only a waiting one can still be withdrawn.
-const (
-	waiting = iota
-	taken
-	withdrawn
-)
-
-// answer sends r, unless the request has an answer that nobody has fetched.
-func (p *pending) answer(r Result) {
-	select {
-	case p.done <- r:
-	default:
-	}
 }
 
 // Sequencer turns the requests of one ledger into entries, one batch at a
@@ -168,62 +78,6 @@ func newSequencer(id LedgerID, journal Journal, fit func() error, now func() tim
 	}
 }
 
-// enqueue puts a request into the queue without waiting.
-func (s *Sequencer) enqueue(r Request) (*pending, error) {
-	p := &pending{request: r, weight: weigh(r), done: make(chan Result, 1)}
-	select {
-	case <-s.stopped:
-		return nil, ErrStopped
-	default:
-	}
-	select {
-	case s.queue <- p:
-		return p, nil
-	default:
-		s.stats.overloaded.Add(1)
-		return nil, ErrOverloaded
-	}
-}
-
-// await waits for the answer, at most AnswerPatience. A request that the
-// sequencer has not taken yet is withdrawn when the wait ends.
-func (s *Sequencer) await(ctx context.Context, p *pending) Result {
-	timer := time.NewTimer(AnswerPatience)
-	defer timer.Stop()
-	select {
-	case r := <-p.done:
-		return r
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-s.stopped:
-		select {
-		case r := <-p.done:
-			return r
-		default:
-		}
-	}
-	if p.state.CompareAndSwap(waiting, withdrawn) {
-		return Result{Err: ErrUnavailable}
-	}
-	return Result{Err: ErrUnknownOutcome}
-}
-
-// weigh estimates the bytes that r adds to a batch.
-func weigh(r Request) int {
-	const perEntry, perPosting = 400, 160
-	n := perEntry
-	if t, ok := r.(*TransferRequest); ok {
-		n += perPosting * len(t.Legs)
-	}
-	c := r.common()
-	for _, text := range []*string{c.Description, c.Reference, c.Metadata} {
-		if text != nil {
-			n += len(*text)
-		}
-	}
-	return n
-}
-
 // run decides batches until ctx ends. Requests that were taken are answered
 // before it returns; those that still wait are told ErrStopped.
 func (s *Sequencer) run(ctx context.Context) {
@@ -238,71 +92,6 @@ func (s *Sequencer) run(ctx context.Context) {
 		s.decide(context.WithoutCancel(ctx), batch)
 		if s.book != nil {
 			s.book.accounts.trim()
-		}
-	}
-}
-
-// turnAway answers what still waits when the sequencer stops.
-func (s *Sequencer) turnAway() {
-	if s.carry != nil {
-		s.carry.answer(Result{Err: ErrStopped})
-		s.carry = nil
-	}
-	for {
-		select {
-		case p := <-s.queue:
-			if p.state.CompareAndSwap(waiting, taken) {
-				p.answer(Result{Err: ErrStopped})
-			}
-		default:
-			return
-		}
-	}
-}
-
-// collect takes all that waits, at least one request, within the bounds of a
-// batch. It returns nil when ctx ends.
-func (s *Sequencer) collect(ctx context.Context) []*pending {
-	var batch []*pending
-	weight := 0
-	if p := s.carry; p != nil {
-		s.carry = nil
-		batch, weight = append(batch, p), p.weight
-	}
-	for len(batch) < MaxBatchRequests {
-		p := s.next(ctx, len(batch) == 0)
-		if p == nil {
-			break
-		}
-		if len(batch) > 0 && weight+p.weight > MaxBatchBytes {
-			s.carry = p
-			break
-		}
-		batch, weight = append(batch, p), weight+p.weight
-	}
-	return batch
-}
-
-// next takes one request; it waits for one only when asked to, and gives the
-// turn back before it does.
-func (s *Sequencer) next(ctx context.Context, wait bool) *pending {
-	for {
-		var p *pending
-		select {
-		case p = <-s.queue:
-		default:
-			if !wait {
-				return nil
-			}
-			s.giveBackTurn()
-			select {
-			case p = <-s.queue:
-			case <-ctx.Done():
-				return nil
-			}
-		}
-		if p.state.CompareAndSwap(waiting, taken) {
-			return p
 		}
 	}
 }

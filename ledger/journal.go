@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+
+	"tallystick/ledger/chain"
+)
+
+// What can go wrong with a request, beside being refused. Each is a sentinel;
+// callers match with errors.Is.
+var (
+	// ErrOverloaded: the queue is full; nothing happened.
+	ErrOverloaded = errors.New("too many requests are waiting")
+	// ErrUnavailable: the database is away or this process is not fit to post;
+	// nothing happened.
+	ErrUnavailable = errors.New("posting is not possible at the moment")
+	// ErrHalted: a check found the ledger damaged and posting has stopped;
+	// nothing happened.
+	ErrHalted = errors.New("posting to this ledger has stopped after a finding")
+	// ErrStopped: the process is shutting down; nothing happened.
+	ErrStopped = errors.New("the server is stopping")
+	// ErrUnknownOutcome: the connection was lost at commit and could not be
+	// resolved in time; a retry with the same id is safe.
+	ErrUnknownOutcome = errors.New("the outcome is not known yet")
+	// ErrPoison: the database refuses this one request for a reason that no rule
+	// foresaw; nothing happened.
+	ErrPoison = errors.New("the database refuses the request")
+)
+
+// What Journal.Commit reports beside ErrUnknownOutcome and ErrPoison.
+var (
+	// ErrFence: a key of the batch is taken; see FenceError.
+	ErrFence = errors.New("another entry stands there")
+	// ErrHeadMissing: the predecessor of the batch is not in the ledger.
+	ErrHeadMissing = errors.New("the head is missing from the ledger")
+	// ErrNothingHappened: the batch certainly left no trace; trying it again is fine.
+	ErrNothingHappened = errors.New("nothing was stored")
+)
+
+// FenceError says which key refused a batch.
+type FenceError struct{ Constraint string }
+
+// Error names the constraint.
+func (e *FenceError) Error() string { return "refused by the key " + e.Constraint }
+
+// Is makes every FenceError an ErrFence.
+func (e *FenceError) Is(target error) bool { return target == ErrFence }
+
+// RequestFence is the constraint that refuses an id used before (I8).
+const RequestFence = "i8_entries_request"
+
+// Journal is what a sequencer needs of the store. Reads see at least what was
+// committed before they began.
+type Journal interface {
+	// Opening returns the terms and the head of a ledger. The head's entry has
+	// been re-hashed.
+	Opening(ctx context.Context, id LedgerID) (chain.LedgerTerms, Head, error)
+	// LoadAccounts returns the accounts that exist among codes, as of entry
+	// asOf, with the entries that their states come from.
+	LoadAccounts(ctx context.Context, id LedgerID, codes []string, asOf int64) ([]*Account, map[int64]*Entry, error)
+	// Commit appends entries after prev in one transaction, all or none.
+	Commit(ctx context.Context, id LedgerID, prev Head, entries []Entry) error
+	// Requests returns, from one snapshot, the head and the entries that stand
+	// under ids.
+	Requests(ctx context.Context, id LedgerID, ids []RequestID) (Head, map[RequestID]*Entry, error)
+	// Tail returns up to limit entries after seq, in order.
+	Tail(ctx context.Context, id LedgerID, seq int64, limit int) ([]Entry, error)
+	// Turn waits for the turn to post and returns how to give it back.
+	Turn(ctx context.Context, id LedgerID) (release func(), err error)
+	// Report stores a finding.
+	Report(ctx context.Context, id LedgerID, source string, f chain.Finding) error
+}
