@@ -31,11 +31,15 @@ func (s *Sequencer) append(ctx context.Context, batch []*pending, a *Applied) er
 		case !errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrNothingHappened):
 			return err // stored, or refused for good
 		}
-		if !told && !s.now().Before(giveUp) {
+		if s.now().Before(giveUp) {
+			continue
+		}
+		if !told {
 			told = true
-			for _, p := range batch {
-				p.answer(Result{Err: ErrUnknownOutcome})
-			}
+			s.answerAll(batch, ErrUnknownOutcome)
+		}
+		if s.life.Err() != nil {
+			return ErrUnknownOutcome // nothing more is posted from here
 		}
 	}
 }
@@ -45,7 +49,10 @@ func (s *Sequencer) append(ctx context.Context, batch []*pending, a *Applied) er
 func (s *Sequencer) whoseEntry(ctx context.Context, a *Applied, fence error) error {
 	for {
 		tail, err := s.journal.Tail(ctx, s.id, s.book.head.Seq, 1)
-		if err != nil {
+		switch {
+		case err != nil && s.life.Err() != nil:
+			return ErrUnknownOutcome // nothing more is posted from here
+		case err != nil:
 			pause(ctx, retryPause) // the ledger must not go on before this is known
 			continue
 		}
@@ -120,15 +127,21 @@ func damage(a *Account, entries map[int64]*Entry) *chain.Finding {
 		if e != nil && e.Intact() {
 			continue
 		}
-		f := chain.Finding{
-			Code: "ENTRY_HASH_MISMATCH", Severity: chain.Critical, Seq: &seq,
-			NextStep: "The newest entry of the account is not what was hashed; the account is blocked. Run tallystick verify.",
-		}
-		if e != nil {
-			stored, recomputed := e.hash.String(), e.record.Hash().String()
-			f.Stored, f.Recomputed = &stored, &recomputed
-		}
+		f := hashMismatch(seq, e)
 		return &f
 	}
 	return nil
+}
+
+// hashMismatch reports that entry seq is not what was hashed, or is missing (nil).
+func hashMismatch(seq int64, e *Entry) chain.Finding {
+	f := chain.Finding{
+		Code: "ENTRY_HASH_MISMATCH", Severity: chain.Critical, Seq: &seq,
+		NextStep: "A stored entry is not what was hashed; what rests on it is blocked. Run tallystick verify to see all that was changed.",
+	}
+	if e != nil {
+		stored, recomputed := e.hash.String(), e.record.Hash().String()
+		f.Stored, f.Recomputed = &stored, &recomputed
+	}
+	return f
 }

@@ -53,9 +53,8 @@ const RequestFence = "i8_entries_request"
 // Journal is what a sequencer needs of the store. Reads see at least what was
 // committed before they began.
 type Journal interface {
-	// Opening returns the terms and the head of a ledger. The head's entry has
-	// been re-hashed.
-	Opening(ctx context.Context, id LedgerID) (chain.LedgerTerms, Head, error)
+	// Opening returns the terms of a ledger and its newest entry.
+	Opening(ctx context.Context, id LedgerID) (chain.LedgerTerms, Entry, error)
 	// LoadAccounts returns the accounts that exist among codes, as of entry
 	// asOf, with the entries that their states come from.
 	LoadAccounts(ctx context.Context, id LedgerID, codes []string, asOf int64) ([]*Account, map[int64]*Entry, error)
@@ -64,7 +63,8 @@ type Journal interface {
 	// Requests returns, from one snapshot, the head and the entries that stand
 	// under ids.
 	Requests(ctx context.Context, id LedgerID, ids []RequestID) (Head, map[RequestID]*Entry, error)
-	// Tail returns up to limit entries after seq, in order.
+	// Tail returns up to limit entries after seq, in order; only account entries
+	// need their text.
 	Tail(ctx context.Context, id LedgerID, seq int64, limit int) ([]Entry, error)
 	// Turn waits for the turn to post and returns how to give it back.
 	Turn(ctx context.Context, id LedgerID) (release func(), err error)

@@ -32,6 +32,11 @@ func (p *pending) answer(r Result) {
 // enqueue puts a request into the queue without waiting.
 func (s *Sequencer) enqueue(r Request) (*pending, error) {
 	p := &pending{request: r, weight: weigh(r), done: make(chan Result, 1)}
+	if s.queued.Add(int64(p.weight)) > QueueBytes {
+		s.queued.Add(int64(-p.weight))
+		s.stats.overloaded.Add(1)
+		return nil, ErrOverloaded
+	}
 	select {
 	case <-s.stopped:
 		return nil, ErrStopped
@@ -41,6 +46,7 @@ func (s *Sequencer) enqueue(r Request) (*pending, error) {
 	case s.queue <- p:
 		return p, nil
 	default:
+		s.queued.Add(int64(-p.weight))
 		s.stats.overloaded.Add(1)
 		return nil, ErrOverloaded
 	}
@@ -144,6 +150,7 @@ func (s *Sequencer) next(ctx context.Context, wait bool) *pending {
 				return nil
 			}
 		}
+		s.queued.Add(int64(-p.weight))
 		if p.state.CompareAndSwap(waiting, taken) {
 			return p
 		}

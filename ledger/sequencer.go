@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
-
 )
 
 // Bounds of the write path.
@@ -16,6 +16,8 @@ const (
 	// QueueLength bounds the requests that wait while a batch commits; further
 	// ones are refused with ErrOverloaded.
 	QueueLength = 8192
+	// QueueBytes bounds what they take in memory, by the estimate of weigh.
+	QueueBytes = 64 << 20
 	// CacheBytes bounds the account states kept in memory per ledger.
 	CacheBytes = 256 << 20
 	// AnswerPatience is how long a caller waits for its answer.
@@ -59,9 +61,11 @@ type Sequencer struct {
 	fit     func() error // whether this process may post (its clock)
 	now     func() time.Time
 	queue   chan *pending
+	queued  atomic.Int64  // bytes in the queue
 	stopped chan struct{} // closed when run has returned
 	stats   counters
 
+	life      context.Context // of the process; ends when the server stops
 	book      *Book
 	carry     *pending // taken from the queue but too heavy for the last batch
 	halted    error
@@ -81,6 +85,7 @@ func newSequencer(id LedgerID, journal Journal, fit func() error, now func() tim
 // run decides batches until ctx ends. Requests that were taken are answered
 // before it returns; those that still wait are told ErrStopped.
 func (s *Sequencer) run(ctx context.Context) {
+	s.life = ctx
 	defer close(s.stopped)
 	defer s.giveBackTurn()
 	for {
@@ -177,15 +182,18 @@ func (s *Sequencer) prepare(ctx context.Context, batch []*pending) error {
 }
 
 func (s *Sequencer) open(ctx context.Context) error {
-	terms, head, err := s.journal.Opening(ctx, s.id)
+	terms, newest, err := s.journal.Opening(ctx, s.id)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
 	}
-	s.book, err = NewBook(s.id, terms, head, CacheBytes)
+	s.book, err = NewBook(s.id, terms, HeadOf(&newest), CacheBytes)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	s.stats.headSeq.Store(head.Seq)
+	s.stats.headSeq.Store(newest.Seq())
+	if !newest.Intact() {
+		return s.halt(ctx, hashMismatch(newest.Seq(), &newest))
+	}
 	return nil
 }
 

@@ -68,7 +68,8 @@ type minimum struct {
 	units *money.Int128
 }
 
-// Tail returns up to limit entries after seq, in order, without their text.
+// Tail returns up to limit entries after seq, in order, without their text but
+// for the names of accounts.
 func (db *DB) Tail(ctx context.Context, id ledger.LedgerID, seq int64, limit int) ([]ledger.Entry, error) {
 	a := db.assemble(id)
 	last := seq + int64(limit)
@@ -84,6 +85,15 @@ func (db *DB) Tail(ctx context.Context, id ledger.LedgerID, seq int64, limit int
 	}
 	if err := a.readRare(ctx); err != nil {
 		return nil, err
+	}
+	if len(a.versions) > 0 { // accounts have names
+		seqs := make([]int64, len(a.versions))
+		for i := range a.versions {
+			seqs[i] = a.versions[i].seq
+		}
+		if err := a.readTexts(ctx, seqs); err != nil {
+			return nil, err
+		}
 	}
 	return a.entries(), nil
 }

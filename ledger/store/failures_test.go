@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -526,4 +527,57 @@ func (d *desk) checkRowsRead(accounts []uuid.UUID, head int64) {
 	if each*loops > len(accounts) {
 		d.t.Errorf("%d rows read for %d accounts:\n%s", each*loops, len(accounts), plan)
 	}
+}
+
+// A name is text beside the chain; a process that follows a foreign change of
+// an account must not lose it.
+func TestFollowedAccountKeepsItsName(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		one, two := d.sequencers(d.db), d.sequencers(d.db)
+		d.accept(one, d.transfer("cash", "bob", "1"))
+		name, frozen, thawed := "Bob's wallet", chain.FrozenAll, chain.FrozenNone
+		d.accept(two, &ledger.ChangeAccount{Common: d.common(), Code: "bob", Name: &name, Frozen: &frozen})
+		d.accept(one, &ledger.ChangeAccount{Common: d.common(), Code: "bob", Frozen: &thawed})
+		a, err := d.db.Account(t.Context(), d.id, "bob")
+		if err != nil || a.Name == nil || *a.Name != name || a.Frozen != chain.FrozenNone {
+			t.Errorf("bob is %+v, %v", a, err)
+		}
+		d.checkLedger()
+	})
+}
+
+func TestDamagedHeadStopsPosting(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		e := d.accept(d.sequencers(d.db), d.transfer("cash", "bob", "1"))[0]
+		d.owner(`update book.entries set actor = ledger_id where seq = $1`, e.Seq())
+		if _, err := d.sequencers(d.db).Submit(t.Context(), d.id, d.transfer("cash", "alice", "1")); !errors.Is(err, ledger.ErrHalted) {
+			t.Errorf("posting after a damaged head: %v, want ErrHalted", err)
+		}
+		if n := d.count(`select count(*) from ops.findings where code = 'ENTRY_HASH_MISMATCH' and seq = $1`, e.Seq()); n != 1 {
+			t.Errorf("%d findings stored, want 1", n)
+		}
+	})
+}
+
+func TestServerStopsAlthoughAnOutcomeIsUnknown(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		s := d.sequencers(&faulty{DB: d.db, commit: before(1<<30, ledger.ErrUnknownOutcome)})
+		ctx, cancel := context.WithCancel(t.Context())
+		submitted := make(chan error, 1)
+		go func() {
+			_, err := s.Submit(ctx, d.id, d.transfer("cash", "bob", "1"))
+			submitted <- err
+		}()
+		for s.Stats()[d.id].Unknown == 0 {
+			runtime.Gosched()
+		}
+		cancel()
+		if err := <-submitted; !errors.Is(err, ledger.ErrUnknownOutcome) {
+			t.Errorf("the client was told %v, want ErrUnknownOutcome", err)
+		}
+		s.Stop() // returns once resolving has gone on for ResolvePatience
+	})
 }
