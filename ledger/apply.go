@@ -107,7 +107,7 @@ func (o *overlay) refuse(r *Refusal) Answer {
 	return Answer{Entry: -1, Refusal: r}
 }
 
-// Conflict compares a request with the entry that stands under its id. It
+// Conflict compares a request with the entry that stands under its id (I8). It
 // returns nil when the request is the same, and the refusal otherwise. After an
 // erasure only the money fields, which the entry itself binds, can be compared.
 func Conflict(r Request, e *Entry) *Refusal {
@@ -150,7 +150,7 @@ func sameMoney(r Request, e *Entry) bool {
 	return true
 }
 
-// seal gives a draft its place in the chain and books it on the overlay.
+// seal gives a draft its place in the chain (I5, I6) and books it on the overlay.
 func (o *overlay) seal(r Request, d *draft) Entry {
 	c := r.common()
 	e := Entry{accounts: d.accounts, text: textOf(r, d)}

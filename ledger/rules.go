@@ -66,6 +66,7 @@ func (r *TransferRequest) apply(o *overlay) (*draft, *Refusal) {
 	return d, nil
 }
 
+// postingCount bounds the legs of a transfer.
 func postingCount(m *movement) *Refusal {
 	n := len(m.r.Legs)
 	if n >= MinPostings && n <= MaxPostings {
@@ -74,6 +75,7 @@ func postingCount(m *movement) *Refusal {
 	return refusal(CodePostingCount, "a transfer has %d to %d postings, this one has %d", MinPostings, MaxPostings, n)
 }
 
+// amountsPositive holds I1: the side says the sign.
 func amountsPositive(m *movement) *Refusal {
 	for i := range m.r.Legs {
 		if leg := &m.r.Legs[i]; leg.Amount.Sign() <= 0 {
@@ -84,6 +86,7 @@ func amountsPositive(m *movement) *Refusal {
 	return nil
 }
 
+// accountOnOneSide refuses an account that is debited and credited at once.
 func accountOnOneSide(m *movement) *Refusal {
 	legs := m.r.Legs
 	if len(legs) == 2 {
@@ -103,6 +106,7 @@ func accountOnOneSide(m *movement) *Refusal {
 	return nil
 }
 
+// accountsKnown finds the accounts, and refuses those whose stored state is damaged.
 func accountsKnown(m *movement) *Refusal {
 	m.accounts = make([]*Account, len(m.r.Legs))
 	for i := range m.r.Legs {
@@ -117,6 +121,7 @@ func accountsKnown(m *movement) *Refusal {
 	return nil
 }
 
+// currenciesAgree holds I10 where a leg asserts its currency.
 func currenciesAgree(m *movement) *Refusal {
 	for i := range m.r.Legs {
 		asserted, a := m.r.Legs[i].Currency, m.accounts[i]
@@ -131,6 +136,7 @@ func currenciesAgree(m *movement) *Refusal {
 	return nil
 }
 
+// amountsFitCurrency holds I1: amounts are whole units of their currency, never rounded.
 func amountsFitCurrency(m *movement) *Refusal {
 	scales := make(map[string]uint8, len(m.accounts))
 	for _, a := range m.accounts {
@@ -189,6 +195,7 @@ func firstMention(sums []sum, index map[string]int, code string) (at int, ok boo
 	return 0, len(sums) > 0 && sums[0].code == code
 }
 
+// currenciesBalance holds I1, and thereby I2: debits equal credits in each currency.
 func currenciesBalance(m *movement) *Refusal {
 	type total struct{ debit, credit money.Int128 }
 	totals := make(map[string]total, 1)
@@ -215,6 +222,7 @@ func currenciesBalance(m *movement) *Refusal {
 	return nil
 }
 
+// valueDateAllowed keeps value dates within the ledger's terms (I10).
 func valueDateAllowed(m *movement) *Refusal {
 	booking := m.o.bookingDate
 	m.effective = booking
@@ -231,6 +239,7 @@ func valueDateAllowed(m *movement) *Refusal {
 	return nil
 }
 
+// accountsOpen holds I10 for closed accounts.
 func accountsOpen(m *movement) *Refusal {
 	for i, a := range m.accounts {
 		if a.Closed {
@@ -240,6 +249,7 @@ func accountsOpen(m *movement) *Refusal {
 	return nil
 }
 
+// accountsNotFrozen holds I10 for frozen ones.
 func accountsNotFrozen(m *movement) *Refusal {
 	for i, a := range m.accounts {
 		d := m.r.Legs[i].Direction
@@ -250,8 +260,8 @@ func accountsNotFrozen(m *movement) *Refusal {
 	return nil
 }
 
-// balancesFit books the sums on the balances and refuses what 128 bits cannot
-// hold. A balance lies within ±(2^127−1), so that it can be negated.
+// balancesFit books the sums on the balances (I9) and refuses what 128 bits
+// cannot hold. A balance lies within ±(2^127−1), so that it can be negated.
 func balancesFit(m *movement) *Refusal {
 	m.postings = make([]chain.Posting, len(m.sums))
 	for i, s := range m.sums {
