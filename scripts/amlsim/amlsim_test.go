@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
 	"tallystick/api/client"
 	"tallystick/scripts/internal/harness"
 )
+
+func TestMain(m *testing.M) { os.Exit(harness.RunTests(context.Background(), m)) }
 
 // madeUp writes a small sample with a few transfers from an account to itself.
 func madeUp(t *testing.T, accounts, transfers int) string {

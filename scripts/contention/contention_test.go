@@ -1,10 +1,16 @@
 package main
 
 import (
+	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"tallystick/scripts/internal/harness"
 )
+
+func TestMain(m *testing.M) { os.Exit(harness.RunTests(context.Background(), m)) }
 
 // TestTwoProcessesShareALedgerWithoutAWrongAnswer runs the program for seconds
 // in place of a minute, and leaves its figures to the machine's mood.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"tallystick/scripts/internal/harness"
 )
 
 // TestMain is the client process when a run starts this binary as one.
@@ -12,7 +14,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "client" {
 		os.Exit(execute(context.Background(), os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	os.Exit(harness.RunTests(context.Background(), m))
 }
 
 // crashTwice is the program with two rounds in place of twenty.

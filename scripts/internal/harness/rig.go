@@ -37,13 +37,41 @@ func NewRig(ctx context.Context, binary string, keep bool) (*Rig, error) {
 	}
 	rig := &Rig{Binary: binary, Dir: dir, DataDir: filepath.Join(dir, "data"), Key: rand.Text() + rand.Text(), keep: keep}
 	if binary == "" {
-		rig.Binary = filepath.Join(dir, "tallystick")
-		build := exec.CommandContext(ctx, "go", "build", "-o", rig.Binary, "tallystick/cmd/tallystick")
-		if out, err := build.CombinedOutput(); err != nil {
-			return nil, errors.Join(fmt.Errorf("building tallystick: %w\n%s", err, out), rig.Close(ctx))
+		if rig.Binary, err = build(ctx, dir); err != nil {
+			return nil, errors.Join(err, rig.Close(ctx))
 		}
 	}
 	return rig, nil
+}
+
+// prebuilt is the binary that RunTests has built.
+var prebuilt string
+
+func build(ctx context.Context, dir string) (binary string, err error) {
+	if prebuilt != "" {
+		return prebuilt, nil
+	}
+	binary = filepath.Join(dir, "tallystick")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "tallystick/cmd/tallystick").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building tallystick: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// RunTests is for a package's TestMain: it builds tallystick once for all rigs
+// of its tests, runs them and returns the exit code.
+func RunTests(ctx context.Context, m interface{ Run() int }) int {
+	dir, err := os.MkdirTemp("", "tallystick-rig-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		prebuilt, err = build(ctx, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "harness:", err)
+		return 1
+	}
+	return m.Run()
 }
 
 // Close ends the servers that still run, the engine when a killed server left
@@ -81,32 +109,44 @@ type Verdict struct {
 	Findings []json.RawMessage `json:"findings"`
 }
 
-// verifyTimeout bounds one verification.
-const verifyTimeout = 10 * time.Minute
+// runTimeout bounds one command, such as a verification.
+const runTimeout = 10 * time.Minute
 
 // Verify runs `tallystick verify --json` for one ledger. A verdict of tampered
 // or incomplete is no error.
 func (r *Rig) Verify(ctx context.Context, ledger string) (Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, r.Binary, "verify", "--json", "--ledger", ledger, "--data-dir", r.DataDir)
-	cmd.Env = r.environment()
-	out, err := cmd.Output()
 	var v Verdict
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		v.ExitCode = exit.ExitCode()
-	} else if err != nil {
-		return v, fmt.Errorf("running verify: %w", err)
+	out, code, err := r.Run(ctx, "verify", "--json", "--ledger", ledger, "--data-dir", r.DataDir)
+	if err != nil {
+		return v, err
 	}
 	if err := json.Unmarshal(out, &v); err != nil {
-		var stderr []byte
-		if exit != nil {
-			stderr = exit.Stderr
-		}
-		return v, fmt.Errorf("reading what verify printed, exit code %d: %w\n%s%s", v.ExitCode, err, out, stderr)
+		return v, fmt.Errorf("reading what verify printed, exit code %d: %w\n%s", code, err, out)
 	}
+	v.ExitCode = code
 	return v, nil
+}
+
+// Run runs a command of tallystick to its end and returns what it printed on
+// stdout, or on stderr when that was nothing and it failed, and its exit code.
+// The key stands in its environment.
+func (r *Rig) Run(ctx context.Context, args ...string) (stdout []byte, code int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, r.Binary, args...)
+	cmd.Env = append(r.environment(), "TALLYSTICK_API_KEY="+r.Key)
+	stdout, err = cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		if len(stdout) == 0 {
+			stdout = exit.Stderr // why there is nothing
+		}
+		return stdout, exit.ExitCode(), nil
+	}
+	if err != nil {
+		err = fmt.Errorf("running tallystick %s: %w", args[0], err)
+	}
+	return stdout, 0, err
 }
 
 // ErrNotVerified says that verify found something, or could not check it all.
