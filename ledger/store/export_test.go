@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -34,5 +33,5 @@ func (db *DB) LatestLateral(ctx context.Context, accounts []uuid.UUID, asOf int6
 // LatestPostingSQL is the statement that loads balances on PostgreSQL.
 var LatestPostingSQL = latestPosting.lateral()
 
-// CommitTimeout is exported for tests.
-const CommitTimeout = commitTimeout + time.Second
+// Transact runs a transaction of several statements.
+func (db *DB) Transact(ctx context.Context, f func(pgx.Tx) error) error { return db.transact(ctx, f) }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tallystick/ledger"
 )
 
@@ -22,10 +24,16 @@ func (db *DB) EnsureKey(ctx context.Context, hash [sha256.Size]byte, name string
 	if err != nil {
 		return ledger.KeyID{}, err
 	}
-	if _, err := db.pool.Exec(ctx, insertKeySQL, uuidOf(&id.UUID), hash[:], name, time.Now()); err != nil {
+	err = db.transact(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, insertKeySQL, uuidOf(&id.UUID), hash[:], name, time.Now()); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, keyByHashSQL, hash[:]).Scan((*[16]byte)(&id.UUID))
+	})
+	if err != nil {
 		return ledger.KeyID{}, fmt.Errorf("storing the API key %s: %w", name, err)
 	}
-	return db.KeyByHash(ctx, hash)
+	return id, nil
 }
 
 // KeyByHash returns the id of the API key with this SHA-256, or ErrNotFound.

@@ -463,3 +463,44 @@ func TestAccountsByPrefixMatchWholeSegments(t *testing.T) {
 		}
 	})
 }
+
+func TestTransactionsAreRetriedWhole(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		insert := `insert into ops.findings (finding_id, ledger_id, found_at, source, code, severity, next_step)
+			values ($1::uuid, $2::uuid, now(), 'test', 'TEST', 'info', '')`
+		runs := 0
+		err := d.db.Transact(t.Context(), func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), insert, must(ledger.NewRequestID()).String(), d.id.String()); err != nil {
+				return err
+			}
+			if runs++; runs < 3 {
+				return &pgconn.PgError{Code: "40001"}
+			}
+			return nil
+		})
+		if n := d.count(`select count(*) from ops.findings`); err != nil || runs != 3 || n != 1 {
+			t.Errorf("%v after %d runs, %d rows: want 1 row after 3", err, runs, n)
+		}
+		broken := errors.New("not for retrying")
+		runs = 0
+		err = d.db.Transact(t.Context(), func(pgx.Tx) error { runs++; return broken })
+		if !errors.Is(err, broken) || runs != 1 {
+			t.Errorf("%v after %d runs, want the error of the only run", err, runs)
+		}
+	})
+}
+
+func TestKeysAreFoundByTheirHash(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		hash := [32]byte{1}
+		if _, err := d.db.KeyByHash(t.Context(), hash); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("an unknown key: %v, want ErrNotFound", err)
+		}
+		first := must(d.db.EnsureKey(t.Context(), hash, "admin"))
+		if again := must(d.db.EnsureKey(t.Context(), hash, "admin")); again != first || must(d.db.KeyByHash(t.Context(), hash)) != first {
+			t.Errorf("one key has the ids %s and %s", first, again)
+		}
+	})
+}
