@@ -25,13 +25,10 @@ func (h *handlers) openAccounts(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	requests := make([]ledger.Request, len(accounts))
 	for i, o := range accounts {
 		o.ID = accountRequestID(x.ledger, key, strconv.Itoa(i), o.Code)
-		x.identify(&o.Common)
-		requests[i] = o
 	}
-	results := h.Poster.SubmitAll(x.req.Context(), x.ledger, requests)
+	results := h.open(x, key, accounts)
 	existing, err := h.existing(x, accounts, results)
 	if err != nil {
 		return err

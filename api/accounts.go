@@ -61,16 +61,15 @@ func (h *handlers) openAccount(x *exchange) error {
 		return err
 	}
 	o.ID = accountRequestID(x.ledger, key, "", o.Code)
-	x.identify(&o.Common)
-	outcome, err := h.Poster.Submit(x.req.Context(), x.ledger, o)
+	outcome := h.open(x, key, []*ledger.OpenAccount{o})[0]
 	switch {
-	case err != nil:
-		return fmt.Errorf("opening account %s: %w", o.Code, err)
+	case outcome.Err != nil:
+		return fmt.Errorf("opening account %s: %w", o.Code, outcome.Err)
 	case outcome.Refusal != nil:
 		return refused(outcome.Refusal)
 	}
 	x.header["Location"] = []string{"/v1/ledgers/" + x.c.Param("ledger") + "/accounts/" + url.PathEscape(o.Code)}
-	if isNew(outcome) {
+	if isNew(outcome.Outcome) {
 		x.entrySeq = outcome.Entry.Seq()
 		a := openedAccount(outcome.Entry)
 		x.out = appendAccount(x.out, &a)
@@ -97,6 +96,43 @@ func (x *exchange) newAccount() (*ledger.OpenAccount, error) {
 	defer r.release()
 	o := decodeAccount(r)
 	return o, r.end()
+}
+
+// open submits requests whose ids are set. An id derived from a code stands for
+// the request that opened the account. Another request for that code conflicts
+// with it, and is asked again under an id of its own: the account's attributes,
+// which may have changed since, then decide whether it exists as asked.
+func (h *handlers) open(x *exchange, key string, accounts []*ledger.OpenAccount) []ledger.Result {
+	requests := make([]ledger.Request, len(accounts))
+	for i, o := range accounts {
+		x.identify(&o.Common)
+		requests[i] = o
+	}
+	results := h.Poster.SubmitAll(x.req.Context(), x.ledger, requests)
+	if key != "" {
+		return results
+	}
+	var again []ledger.Request
+	var places []int
+	for i, r := range results {
+		if r.Refusal == nil || r.Refusal.Code != ledger.CodeIdempotencyConflict {
+			continue
+		}
+		id, err := ledger.NewRequestID()
+		if err != nil {
+			results[i] = ledger.Result{Err: err}
+			continue
+		}
+		accounts[i].ID = id
+		again, places = append(again, accounts[i]), append(places, i)
+	}
+	if len(again) == 0 {
+		return results
+	}
+	for i, r := range h.Poster.SubmitAll(x.req.Context(), x.ledger, again) {
+		results[places[i]] = r
+	}
+	return results
 }
 
 // isNew reports whether the request itself became an entry.

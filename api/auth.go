@@ -26,7 +26,7 @@ const (
 	// guessing costs the database little.
 	maxKeyLookups = 4
 	// maxKeyBytes is the longest key that is looked at.
-	maxKeyBytes = 512
+	maxKeyBytes = 256
 )
 
 // keyring knows API keys by the SHA-256 of their text. Only hashes are ever

@@ -87,6 +87,7 @@ func (x *exchange) sendProblem(err error) {
 		x.header["Retry-After"] = []string{seconds}
 	}
 	if p.code == codeUnauthenticated {
+		x.header.Del("Allow") // the router's, which is for those who may ask
 		x.header["Www-Authenticate"] = []string{`Bearer realm="tallystick"`}
 	}
 	x.out = appendProblem(x.out[:0], p)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 
@@ -253,11 +255,40 @@ func problemOf(err error) *problem {
 			return newProblem(codeMethodNotAllowed, "this path does not take this method; the Allow header lists those it takes")
 		}
 	}
+	if databaseAway(err) {
+		return &problem{code: codeUnavailable, detail: "the database does not answer; try again", cause: err}
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &problem{code: codeUnavailable, detail: "the request ended before its answer was there", cause: err}
 	}
 	return &problem{code: codeInternal, detail: "an unforeseen error happened; the server's log has it", cause: err}
 }
+
+// databaseAway reports whether a read failed because the database could not be
+// reached, is starting or stopping, has no room, or took too long.
+func databaseAway(err error) bool {
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	state, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err)
+	if !ok || len(state.SQLState()) != sqlStateBytes {
+		return false
+	}
+	switch state.SQLState()[:2] {
+	case "08", "53", "57": // connection, resources, operator intervention
+		return true
+	}
+	return false
+}
+
+// sqlStateBytes is the length of an SQLSTATE.
+const sqlStateBytes = 5
 
 // appendProblem appends the problem document.
 func appendProblem(b []byte, p *problem) []byte {

@@ -147,12 +147,43 @@ func (r *reader) time() *time.Time {
 	return &t
 }
 
-// parseTime reads an RFC 3339 date-time from year 1 on. UnmarshalText is
-// strict, time.Parse is not: it lets a comma stand for the point, for one.
+// parseTime reads an RFC 3339 date-time from year 1 on. time.Parse alone is not
+// strict: it takes a comma for the point, hours of one digit and offsets of
+// 99 hours.
 func parseTime(s string) (time.Time, bool) {
-	var t time.Time
-	err := t.UnmarshalText([]byte(s))
+	const dateTime, offset = "0000-00-00T00:00:00", "+00:00"
+	if len(s) <= len(dateTime) || !hasForm(s[:len(dateTime)], dateTime) {
+		return time.Time{}, false
+	}
+	zone := s[len(dateTime):]
+	if zone[0] == '.' {
+		fraction := 1
+		for fraction < len(zone) && '0' <= zone[fraction] && zone[fraction] <= '9' {
+			fraction++
+		}
+		if fraction == 1 {
+			return time.Time{}, false
+		}
+		zone = zone[fraction:]
+	}
+	if zone != "Z" {
+		if len(zone) != len(offset) || zone[0] != '+' && zone[0] != '-' || !hasForm(zone[1:], offset[1:]) ||
+			zone[1:3] > "23" || zone[4:] > "59" {
+			return time.Time{}, false
+		}
+	}
+	t, err := time.Parse(time.RFC3339, s)
 	return t, err == nil && t.Year() >= 1
+}
+
+// hasForm reports whether s is form with a digit for every 0.
+func hasForm(s, form string) bool {
+	for i := range len(form) {
+		if form[i] == '0' && (s[i] < '0' || s[i] > '9') || form[i] != '0' && s[i] != form[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // metadata reads a JSON object into its canonical form.

@@ -1,0 +1,346 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"tallystick/ledger"
+)
+
+// document is openapi.yaml, with the compiled schema of every answer.
+type document struct {
+	root     map[string]any
+	compiler *jsonschema.Compiler
+	mu       sync.Mutex // of compiler and schemas
+	schemas  map[string]*jsonschema.Schema
+}
+
+const documentURL = "https://tallystick.test/openapi.json"
+
+// theDocument is read once.
+var theDocument = sync.OnceValues(func() (*document, error) {
+	var tree any
+	if err := yaml.Unmarshal(openAPI, &tree); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return nil, err
+	}
+	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	if err := c.AddResource(documentURL, root); err != nil {
+		return nil, err
+	}
+	return &document{root: root.(map[string]any), compiler: c, schemas: map[string]*jsonschema.Schema{}}, nil
+})
+
+func openDocument(t testing.TB) *document {
+	t.Helper()
+	d, err := theDocument()
+	if err != nil {
+		t.Fatalf("reading openapi.yaml: %v", err)
+	}
+	return d
+}
+
+// at follows a pointer of keys, and references on its way. It returns the
+// pointer with references resolved, and what stands there.
+func (d *document) at(keys ...string) ([]string, map[string]any, error) {
+	var path []string
+	here := d.root
+	for _, key := range keys {
+		next, ok := here[key].(map[string]any)
+		if !ok {
+			return nil, nil, fmt.Errorf("openapi.yaml has no %s", strings.Join(keys, " › "))
+		}
+		path, here = append(path, key), next
+		if ref, ok := here["$ref"].(string); ok {
+			path = strings.Split(strings.TrimPrefix(ref, "#/"), "/")
+			if _, here, ok = resolve(d.root, path); !ok {
+				return nil, nil, fmt.Errorf("openapi.yaml has no %s", ref)
+			}
+		}
+	}
+	return path, here, nil
+}
+
+func resolve(root map[string]any, path []string) ([]string, map[string]any, bool) {
+	here := root
+	for _, key := range path {
+		next, ok := here[key].(map[string]any)
+		if !ok {
+			return nil, nil, false
+		}
+		here = next
+	}
+	return path, here, true
+}
+
+// schema compiles the schema at a resolved pointer.
+func (d *document) schema(path []string) (*jsonschema.Schema, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	escaped := make([]string, len(path))
+	for i, key := range path {
+		escaped[i] = url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(key))
+	}
+	where := documentURL + "#/" + strings.Join(escaped, "/")
+	if s, ok := d.schemas[where]; ok {
+		return s, nil
+	}
+	s, err := d.compiler.Compile(where)
+	if err == nil {
+		d.schemas[where] = s
+	}
+	return s, err
+}
+
+// operation returns the path of openapi.yaml that a request goes to, "" when
+// there is none.
+func (d *document) operation(method, path string) string {
+	best := ""
+	for template, item := range d.root["paths"].(map[string]any) {
+		if _, ok := item.(map[string]any)[strings.ToLower(method)]; ok && matches(template, path) {
+			if best == "" || strings.Count(template, "{") < strings.Count(best, "{") {
+				best = template
+			}
+		}
+	}
+	return best
+}
+
+func matches(template, path string) bool {
+	want, got := strings.Split(template, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if want[i] != got[i] && (!strings.HasPrefix(want[i], "{") || got[i] == "") {
+			return false
+		}
+	}
+	return true
+}
+
+// undescribed maps the statuses of answers to requests that no operation
+// describes.
+var undescribed = map[int]string{
+	http.StatusUnauthorized:        "Unauthorized",
+	http.StatusNotFound:            "NotFound",
+	http.StatusMethodNotAllowed:    "MethodNotAllowed",
+	http.StatusInternalServerError: "InternalError",
+}
+
+// told are the headers that say something about an answer; one that is there
+// must be described.
+var told = []string{"Location", "Idempotent-Replayed", "Retry-After", "Www-Authenticate", "Allow"}
+
+// check holds an answer against openapi.yaml: status, headers, content type
+// and every byte of the body.
+func (d *document) check(method, path string, status int, header http.Header, body []byte) error {
+	keys := []string{"components", "responses", undescribed[status]}
+	if template := d.operation(method, path); template != "" {
+		keys = []string{"paths", template, strings.ToLower(method), "responses", fmt.Sprint(status)}
+	}
+	where, response, err := d.at(keys...)
+	if err != nil {
+		return err
+	}
+	if err := d.checkHeaders(where, response, header); err != nil {
+		return err
+	}
+	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil {
+		return fmt.Errorf("content type %q: %w", header.Get("Content-Type"), err)
+	}
+	where, _, err = d.at(append(where, "content", mediaType, "schema")...)
+	if err != nil {
+		return err
+	}
+	var value any = string(body)
+	if strings.HasSuffix(mediaType, "json") {
+		if value, err = jsonschema.UnmarshalJSON(bytes.NewReader(body)); err != nil {
+			return fmt.Errorf("body %s: %w", body, err)
+		}
+		if want := fmt.Sprint(status); mediaType == "application/problem+json" && fmt.Sprint(value.(map[string]any)["status"]) != want {
+			return fmt.Errorf("the problem says status %v in an answer of status %s", value.(map[string]any)["status"], want)
+		}
+	}
+	schema, err := d.schema(where)
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
+
+func (d *document) checkHeaders(where []string, response map[string]any, header http.Header) error {
+	described, _ := response["headers"].(map[string]any)
+	for _, name := range told {
+		has := slices.ContainsFunc(slices.Collect(maps.Keys(described)), func(k string) bool {
+			return http.CanonicalHeaderKey(k) == name
+		})
+		if header.Get(name) != "" && !has {
+			return fmt.Errorf("header %s: %q is not described", name, header.Get(name))
+		}
+	}
+	for name := range described {
+		at, h, err := d.at(slices.Concat(where, []string{"headers", name})...)
+		if err != nil {
+			return err
+		}
+		value := header.Get(name)
+		if value == "" {
+			if h["required"] == true {
+				return fmt.Errorf("header %s is missing", name)
+			}
+			continue
+		}
+		schema, err := d.schema(append(at, "schema"))
+		if err != nil {
+			return err
+		}
+		if err := schema.Validate(value); err != nil {
+			return fmt.Errorf("header %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func TestRoutesAndDocumentAreEqual(t *testing.T) {
+	t.Parallel()
+	d := openDocument(t)
+	var described, registered []string
+	for path, item := range d.root["paths"].(map[string]any) {
+		for method, operation := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			security := "key"
+			if own, ok := operation.(map[string]any)["security"].([]any); ok && len(own) == 0 {
+				security = "open"
+			}
+			described = append(described, strings.ToUpper(method)+" "+path+" "+security)
+		}
+	}
+	for _, r := range routes {
+		security := "key"
+		if r.open {
+			security = "open"
+		}
+		registered = append(registered, r.method+" "+r.path+" "+security)
+	}
+	slices.Sort(described)
+	slices.Sort(registered)
+	if !slices.Equal(described, registered) {
+		t.Errorf("openapi.yaml describes\n%s\nroutes.go has\n%s", strings.Join(described, "\n"), strings.Join(registered, "\n"))
+	}
+	handler := New(Config{Poster: &posterStub{}})
+	var echoed []string
+	for _, r := range handler.Routes() {
+		echoed = append(echoed, r.Method+" "+r.Path)
+	}
+	if len(echoed) != len(routes) {
+		t.Errorf("Echo serves %d routes, routes.go has %d: %v", len(echoed), len(routes), echoed)
+	}
+}
+
+func TestEveryPathParameterIsDescribed(t *testing.T) {
+	t.Parallel()
+	d := openDocument(t)
+	for path, item := range d.root["paths"].(map[string]any) {
+		described := map[string]bool{}
+		parameters, _ := item.(map[string]any)["parameters"].([]any)
+		for _, p := range parameters {
+			p := p.(map[string]any)
+			if ref, ok := p["$ref"].(string); ok {
+				_, p, _ = resolve(d.root, strings.Split(strings.TrimPrefix(ref, "#/"), "/"))
+			}
+			if p["in"] == "path" {
+				described["{"+p["name"].(string)+"}"] = true
+			}
+		}
+		for segment := range strings.SplitSeq(path, "/") {
+			if strings.HasPrefix(segment, "{") && !described[segment] {
+				t.Errorf("%s: the parameter %s is not described", path, segment)
+			}
+			delete(described, segment)
+		}
+		if len(described) > 0 {
+			t.Errorf("%s: described but not in the path: %v", path, described)
+		}
+	}
+}
+
+func TestEveryCodeHasAStatusAndIsDocumented(t *testing.T) {
+	t.Parallel()
+	_, code, err := openDocument(t).at("components", "schemas", "Code")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[ledger.Code]bool{}
+	for _, c := range code["enum"].([]any) {
+		documented[ledger.Code(c.(string))] = true
+	}
+	for c := range statusOf {
+		if !documented[c] {
+			t.Errorf("code %s is not in openapi.yaml", c)
+		}
+		delete(documented, c)
+	}
+	for c := range documented {
+		t.Errorf("code %s of openapi.yaml is in no table", c)
+	}
+	for _, c := range declaredCodes(t, "../ledger", ".") {
+		if _, ok := statusOf[c]; !ok {
+			t.Errorf("code %s has no status", c)
+		}
+	}
+	for c := range retryAfter {
+		if statusOf[c] != http.StatusServiceUnavailable {
+			t.Errorf("code %s asks to try again with status %d", c, statusOf[c])
+		}
+	}
+}
+
+// TestSchemasAreClosed makes sure that validating an answer means something: an
+// object schema lists its members or says why not.
+func TestSchemasAreClosed(t *testing.T) {
+	t.Parallel()
+	free := map[string]bool{"Metadata": true, "Tags": true}
+	var walk func(where string, v any)
+	walk = func(where string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			name := where[strings.LastIndexByte(where, '/')+1:]
+			if v["type"] == "object" && v["additionalProperties"] != false && !free[name] {
+				t.Errorf("%s lets anything in", where)
+			}
+			for key, inner := range v {
+				walk(where+"/"+key, inner)
+			}
+		case []any:
+			for i, inner := range v {
+				walk(fmt.Sprintf("%s/%d", where, i), inner)
+			}
+		}
+	}
+	walk("#", openDocument(t).root)
+}
