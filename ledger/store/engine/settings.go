@@ -38,10 +38,10 @@ func postgresSettings(memory, disk uint64) []setting {
 		{"maintenance_work_mem", megabytes(min(max(memory/16, 64*mib), 1024*mib)), "vacuum and index builds of large tables"},
 		{"work_mem", "16MB", ""},
 		{"wal_buffers", "32MB", "several batches of 1 MiB and their page images"},
-		{"wal_compression", "on", "page images are most of the log with random keys"},
+		{"wal_compression", "off", "hashes and keys hardly shrink: 12 % less log for 20 % more processor time"},
 		{"max_wal_size", megabytes(wal), "rare checkpoints: each makes every page's next change a whole page in the log"},
 		{"min_wal_size", megabytes(min(wal/4, 1024*mib)), "log files are renamed, not created"},
-		{"checkpoint_timeout", "15min", "bounds recovery after a crash together with max_wal_size"},
+		{"checkpoint_timeout", "10min", "bounds recovery after a crash together with max_wal_size"},
 		{"checkpoint_completion_target", "0.9", ""},
 
 		{"random_page_cost", "1.1", "solid-state disks"},
