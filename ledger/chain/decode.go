@@ -82,7 +82,7 @@ func (r *reader) entry() Entry {
 	if n := r.count(MaxDetails, minPairSize); n > 0 {
 		e.Details = make([]Detail, n)
 		for i := range e.Details {
-			e.Details[i] = Detail{Name: r.text(MaxDetailName), Value: r.text(MaxDetailValue)}
+			e.Details[i] = Detail{Name: r.text(), Value: r.text()}
 		}
 	}
 	return e
@@ -99,7 +99,7 @@ func (r *reader) postings() []Posting {
 		p := &postings[i]
 		p.AccountID = r.uuid()
 		p.Direction = Direction(r.uint8())
-		p.Currency = r.textLike(previous, money.MaxCurrencyCode)
+		p.Currency = r.textLike(previous)
 		p.Scale = r.uint8()
 		p.Amount = r.int128()
 		p.PendingChange = r.int128()
@@ -115,11 +115,11 @@ func (r *reader) postings() []Posting {
 
 func (r *reader) ledgerTerms() LedgerTerms {
 	return LedgerTerms{
-		Name:           r.text(MaxLedgerName),
-		Origin:         r.text(MaxOrigin),
-		TimeZone:       r.text(MaxTimeZone),
+		Name:           r.text(),
+		Origin:         r.text(),
+		TimeZone:       r.text(),
 		DayCutoff:      int32(r.uint32()),
-		BaseCurrency:   r.text(money.MaxCurrencyCode),
+		BaseCurrency:   r.text(),
 		BaseScale:      r.uint8(),
 		ValueDaysBack:  int32(r.uint32()),
 		ValueDaysAhead: int32(r.uint32()),
@@ -129,9 +129,9 @@ func (r *reader) ledgerTerms() LedgerTerms {
 func (r *reader) account() Account {
 	a := Account{
 		AccountID:  r.uuid(),
-		Code:       r.text(MaxAccountCode),
+		Code:       r.text(),
 		Type:       AccountType(r.uint8()),
-		Currency:   r.text(money.MaxCurrencyCode),
+		Currency:   r.text(),
 		Scale:      r.uint8(),
 		MinBalance: optional(r, r.int128),
 		MaxBalance: optional(r, r.int128),
@@ -141,7 +141,7 @@ func (r *reader) account() Account {
 	if n := r.count(MaxTags, minPairSize); n > 0 {
 		a.Tags = make([]Tag, n)
 		for i := range a.Tags {
-			a.Tags[i] = Tag{Key: r.text(MaxTagKey), Value: r.text(MaxTagValue)}
+			a.Tags[i] = Tag{Key: r.text(), Value: r.text()}
 		}
 	}
 	return a
@@ -231,22 +231,16 @@ func (r *reader) count(most, size int) int {
 	return n
 }
 
-func (r *reader) text(most int) string { return string(r.textBytes(most)) }
+// text reads a text of any length that the input holds; Check knows the bounds.
+func (r *reader) text() string { return string(r.textBytes()) }
 
 // textLike reads a text that is often equal to the previous one, and then shares it.
-func (r *reader) textLike(previous string, most int) string {
-	b := r.textBytes(most)
+func (r *reader) textLike(previous string) string {
+	b := r.textBytes()
 	if string(b) == previous {
 		return previous
 	}
 	return string(b)
 }
 
-func (r *reader) textBytes(most int) []byte {
-	n := int(r.uint16())
-	if n > most {
-		r.fail("text longer than its bound")
-		return nil
-	}
-	return r.bytes(n)
-}
+func (r *reader) textBytes() []byte { return r.bytes(int(r.uint16())) }

@@ -3,6 +3,7 @@ package chain_test
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"reflect"
 	"runtime"
 	"strings"
@@ -158,6 +159,14 @@ func TestDecodeDoesNotBelieveLengths(t *testing.T) {
 	}
 }
 
+func TestDecodeRefusesInputThatNoEntryIsAsLongAsUnread(t *testing.T) {
+	t.Parallel()
+	_, err := chain.Decode(make([]byte, chain.MaxCanonical+1))
+	if want := "decoding an entry of 1048577 bytes: malformed entry"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // FuzzDecode feeds Decode arbitrary bytes: what it accepts must encode to the
 // same bytes again, so that there is one encoding per entry.
 func FuzzDecode(f *testing.F) {
@@ -188,4 +197,12 @@ func FuzzDecode(f *testing.F) {
 }
 
 // FuzzEncodeDecode draws valid entries from the fuzzer's bytes.
-func FuzzEncodeDecode(f *testing.F) { f.Fuzz(rapid.MakeFuzz(roundTrip)) }
+func FuzzEncodeDecode(f *testing.F) {
+	source := rand.NewChaCha8([32]byte{})
+	for range 20 {
+		b := make([]byte, 16<<10)
+		_, _ = source.Read(b) // never fails
+		f.Add(b)
+	}
+	f.Fuzz(rapid.MakeFuzz(roundTrip))
+}

@@ -29,6 +29,15 @@ func TestEncodingAndHashingDoNotAllocate(t *testing.T) {
 	}
 }
 
+func TestDecodeAllocatesOncePerList(t *testing.T) {
+	e := sampleOf("500 postings")
+	canonical := e.AppendCanonical(nil)
+	// The postings, the first currency code; the others share it.
+	if n := testing.AllocsPerRun(20, func() { _, _ = chain.Decode(canonical) }); n > 3 {
+		t.Errorf("Decode of 500 postings allocates %v times", n)
+	}
+}
+
 func TestHashIsTheLeafHashOfRFC6962(t *testing.T) {
 	t.Parallel()
 	for _, s := range samples() { // among them an entry larger than the pooled buffers

@@ -162,9 +162,7 @@ func presentIf[T any](present bool, v T) *T {
 // whatKindHas tries a sample of kind k with and without a field.
 func whatKindHas(t *testing.T, k chain.Kind, field func(e *chain.Entry, present bool)) string {
 	t.Helper()
-	all := samples()
-	at := slices.IndexFunc(all, func(s sample) bool { return s.name == k.String() })
-	e := all[at].entry
+	e := sampleOf(k.String())
 	passes := func(present bool) bool {
 		field(&e, present)
 		return e.Check() == nil

@@ -155,3 +155,32 @@ func TestHashesHaveOneText(t *testing.T) {
 		}
 	}
 }
+
+func TestDetailFindsByName(t *testing.T) {
+	t.Parallel()
+	e := sampleOf("policy_adopted")
+	if got, ok := e.Detail("name"); !ok || got != "risk" {
+		t.Errorf("Detail(name) = %q, %t", got, ok)
+	}
+	if got, ok := e.Detail("nam"); ok {
+		t.Errorf("Detail(nam) = %q", got)
+	}
+}
+
+func TestSortingPutsTagsAndDetailsInTheOrderOfEntries(t *testing.T) {
+	t.Parallel()
+	e := sampleOf("account_opened")
+	e.Account = ptr(*e.Account)
+	e.Account.Tags = []chain.Tag{{Key: "b", Value: "1"}, {Key: "É", Value: "2"}, {Key: "a:", Value: "3"}, {Key: "a", Value: "4"}, {Key: "Z", Value: "5"}}
+	chain.SortTags(e.Account.Tags)
+	if err := e.Check(); err != nil {
+		t.Error(err)
+	}
+	e = sampleOf("run")
+	e.Details = slices.Clone(e.Details)
+	slices.Reverse(e.Details)
+	chain.SortDetails(e.Details)
+	if err := e.Check(); err != nil {
+		t.Error(err)
+	}
+}

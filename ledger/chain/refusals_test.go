@@ -1,7 +1,9 @@
 package chain_test
 
 import (
+	"slices"
 	"strings"
+	"sync"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/money"
@@ -61,8 +63,10 @@ type badEntry struct {
 	err   error
 }
 
-// badEntries breaks one rule of Check in each.
-func badEntries() []badEntry {
+// badEntries breaks one rule of Check in each. They are shared like samples.
+var badEntries = sync.OnceValue(makeBadEntries)
+
+func makeBadEntries() []badEntry {
 	list := append(badHeaders(), badPostings()...)
 	list = append(list, badShapes()...)
 	list = append(list, badAccounts()...)
@@ -237,21 +241,29 @@ func badDetails() []badEntry {
 		currency("value is not UTF-8", code, chain.Detail{Name: "name", Value: "\xff"}, scale),
 		currency("unknown name", code, name, scale, chain.Detail{Name: "symbol", Value: "x"}).as(chain.ErrUnknown),
 		currency("name of 65 bytes", code, name, scale, chain.Detail{Name: strings.Repeat("z", 65), Value: "x"}),
-		broken("513 details", entryOf(chain.BalanceCommitment, 9), func(e *chain.Entry) {
-			e.Details = make([]chain.Detail, chain.MaxDetails+1)
+		broken("513 details", sampleOf("most details"), func(e *chain.Entry) {
+			e.Details = setDetail(e.Details, "posted.ZZZ", "1")
 		}),
 		broken("part of the reincarnation details", entryOf(chain.LedgerOpened, 0), func(e *chain.Entry) {
 			e.Ledger = sampleTerms()
 			e.Details = []chain.Detail{{Name: "lost_entries", Value: "1"}}
 		}),
-		broken("a qualifier that is no currency", entryOf(chain.BalanceCommitment, 9), func(e *chain.Entry) {
-			e.Details = []chain.Detail{{Name: "posted.eur", Value: "1"}}
+		broken("a qualifier that is no currency", sampleOf("balance_commitment"), func(e *chain.Entry) {
+			e.Details = setDetail(e.Details, "posted.eur", "1")
 		}),
-		broken("a qualifier where none belongs", entryOf(chain.BalanceCommitment, 9), func(e *chain.Entry) {
-			e.Details = []chain.Detail{{Name: "size.EUR", Value: "1"}}
+		broken("a qualifier where none belongs", sampleOf("balance_commitment"), func(e *chain.Entry) {
+			e.Details = setDetail(e.Details, "size.EUR", "1")
 		}).as(chain.ErrUnknown),
 	}
 	return append(list, badValues()...)
+}
+
+// setDetail returns details with one set, in order.
+func setDetail(details []chain.Detail, name, value string) []chain.Detail {
+	kept := slices.DeleteFunc(slices.Clone(details), func(d chain.Detail) bool { return d.Name == name })
+	kept = append(kept, chain.Detail{Name: name, Value: value})
+	chain.SortDetails(kept)
+	return kept
 }
 
 // badValues spells values of every syntax wrongly.
@@ -259,8 +271,8 @@ func badValues() []badEntry {
 	var list []badEntry
 	bad := func(k chain.Kind, name string, values ...string) {
 		for _, v := range values {
-			list = append(list, broken(name+" is "+v, entryOf(k, 9), func(e *chain.Entry) {
-				e.Details = []chain.Detail{{Name: name, Value: v}}
+			list = append(list, broken(name+" is "+v, sampleOf(k.String()), func(e *chain.Entry) {
+				e.Details = setDetail(e.Details, name, v)
 			}))
 		}
 	}

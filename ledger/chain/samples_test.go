@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -125,8 +127,11 @@ func sampleAccount() *chain.Account {
 	}
 }
 
-// samples has every kind, and the edges of the format.
-func samples() []sample {
+// samples has every kind, and the edges of the format. They are shared: a test
+// that changes one copies it first.
+var samples = sync.OnceValue(makeSamples)
+
+func makeSamples() []sample {
 	h := digest("something").String()
 	list := []sample{
 		{"worked example", exampleEntry()},
@@ -157,6 +162,12 @@ func samples() []sample {
 	}
 	list = append(list, rareKinds(h)...)
 	return append(list, edgeCases()...)
+}
+
+// sampleOf returns the sample of that name.
+func sampleOf(name string) chain.Entry {
+	all := samples()
+	return all[slices.IndexFunc(all, func(s sample) bool { return s.name == name })].entry
 }
 
 // rareKinds has the kinds whose fields are details, each with every detail of
