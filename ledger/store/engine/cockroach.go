@@ -96,7 +96,7 @@ func (n *cockroachNode) look() status {
 
 // prepare makes the folder and forgets who ran before; the port it had is kept if it is still free, so
 // that clients of a restarted node find it where it was.
-func (n *cockroachNode) prepare(context.Context, func(string, ...any)) error {
+func (n *cockroachNode) prepare(context.Context, map[string]string, func(string, ...any)) error {
 	if err := os.MkdirAll(n.home, 0o700); err != nil {
 		return fmt.Errorf("creating the store's folder: %w", err)
 	}

@@ -157,7 +157,7 @@ func (e *Engine) open(ctx context.Context, o Options) error {
 		go e.watch()
 		return nil
 	}
-	if err := e.store.prepare(ctx, e.logf); err != nil {
+	if err := e.store.prepare(ctx, o.Settings, e.logf); err != nil {
 		return err
 	}
 	return e.launch(ctx, o)
@@ -201,7 +201,7 @@ func (e *Engine) launch(ctx context.Context, o Options) error {
 	e.exited = make(chan struct{})
 	go func() {
 		_ = cmd.Wait() // the reason stands in the log
-		close(e.done) // before exited, which Stop waits for
+		close(e.done)  // before exited, which Stop waits for
 		close(e.exited)
 	}()
 	begun, told := time.Now(), false

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if dir := os.Getenv(holdEnv); dir != "" {
-		e, err := engine.Start(context.Background(), engine.Options{DataDir: dir, Kind: engine.Postgres})
+		e, err := engine.Start(context.Background(), engine.Options{DataDir: dir, Kind: engine.Postgres, Settings: quick})
 		if err != nil {
 			fmt.Println("error", err)
 			os.Exit(1)
@@ -46,8 +46,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// quick is for small engines that need not survive the machine: most tests wait for processes, not for the disk.
+var quick = map[string]string{"fsync": "off", "shared_buffers": "16MB"}
+
 func start(t *testing.T, dir string, settings map[string]string) *engine.Engine {
 	t.Helper()
+	if settings == nil {
+		settings = quick
+	}
 	e, err := engine.Start(t.Context(), engine.Options{DataDir: dir, Kind: engine.Postgres, Settings: settings, Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +234,7 @@ func TestSimultaneousStartsShareOneEngine(t *testing.T) {
 	engines := make([]*engine.Engine, 4)
 	for i := range engines {
 		wg.Go(func() {
-			e, err := engine.Start(t.Context(), engine.Options{DataDir: dir, Kind: engine.Postgres})
+			e, err := engine.Start(t.Context(), engine.Options{DataDir: dir, Kind: engine.Postgres, Settings: quick})
 			if err != nil {
 				t.Error(err)
 				return
@@ -443,7 +449,7 @@ func TestEndedContextLeavesNoProcess(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, stage := range []string{"while the store is made", "while the engine comes up"} {
-		if e, err := engine.Start(ended, engine.Options{DataDir: dir, Kind: engine.Postgres}); !errors.Is(err, context.Canceled) {
+		if e, err := engine.Start(ended, engine.Options{DataDir: dir, Kind: engine.Postgres, Settings: quick}); !errors.Is(err, context.Canceled) {
 			t.Fatalf("%s: got %v, %v", stage, e, err)
 		}
 		e := start(t, dir, nil) // and nothing that would hinder the next, which makes the store for the second stage
@@ -498,7 +504,7 @@ func TestUnusableStoresAreNamed(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(home, "PG_VERSION"), []byte("12\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := engine.Start(t.Context(), engine.Options{DataDir: dir, Kind: engine.Postgres})
+		_, err := engine.Start(t.Context(), engine.Options{DataDir: dir, Kind: engine.Postgres, Settings: quick})
 		if !errors.Is(err, engine.ErrStore) || !strings.Contains(err.Error(), "postgresql-12") {
 			t.Fatalf("got %v", err)
 		}

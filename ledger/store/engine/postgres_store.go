@@ -146,7 +146,7 @@ func answers(network, address string) bool {
 
 // prepare makes the store if there is none, clears what a killed engine left, and writes the settings.
 // No process of the store is alive.
-func (c *postgresCluster) prepare(ctx context.Context, logf func(string, ...any)) error {
+func (c *postgresCluster) prepare(ctx context.Context, settings map[string]string, logf func(string, ...any)) error {
 	if err := os.MkdirAll(c.top, 0o700); err != nil {
 		return fmt.Errorf("creating the store's folder: %w", err)
 	}
@@ -161,7 +161,7 @@ func (c *postgresCluster) prepare(ctx context.Context, logf func(string, ...any)
 	}
 	if !exists(c.home) {
 		logf("creating a %s store in %s", c.name, c.home)
-		if err := c.initialise(ctx, top); err != nil {
+		if err := c.initialise(ctx, top, settings["fsync"] != "off"); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func (c *postgresCluster) own(top *os.Root, name string) error {
 }
 
 // initialise runs initdb beside the final place and renames, so that an interrupted one leaves no half store.
-func (c *postgresCluster) initialise(ctx context.Context, top *os.Root) error {
+func (c *postgresCluster) initialise(ctx context.Context, top *os.Root, durable bool) error {
 	// A name of its own each time: an initdb whose server was killed may still be writing the one before.
 	const prefix = "data.new."
 	if old, err := fs.ReadDir(top.FS(), "."); err == nil {
@@ -214,13 +214,16 @@ func (c *postgresCluster) initialise(ctx context.Context, top *os.Root) error {
 	path := filepath.Join(c.top, fresh)
 	// No network authentication and trust on the socket: the closed folder around it is the door's lock.
 	// Checksums find a page the disk has changed, which a ledger wants to know before its auditor does.
-	err := c.run(ctx, path, "", "initdb", "--username="+superuser, "--locale=C", "--encoding=UTF8",
-		"--auth-local=trust", "--auth-host=reject", "--data-checksums")
-	if err != nil {
+	initdb := []string{"--username=" + superuser, "--locale=C", "--encoding=UTF8",
+		"--auth-local=trust", "--auth-host=reject", "--data-checksums"}
+	single := []string{"--single", "-j"}
+	if !durable {
+		initdb, single = append(initdb, "--no-sync"), append(single, "-F")
+	}
+	if err := c.run(ctx, path, "", "initdb", initdb...); err != nil {
 		return err
 	}
-	err = c.run(ctx, path, "create database "+database+"\n", "postgres", "--single", "-j", "postgres")
-	if err != nil {
+	if err := c.run(ctx, path, "create database "+database+"\n", "postgres", append(single, superuser)...); err != nil {
 		return err
 	}
 	if err := top.Rename(fresh, "data"); err != nil {

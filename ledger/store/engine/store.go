@@ -22,7 +22,7 @@ type store struct {
 	log  string // file that receives the engine's stderr
 
 	look    func() status
-	prepare func(ctx context.Context, logf func(string, ...any)) error
+	prepare func(ctx context.Context, settings map[string]string, logf func(string, ...any)) error
 	command func(settings map[string]string) (cmd *exec.Cmd, closeFiles func(), err error)
 	forget  func() // removes what only a running engine needs, after the last user
 
