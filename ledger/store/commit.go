@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -106,15 +107,17 @@ func commitBatch(id ledger.LedgerID, prev ledger.Head, entries []ledger.Entry) *
 func queueEntries(b *pgx.Batch, id ledger.LedgerID, prev ledger.Head, entries []ledger.Entry) {
 	n := len(entries)
 	seq, kind, request := make([]int64, n), make([]string, n), make(uuids, n)
-	prevHash, hash, recorded := make([][]byte, n), make([][]byte, n), make([]time.Time, n)
+	prevHash, hash, recorded := make(byteas, n), make(byteas, n), make([]time.Time, n)
 	booking, effective, actor := make([]time.Time, n), make([]time.Time, n), make(uuids, n)
 	prior, ref, related := make([]bool, n), make([]*int64, n), make(uuids, n)
 	expires, postings := make([]*time.Time, n), make([]int64, n)
-	description, reference, metadata := make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	description, reference, metadata := make(byteas, n), make(byteas, n), make(byteas, n)
+	hashes := make([]byte, 0, 2*n*sha256.Size) // one allocation for all
 	for i := range entries {
-		r, h := entries[i].Record(), entries[i].Hash()
+		r := entries[i].Record()
 		seq[i], kind[i], request[i] = r.Seq, r.Kind.String(), uuidOf(&r.RequestID)
-		prevHash[i], hash[i] = r.PrevHash[:], h[:]
+		hashes, prevHash[i] = appendHash(hashes, r.PrevHash)
+		hashes, hash[i] = appendHash(hashes, entries[i].Hash())
 		recorded[i] = time.UnixMicro(r.RecordedAt)
 		booking[i], effective[i] = r.BookingDate.Time(), r.EffectiveDate.Time()
 		actor[i], prior[i], ref[i], related[i] = uuidOf(&r.Actor), r.PriorPeriod, r.RefSeq, uuidOf(r.RelatedTo)
@@ -140,29 +143,30 @@ func queuePostings(b *pgx.Batch, id ledger.LedgerID, entries []ledger.Entry) {
 	}
 	seq, ordinal, account := make([]int64, 0, n), make([]int64, 0, n), make(uuids, 0, n)
 	direction, currency, scale := make([]string, 0, n), make([]string, 0, n), make([]int64, 0, n)
-	amount, pending := make([]decimal.Decimal, 0, n), make([]decimal.Decimal, 0, n)
+	amount, pending := newDecimals(n), newDecimals(n)
 	effective, backValued, accountSeq := make([]time.Time, 0, n), make([]bool, 0, n), make([]int64, 0, n)
-	posted, pendingDebit, pendingCredit := make([]decimal.Decimal, 0, n), make([]decimal.Decimal, 0, n), make([]decimal.Decimal, 0, n)
+	posted, pendingDebit, pendingCredit := newDecimals(n), newDecimals(n), newDecimals(n)
 	for i := range entries {
 		r := entries[i].Record()
 		for o := range r.Postings {
 			p := &r.Postings[o]
 			seq, ordinal, account = append(seq, r.Seq), append(ordinal, int64(o)), append(account, uuidOf(&p.AccountID))
 			direction, currency, scale = append(direction, p.Direction.String()), append(currency, p.Currency), append(scale, int64(p.Scale))
-			amount, pending = append(amount, p.Amount.Decimal(p.Scale)), append(pending, p.PendingChange.Decimal(p.Scale))
+			amount, pending = amount.append(p.Amount, p.Scale), pending.append(p.PendingChange, p.Scale)
 			effective, backValued = append(effective, p.EffectiveDate.Time()), append(backValued, p.EffectiveDate != r.BookingDate)
-			accountSeq, posted = append(accountSeq, p.AccountSeq), append(posted, p.Posted.Decimal(p.Scale))
-			pendingDebit = append(pendingDebit, p.PendingDebit.Decimal(p.Scale))
-			pendingCredit = append(pendingCredit, p.PendingCredit.Decimal(p.Scale))
+			accountSeq, posted = append(accountSeq, p.AccountSeq), posted.append(p.Posted, p.Scale)
+			pendingDebit = pendingDebit.append(p.PendingDebit, p.Scale)
+			pendingCredit = pendingCredit.append(p.PendingCredit, p.Scale)
 		}
 	}
-	b.Queue(insertPostingsSQL, uuidOf(&id.UUID), seq, ordinal, account, direction, currency, scale, amount, pending,
-		effective, backValued, accountSeq, posted, pendingDebit, pendingCredit)
+	b.Queue(insertPostingsSQL, uuidOf(&id.UUID), seq, ordinal, account, direction, currency, scale,
+		amount.literal(), pending.literal(), effective, backValued, accountSeq,
+		posted.literal(), pendingDebit.literal(), pendingCredit.literal())
 }
 
 func queuePayloads(b *pgx.Batch, id ledger.LedgerID, entries []ledger.Entry) {
 	n := len(entries)
-	seq, salt, fingerprint := make([]int64, n), make([][]byte, n), make([][]byte, n)
+	seq, salt, fingerprint := make([]int64, n), make(byteas, n), make(byteas, n)
 	description, reference, metadata := make([]*string, n), make([]*string, n), make([]*string, n)
 	for i := range entries {
 		t := entries[i].Text()
@@ -222,6 +226,29 @@ func queueDetails(b *pgx.Batch, id ledger.LedgerID, entries []ledger.Entry) {
 
 // uuids is a uuid[] parameter; an element that is not valid is null.
 type uuids = pgtype.FlatArray[pgtype.UUID]
+
+// byteas is a bytea[] parameter; a nil element is null.
+type byteas = pgtype.FlatArray[[]byte]
+
+// decimals is a decimal[] parameter as an array literal. It says the same as the
+// binary form and takes a third of the allocations of a commit (BenchmarkCommit).
+type decimals []byte
+
+func newDecimals(n int) decimals { return append(make(decimals, 0, 8*n+2), '{') }
+
+func (d decimals) append(units money.Int128, scale uint8) decimals {
+	if len(d) > 1 {
+		d = append(d, ',')
+	}
+	return units.AppendFormat(d, scale)
+}
+
+func (d decimals) literal() string { return string(append(d, '}')) }
+
+func appendHash(slab []byte, h chain.Hash) (longer, stored []byte) {
+	longer = append(slab, h[:]...)
+	return longer, longer[len(slab):]
+}
 
 func uuidOf(u *uuid.UUID) pgtype.UUID {
 	if u == nil {
