@@ -9,7 +9,7 @@ import (
 
 // Bounds and defaults of the terms of a ledger.
 const (
-	MaxLedgerName         = 64
+	MaxLedgerName         = chain.MaxLedgerName
 	MaxValueDays          = 36_525 // a century
 	DefaultValueDaysBack  = 3650
 	DefaultValueDaysAhead = 366

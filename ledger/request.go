@@ -44,15 +44,15 @@ func (c *Common) common() *Common { return c }
 
 // Bounds of a request.
 const (
-	SaltSize       = 32
+	SaltSize       = chain.SaltSize
 	MinPostings    = 2
-	MaxPostings    = 500
+	MaxPostings    = chain.MaxPostings
 	MaxDescription = 1024
 	MaxReference   = 255
 	MaxMetadata    = 16 << 10
-	MaxTags        = 32
-	MaxTagKey      = 64
-	MaxTagValue    = 255
+	MaxTags        = chain.MaxTags
+	MaxTagKey      = chain.MaxTagKey
+	MaxTagValue    = chain.MaxTagValue
 	MaxAccountName = 255
 )
 
