@@ -61,7 +61,7 @@ func TestTheShortFormIsTheLongOne(t *testing.T) {
 
 func TestAReplayGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
-	const id = "0191D7AE-6C3F-7CC1-9A2B-3F1D0E8B9A10" // either case
+	const id, other = "0191D7AE-6C3F-7CC1-9A2B-3F1D0E8B9A10", "0191d7ae-6c3f-7cc1-9a2b-3f1d0e8b9a11"
 	derived := func(b *bank, key string) string {
 		info, err := b.db.Ledger(b.t.Context(), "main")
 		if err != nil {
@@ -82,8 +82,8 @@ func TestAReplayGetsTheSameAnswer(t *testing.T) {
 			func(*bank) (string, headers) { return plain, headers{keyHeader: {`a"b\c,d`}} },
 			func(*bank) (string, headers) { return plain, headers{keyHeader: {`a"b\c,d`}} }},
 		{"id and the id as key",
-			func(*bank) (string, headers) { return withKey(id), nil },
-			func(*bank) (string, headers) { return withKey(id), headers{keyHeader: {strings.ToLower(id)}} }},
+			func(*bank) (string, headers) { return withKey(other), nil },
+			func(*bank) (string, headers) { return withKey(other), headers{keyHeader: {strings.ToUpper(other)}} }},
 		{"a key, then the id it derives to",
 			func(*bank) (string, headers) { return plain, headers{keyHeader: {"k-1"}} },
 			func(b *bank) (string, headers) { return withKey(derived(b, "k-1")), nil }},
@@ -102,9 +102,6 @@ func TestAReplayGetsTheSameAnswer(t *testing.T) {
 	withBank(t, func(t *testing.T, b *bank) {
 		b.openAccounts()
 		for _, c := range tests {
-			if c.name == "id and the id as key" {
-				continue // needs its id fresh: below
-			}
 			body, with := c.first(b)
 			first := b.do("POST", "/v1/ledgers/main/transfers", body, with).is(201, "")
 			size := b.size()

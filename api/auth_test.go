@@ -1,0 +1,190 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tallystick/ledger"
+	"tallystick/ledger/store"
+)
+
+// vault is a database of keys that counts how often it is asked.
+type vault struct {
+	mu    sync.Mutex
+	keys  map[[sha256.Size]byte]ledger.KeyID
+	err   error
+	asked atomic.Int64
+	busy  chan struct{} // when set, lookups wait for it
+	peak  atomic.Int64
+	now   atomic.Int64
+}
+
+func (v *vault) lookup(_ context.Context, hash [sha256.Size]byte) (ledger.KeyID, error) {
+	v.asked.Add(1)
+	if n := v.now.Add(1); n > v.peak.Load() {
+		v.peak.Store(n)
+	}
+	defer v.now.Add(-1)
+	if v.busy != nil {
+		<-v.busy
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.err != nil {
+		return ledger.KeyID{}, v.err
+	}
+	if id, ok := v.keys[hash]; ok {
+		return id, nil
+	}
+	return ledger.KeyID{}, fmt.Errorf("looking for an API key: %w", store.ErrNotFound)
+}
+
+func (v *vault) set(key string, known bool, err error) ledger.KeyID {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.err = err
+	hash := sha256.Sum256([]byte(key))
+	if !known {
+		delete(v.keys, hash)
+		return ledger.KeyID{}
+	}
+	id, _ := ledger.NewKeyID()
+	v.keys[hash] = id
+	return id
+}
+
+func newVault() (*vault, *keyring) {
+	v := &vault{keys: map[[sha256.Size]byte]ledger.KeyID{}}
+	return v, newKeyring(v.lookup)
+}
+
+func authorization(values ...string) http.Header { return http.Header{"Authorization": values} }
+
+func TestKeysAreAskedForOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, k := newVault()
+		id := v.set("good", true, nil)
+		ctx := t.Context()
+		for range 5 {
+			if got, err := k.actor(ctx, authorization("Bearer good")); err != nil || got != id {
+				t.Fatalf("a good key: %v, %v", got, err)
+			}
+			if _, err := k.actor(ctx, authorization("bearer bad")); err == nil {
+				t.Fatal("a bad key was accepted")
+			}
+		}
+		if n := v.asked.Load(); n != 2 {
+			t.Errorf("the database was asked %d times, want once for each key", n)
+		}
+		time.Sleep(unknownKeyFresh)
+		v.set("bad", true, nil) // it becomes a good one
+		if _, err := k.actor(ctx, authorization("Bearer bad")); err != nil {
+			t.Errorf("a new key is still refused: %v", err)
+		}
+		v.set("good", false, nil)
+		time.Sleep(keyFresh)
+		if _, err := k.actor(ctx, authorization("Bearer good")); err == nil {
+			t.Error("a withdrawn key works after keyFresh")
+		}
+	})
+}
+
+func TestAKnownKeyOutlivesAShortOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, k := newVault()
+		id := v.set("good", true, nil)
+		ctx := t.Context()
+		if _, err := k.actor(ctx, authorization("Bearer good")); err != nil {
+			t.Fatal(err)
+		}
+		away := errors.New("away")
+		v.set("other", true, away)
+		time.Sleep(keyStale - time.Millisecond)
+		if got, err := k.actor(ctx, authorization("Bearer good")); err != nil || got != id {
+			t.Errorf("during an outage: %v, %v", got, err)
+		}
+		time.Sleep(time.Millisecond)
+		if _, err := k.actor(ctx, authorization("Bearer good")); !errors.Is(err, away) {
+			t.Errorf("after keyStale: %v", err)
+		}
+	})
+}
+
+func TestGuessingKeysIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, k := newVault()
+		v.busy = make(chan struct{})
+		var wait sync.WaitGroup
+		for i := range 100 {
+			wait.Go(func() {
+				if _, err := k.actor(t.Context(), authorization(fmt.Sprintf("Bearer guess-%d", i))); err == nil {
+					t.Error("a guess was accepted")
+				}
+			})
+		}
+		synctest.Wait()
+		if n := v.now.Load(); n != maxKeyLookups {
+			t.Errorf("%d lookups at once, want %d", n, maxKeyLookups)
+		}
+		impatient, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := k.actor(impatient, authorization("Bearer one-more")); !errors.Is(err, context.Canceled) {
+			t.Errorf("a request that ended while waiting: %v", err)
+		}
+		close(v.busy)
+		wait.Wait()
+		if v.peak.Load() > maxKeyLookups {
+			t.Errorf("%d lookups at once", v.peak.Load())
+		}
+		for i := range maxUnknownKeys + 10 {
+			_, _ = k.actor(t.Context(), authorization(fmt.Sprintf("Bearer more-%d", i)))
+		}
+		if n := len(k.unknown); n > maxUnknownKeys {
+			t.Errorf("%d unknown keys are remembered, the bound is %d", n, maxUnknownKeys)
+		}
+	})
+}
+
+// TestOneRequestConfirmsAKey: the others do not wait for it.
+func TestOneRequestConfirmsAKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, k := newVault()
+		v.set("good", true, nil)
+		if _, err := k.actor(t.Context(), authorization("Bearer good")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(keyFresh)
+		v.busy = make(chan struct{})
+		var answered atomic.Int64
+		var wait sync.WaitGroup
+		for range 50 {
+			wait.Go(func() {
+				if _, err := k.actor(t.Context(), authorization("Bearer good")); err != nil {
+					t.Error(err)
+				}
+				answered.Add(1)
+			})
+		}
+		synctest.Wait()
+		if n := answered.Load(); n != 49 {
+			t.Errorf("%d of 50 were answered while one confirms", n)
+		}
+		close(v.busy)
+		wait.Wait()
+		if n := v.asked.Load(); n != 2 {
+			t.Errorf("the database was asked %d times, want 2", n)
+		}
+	})
+}
