@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tallystick/ledger"
+	"tallystick/ledger/money"
 )
 
 // document is openapi.yaml, with the compiled schema of every answer.
@@ -343,4 +344,91 @@ func TestSchemasAreClosed(t *testing.T) {
 		}
 	}
 	walk("#", openDocument(t).root)
+}
+
+// TestBoundsInTheDocumentAreThoseOfTheCode compares every bound that both know.
+func TestBoundsInTheDocumentAreThoseOfTheCode(t *testing.T) {
+	t.Parallel()
+	d := openDocument(t)
+	for _, c := range []struct {
+		path []string
+		key  string
+		want int
+	}{
+		{[]string{"schemas", "Description"}, "maxLength", ledger.MaxDescription},
+		{[]string{"schemas", "Reference"}, "maxLength", ledger.MaxReference},
+		{[]string{"schemas", "Name"}, "maxLength", ledger.MaxAccountName},
+		{[]string{"schemas", "Metadata"}, "maxProperties", maxMetadataMembers},
+		{[]string{"schemas", "Tags"}, "maxProperties", ledger.MaxTags},
+		{[]string{"schemas", "Tags", "propertyNames"}, "maxLength", ledger.MaxTagKey},
+		{[]string{"schemas", "Tags", "additionalProperties"}, "maxLength", ledger.MaxTagValue},
+		{[]string{"schemas", "AccountCode"}, "maxLength", maxCodeBytes},
+		{[]string{"schemas", "CurrencyCode"}, "maxLength", money.MaxCurrencyCode},
+		{[]string{"schemas", "Amount"}, "maxLength", money.MaxAmountText},
+		{[]string{"schemas", "NewLedger", "properties", "name"}, "maxLength", ledger.MaxLedgerName},
+		{[]string{"schemas", "NewLedger", "properties", "value_days_back"}, "maximum", ledger.MaxValueDays},
+		{[]string{"schemas", "NewLedger", "properties", "value_days_ahead"}, "maximum", ledger.MaxValueDays},
+		{[]string{"schemas", "NewLedger", "properties", "value_days_back"}, "default", ledger.DefaultValueDaysBack},
+		{[]string{"schemas", "NewLedger", "properties", "value_days_ahead"}, "default", ledger.DefaultValueDaysAhead},
+		{[]string{"schemas", "Entry", "properties", "postings"}, "maxItems", ledger.MaxPostings},
+		{[]string{"schemas", "EntryList", "properties", "data"}, "maxItems", MaxLimit},
+		{[]string{"parameters", "limit", "schema"}, "maximum", MaxLimit},
+		{[]string{"parameters", "limit", "schema"}, "default", DefaultLimit},
+		{[]string{"parameters", "cursor", "schema"}, "maxLength", maxCursorText},
+		{[]string{"parameters", "idempotencyKey", "schema"}, "maxLength", maxKeyHeader},
+		{[]string{"parameters", "ledger", "schema"}, "maxLength", maxNameParam},
+	} {
+		_, at, err := d.at(append([]string{"components"}, c.path...)...)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if got := fmt.Sprint(at[c.key]); got != fmt.Sprint(c.want) {
+			t.Errorf("%s of %v is %s, the code has %d", c.key, c.path, got, c.want)
+		}
+	}
+}
+
+// TestTheCheckOfAnswersCatches makes sure that the check behind all API tests
+// can fail.
+func TestTheCheckOfAnswersCatches(t *testing.T) {
+	t.Parallel()
+	d := openDocument(t)
+	good := `{"name":"PostgreSQL 15","version":"1","settings":{"fsync":"on","synchronous_commit":"on","full_page_writes":"on"}}`
+	refusal := `{"type":"about:blank","title":"Unauthorized","status":401,"detail":"d","code":"unauthenticated"}`
+	jsonHeader := func(more ...string) http.Header {
+		h := http.Header{"Content-Type": {"application/json"}}
+		for i := 0; i < len(more); i += 2 {
+			h.Set(more[i], more[i+1])
+		}
+		return h
+	}
+	problemHeader := http.Header{"Content-Type": {"application/problem+json"}, "Www-Authenticate": {`Bearer realm="x"`}}
+	for _, c := range []struct {
+		name, method, path string
+		status             int
+		header             http.Header
+		body               string
+		fits               bool
+	}{
+		{"as described", "GET", "/v1/engine", 200, jsonHeader(), good, true},
+		{"a member more", "GET", "/v1/engine", 200, jsonHeader(), strings.Replace(good, `"version"`, `"x":1,"version"`, 1), false},
+		{"a member less", "GET", "/v1/engine", 200, jsonHeader(), strings.Replace(good, `"version":"1",`, "", 1), false},
+		{"a member of another type", "GET", "/v1/engine", 200, jsonHeader(), strings.Replace(good, `"1"`, "1", 1), false},
+		{"another content type", "GET", "/v1/engine", 200, http.Header{"Content-Type": {"text/html"}}, good, false},
+		{"no content type", "GET", "/v1/engine", 200, http.Header{}, good, false},
+		{"a status that is not described", "GET", "/v1/engine", 204, jsonHeader(), good, false},
+		{"a header that is not described", "GET", "/v1/engine", 200, jsonHeader("Location", "/v1/ledgers/x"), good, false},
+		{"no Location", "POST", "/v1/ledgers", 201, jsonHeader(), `{}`, false},
+		{"no JSON", "GET", "/v1/engine", 200, jsonHeader(), good + "}", false},
+		{"a refusal", "GET", "/v1/engine", 401, problemHeader, refusal, true},
+		{"a refusal without challenge", "GET", "/v1/engine", 401, http.Header{"Content-Type": problemType}, refusal, false},
+		{"a refusal that names another status", "GET", "/v1/engine", 401, problemHeader, strings.Replace(refusal, "401", "403", 1), false},
+		{"a refusal with a code that is not documented", "GET", "/v1/engine", 401, problemHeader, strings.Replace(refusal, "unauthenticated", "who", 1), false},
+		{"no route", "GET", "/v1/nothing", 200, jsonHeader(), good, false},
+	} {
+		if err := d.check(c.method, c.path, c.status, c.header, []byte(c.body)); (err == nil) != c.fits {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
 }
