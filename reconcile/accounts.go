@@ -1,0 +1,261 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
+	"tallystick/ledger/store"
+)
+
+// accountState is an account as the entries up to one seq leave it, by what is
+// stored: a posting is held against what stands before it, so that one wrong
+// balance is one finding and not one for every posting after it.
+type accountState struct {
+	id    uuid.UUID
+	epoch uint32 // the segment that needed it last
+	again bool   // it has been used since the cache last looked
+
+	balances
+	attributes
+}
+
+// balances is the account's state after its posting with accountSeq, 0 before
+// the first.
+type balances struct {
+	accountSeq                          int64
+	posted, pendingDebit, pendingCredit money.Int128
+	unreadable                          bool
+}
+
+// attributes are those in force. Without a version, the account is not open.
+type attributes struct {
+	exists                 bool // the row of book.accounts
+	foreign                bool // it is another ledger's
+	open                   bool // there is a version
+	rowDoubtful, doubtful  bool // the row, or what is in force, could not be read
+	kind                   chain.AccountType
+	currency               string
+	scale                  uint8
+	minBalance, maxBalance *money.Int128
+	frozen                 chain.Frozen
+	closed                 bool
+}
+
+// accountCache holds the accounts a worker has met, at most cachedAccounts. The
+// one dropped is one not used lately (a clock), and never one that the segment
+// at hand needs.
+type accountCache struct {
+	places map[uuid.UUID]int32
+	states []accountState
+	hand   int
+	epoch  uint32
+}
+
+func newAccountCache() *accountCache { return &accountCache{places: make(map[uuid.UUID]int32)} }
+
+// clear forgets everything: the worker goes on elsewhere.
+func (c *accountCache) clear() {
+	clear(c.places)
+	c.states, c.hand = c.states[:0], 0
+}
+
+// find returns the state of an account, nil when it is not held.
+func (c *accountCache) find(id uuid.UUID) *accountState {
+	i, ok := c.places[id]
+	if !ok {
+		return nil
+	}
+	return &c.states[i]
+}
+
+// hold returns the place in states of an account that this segment needs, and
+// whether its state has yet to be loaded. The place is good until the next
+// segment.
+func (c *accountCache) hold(id uuid.UUID) (at int32, strange bool) {
+	at, ok := c.places[id]
+	if ok {
+		s := &c.states[at]
+		s.again, s.epoch = true, c.epoch
+		return at, false
+	}
+	at = c.room()
+	c.states[at] = accountState{id: id, epoch: c.epoch, again: true}
+	c.places[id] = at
+	return at, true
+}
+
+// room returns a free place.
+func (c *accountCache) room() int32 {
+	if len(c.states) < cachedAccounts {
+		c.states = append(c.states, accountState{})
+		return int32(len(c.states) - 1)
+	}
+	for {
+		c.hand = (c.hand + 1) % len(c.states)
+		s := &c.states[c.hand]
+		if s.epoch == c.epoch {
+			continue
+		}
+		if s.again {
+			s.again = false
+			continue
+		}
+		delete(c.places, s.id)
+		return int32(c.hand)
+	}
+}
+
+// unmet is an account of the segment that was not held, and its first posting.
+type unmet struct {
+	account uuid.UUID
+	before  int64 // account_seq of that posting
+}
+
+// meet makes sure of the states of all accounts that the segment posts to, as
+// of the entry before it, and of the rows of those that it opens or changes.
+func (w *worker) meet(ctx context.Context) error {
+	s, c := &w.segment, w.accounts
+	c.epoch++
+	w.unmet, w.ids, w.held = w.unmet[:0], w.ids[:0], w.held[:0]
+	for i := range s.postings {
+		p := &s.postings[i]
+		at, strange := c.hold(p.AccountID)
+		w.held = append(w.held, at)
+		if strange {
+			w.unmet = append(w.unmet, unmet{p.AccountID, p.AccountSeq})
+			w.ids = append(w.ids, p.AccountID)
+		}
+	}
+	strangers := len(w.ids)
+	for i := range s.versions {
+		w.ids = append(w.ids, s.versions[i].account)
+	}
+	if err := s.loadAccounts(ctx, w.v.snapshot, w.ids, &w.words); err != nil {
+		return err
+	}
+	for _, id := range w.ids[:strangers] {
+		if a, ok := s.accounts[id]; ok {
+			w.accounts.find(id).setAccount(&a, w.v.snapshot.LedgerID)
+		}
+	}
+	w.keys = w.keys[:0]
+	if err := w.loadVersions(ctx); err != nil {
+		return err
+	}
+	return w.loadBalances(ctx)
+}
+
+func (a *accountState) setAccount(row *accountRow, ledger uuid.UUID) {
+	a.exists, a.foreign, a.rowDoubtful = true, row.ledger != ledger, row.rejected != nil
+	a.kind, a.currency, a.scale = row.kind, row.currency, row.scale
+}
+
+// setVersion puts attributes in force.
+func (a *accountState) setVersion(v *versionRow) {
+	var ok1, ok2 bool
+	a.open, a.frozen, a.closed = true, v.frozen, v.closed
+	a.minBalance, ok1 = limit(v.minBalance, a.scale)
+	a.maxBalance, ok2 = limit(v.maxBalance, a.scale)
+	a.doubtful = a.rowDoubtful || v.rejected != nil || !ok1 || !ok2
+}
+
+// Index: the primary key, read backwards for one row.
+const versionInForceSQL = `
+select account_id, min_balance, max_balance, frozen, closed
+from book.account_versions
+where account_id = u.id and seq < u.n and ledger_id = $1::uuid
+order by seq desc`
+
+// loadVersions reads the attributes in force before the segment.
+func (w *worker) loadVersions(ctx context.Context) error {
+	for i := range w.unmet {
+		w.keys = append(w.keys, store.Key{ID: w.unmet[i].account, N: w.segment.low})
+	}
+	err := w.v.snapshot.ScanEach(ctx, versionInForceSQL, []any{w.v.snapshot.LedgerID}, w.keys, func(r *store.Row) error {
+		v := versionRow{account: r.UUID(0)}
+		if !r.IsNull(1) {
+			v.minBalance = r.Number(1)
+		}
+		if !r.IsNull(2) {
+			v.maxBalance = r.Number(2)
+		}
+		var ok bool
+		if v.frozen, ok = chain.ParseFrozen(string(r.Text(3))); !ok {
+			r.Reject(3)
+		}
+		v.closed = r.Bool(4)
+		v.rejected = rejected(r)
+		w.accounts.find(v.account).setVersion(&v)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading book.account_versions: %w", err)
+	}
+	return nil
+}
+
+// Index: i9_postings_account_seq, read backwards for one row.
+const postingBeforeSQL = `
+select account_id, seq, account_seq, scale, posted, pending_debit, pending_credit
+from book.postings
+where account_id = u.id and account_seq < u.n and ledger_id = $1::uuid
+order by account_seq desc`
+
+// previous is the posting of an account before a given account_seq.
+type previous struct {
+	account uuid.UUID
+	seq     int64
+	balances
+}
+
+func readPrevious(r *store.Row) previous {
+	scale := r.Scale(3)
+	p := previous{account: r.UUID(0), seq: r.Int64(1), balances: balances{
+		accountSeq: r.Int64(2), posted: r.Units(4, scale), pendingDebit: r.Units(5, scale), pendingCredit: r.Units(6, scale),
+	}}
+	p.unreadable = rejected(r) != nil
+	return p
+}
+
+// loadBalances reads what the accounts that were not held had before their
+// first posting in the segment.
+func (w *worker) loadBalances(ctx context.Context) error {
+	w.keys = w.keys[:0]
+	for _, u := range w.unmet {
+		if u.before > 1 {
+			w.keys = append(w.keys, store.Key{ID: u.account, N: u.before})
+		}
+	}
+	return w.postingsBefore(ctx, func(p previous) {
+		// One that stands later in the book than the segment begins is out of
+		// order: it is left to balancesBefore to say so.
+		if p.seq < w.segment.low {
+			w.accounts.find(p.account).balances = p.balances
+		}
+	})
+}
+
+// postingsBefore calls found for the posting before each of w.keys.
+func (w *worker) postingsBefore(ctx context.Context, found func(previous)) error {
+	err := w.v.snapshot.ScanEach(ctx, postingBeforeSQL, []any{w.v.snapshot.LedgerID}, w.keys, func(r *store.Row) error {
+		found(readPrevious(r))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading book.postings by account: %w", err)
+	}
+	return nil
+}
+
+// lookUp returns the posting of an account before a given account_seq; without
+// any, one with account_seq 0 and no balances.
+func (w *worker) lookUp(ctx context.Context, account uuid.UUID, accountSeq int64) (previous, error) {
+	p := previous{account: account, seq: -1}
+	w.keys = append(w.keys[:0], store.Key{ID: account, N: accountSeq})
+	err := w.postingsBefore(ctx, func(found previous) { p = found })
+	return p, err
+}

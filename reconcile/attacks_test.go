@@ -1,0 +1,208 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store/storetest"
+	"tallystick/reconcile"
+)
+
+// attack changes a sample ledger behind the application's back, with the rights
+// of the owner of the database.
+type attack struct {
+	name string
+	// sql runs in order; $L, $cash and so on become literals.
+	sql []string
+	// want is the complete list of findings, in order.
+	want []string
+	// status other than Tampered.
+	status reconcile.Status
+}
+
+// unlock are the constraints that stand in an attacker's way.
+func unlock(constraints ...string) string {
+	var sql []string
+	for _, c := range constraints {
+		table, name, _ := strings.Cut(c, ".")
+		sql = append(sql, fmt.Sprintf("alter table book.%s drop constraint %s", table, name))
+	}
+	return strings.Join(sql, ";")
+}
+
+var attacks = []attack{
+	{"an amount", []string{"update book.postings set amount = 12.35 where seq = 8 and ordinal = 0"},
+		[]string{"ENTRY_HASH_MISMATCH@8", "UNBALANCED_ENTRY@8", "BALANCE_CHAIN_BREAK@8"}, ""},
+	{"both amounts", []string{"update book.postings set amount = 12.35 where seq = 8"},
+		[]string{"ENTRY_HASH_MISMATCH@8", "BALANCE_CHAIN_BREAK@8", "BALANCE_CHAIN_BREAK@8"}, ""},
+	{"an account", []string{"update book.postings set account_id = '$fxeur', account_seq = 7 where seq = 19 and ordinal = 0"},
+		[]string{"ENTRY_HASH_MISMATCH@19", "ACCOUNT_SEQ_GAP@19", "CURRENCY_NOT_ZERO"}, ""},
+	{"a currency", []string{"update book.postings set currency = 'USD' where seq = 19 and ordinal = 1"},
+		[]string{"ENTRY_HASH_MISMATCH@19", "UNBALANCED_ENTRY@19", "UNBALANCED_ENTRY@19", "CURRENCY_MISMATCH@19", "CURRENCY_NOT_ZERO", "CURRENCY_NOT_ZERO"}, ""},
+	{"a scale", []string{"update book.postings set scale = 3 where seq = 8 and ordinal = 0"},
+		[]string{"ENTRY_HASH_MISMATCH@8", "UNBALANCED_ENTRY@8", "UNBALANCED_ENTRY@8", "BALANCE_CHAIN_BREAK@8", "CURRENCY_MISMATCH@8", "BALANCE_CHAIN_BREAK@10"}, ""},
+	{"a value date of a posting", []string{"update book.postings set effective_date = '2026-01-01' where seq = 8 and ordinal = 0"},
+		[]string{"ENTRY_HASH_MISMATCH@8", "PROJECTION_MISMATCH@8"}, ""},
+	{"a value date of an entry", []string{"update book.entries set effective_date = '2026-01-01' where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8"}, ""},
+	{"a direction", []string{"update book.postings set direction = 'credit' where seq = 19 and ordinal = 0"},
+		[]string{"ENTRY_HASH_MISMATCH@19", "UNBALANCED_ENTRY@19", "BALANCE_CHAIN_BREAK@19"}, ""},
+	{"an actor", []string{"update book.entries set actor = request_id where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17"}, ""},
+	{"a request id", []string{"update book.entries set request_id = actor where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17"}, ""},
+	{"a kind", []string{"update book.entries set kind = 'reversal', ref_seq = 3 where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17"}, ""},
+	{"a detail", []string{"update book.details set value = 'EUR/USD 1.084' where seq = 9"}, []string{"ENTRY_HASH_MISMATCH@9"}, ""},
+	{"a detail removed", []string{"delete from book.details where seq = 18 and name = 'name'"}, []string{"ENTRY_HASH_MISMATCH@18"}, ""},
+	{"a term of the ledger", []string{"update book.ledgers set value_days_back = 1"}, []string{"ENTRY_HASH_MISMATCH@0"}, ""},
+	{"the stored hash alone", []string{"update book.entries set entry_hash = prev_hash where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8"}, ""},
+	{"the newest stored hash", []string{"update book.entries set entry_hash = prev_hash where seq = 19"}, []string{"ENTRY_HASH_MISMATCH@19"}, ""},
+	{"the previous hash", []string{"update book.entries set prev_hash = entry_hash where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8", "CHAIN_BREAK@8"}, ""},
+	{"the previous hash of the first entry", []string{"update book.entries set prev_hash = entry_hash where seq = 0"},
+		[]string{"ENTRY_HASH_MISMATCH@0", "CHAIN_BREAK@0", "ENTRY_MALFORMED@0"}, ""},
+
+	{"NaN", []string{unlock("postings.i1_postings_amount_positive", "postings.i1_postings_fits_128_bits"), "update book.postings set amount = 'NaN' where seq = 8 and ordinal = 0"},
+		[]string{"ENTRY_HASH_MISMATCH@8"}, ""},
+	{"more decimals than the scale", []string{"update book.postings set posted = 1.001 where seq = 8 and ordinal = 0"}, []string{"ENTRY_HASH_MISMATCH@8"}, ""},
+	{"an infinite time", []string{"update book.entries set recorded_at = 'infinity' where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8"}, ""},
+	{"a negative amount", []string{unlock("postings.i1_postings_amount_positive"), "update book.postings set amount = -amount where seq = 17"},
+		[]string{"ENTRY_HASH_MISMATCH@17", "ENTRY_MALFORMED@17", "ENTRY_MALFORMED@17", "ENTRY_MALFORMED@17", "BALANCE_CHAIN_BREAK@17", "BALANCE_CHAIN_BREAK@17"}, ""},
+	{"a short hash", []string{unlock("entries.i6_entries_hashes"), `update book.entries set entry_hash = '\x00' where seq = 8`}, []string{"ENTRY_HASH_MISMATCH@8", "CHAIN_BREAK@9"}, ""},
+	{"a null", []string{"alter table book.entries alter column actor drop not null", "update book.entries set actor = null where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8"}, ""},
+
+	{"a middle entry deleted", []string{"delete from book.entries where seq = 14", "delete from book.postings where seq = 14", "delete from ops.payloads where seq = 14"},
+		[]string{"SEQ_GAP@14", "ACCOUNT_SEQ_GAP@15", "ACCOUNT_SEQ_GAP@15"}, ""},
+	{"a middle entry deleted, its postings left", []string{"delete from book.entries where seq = 14"},
+		[]string{"SEQ_GAP@14", "ORPHAN_ROW@14", "ORPHAN_ROW@14"}, ""},
+	{"several entries deleted", []string{"delete from book.entries where seq in (10, 11, 14)"},
+		[]string{"SEQ_GAP@10", "ORPHAN_ROW@10", "ORPHAN_ROW@10", "ORPHAN_ROW@11", "ORPHAN_ROW@11", "SEQ_GAP@14", "ORPHAN_ROW@14", "ORPHAN_ROW@14"}, ""},
+	{"an entry deleted and the rest renumbered", []string{
+		"delete from ops.payloads where seq = 18", "delete from book.details where seq = 18", "delete from book.entries where seq = 18",
+		"update book.entries set seq = 18 where seq = 19", "update book.postings set seq = 18 where seq = 19", "update ops.payloads set seq = 18 where seq = 19"},
+		[]string{"ENTRY_HASH_MISMATCH@18", "CHAIN_BREAK@18"}, ""},
+	{"the first entry deleted", []string{"delete from book.entries where seq = 0", "delete from ops.payloads where seq = 0"}, []string{"SEQ_GAP@0"}, ""},
+	{"the tail deleted, its other rows left", []string{"delete from book.entries where seq >= 18"},
+		[]string{"ORPHAN_ROW@18", "ORPHAN_ROW@18", "ORPHAN_ROW@19"}, ""},
+	{"an entry before the first", []string{unlock("entries.i5_entries_seq_not_negative"),
+		"insert into book.entries select ledger_id, -4, format, kind, actor, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor, prior_period, null, null, null, 0, null, null, null from book.entries where seq = 18"},
+		[]string{"SEQ_GAP@-4", "ENTRY_HASH_MISMATCH@-4", "ENTRY_MALFORMED@-4", "TIME_REGRESSION@0"}, ""},
+	{"an entry far beyond the others", []string{
+		"insert into book.entries select ledger_id, 4611686018427387904, format, kind, actor, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor, prior_period, null, null, null, 0, null, null, null from book.entries where seq = 18"},
+		[]string{"SEQ_GAP@20", "ENTRY_HASH_MISMATCH@4611686018427387904", "TIME_REGRESSION@4611686018427387904", "ENTRY_MALFORMED@4611686018427387904"}, ""},
+	{"the same seq twice", []string{unlock("entries.i5_entries_seq", "entries.i8_entries_request"), "insert into book.entries select * from book.entries where seq = 18"},
+		[]string{"SEQ_GAP@18", "ENTRY_HASH_MISMATCH@18", "DUPLICATE_TRANSFER@18", "ENTRY_MALFORMED@18"}, ""},
+
+	{"a posting deleted", []string{"delete from book.postings where seq = 19 and ordinal = 1"},
+		[]string{"POSTING_COUNT_MISMATCH@19", "ENTRY_HASH_MISMATCH@19", "UNBALANCED_ENTRY@19", "ENTRY_MALFORMED@19", "CURRENCY_NOT_ZERO"}, ""},
+	{"a posting added", []string{"insert into book.postings select ledger_id, seq, 2, '$fxeur', direction, currency, scale, amount, pending_change, effective_date, back_valued, 2, posted, pending_debit, pending_credit from book.postings where seq = 19 and ordinal = 0"},
+		[]string{"POSTING_COUNT_MISMATCH@19", "ENTRY_HASH_MISMATCH@19", "UNBALANCED_ENTRY@19", "BALANCE_CHAIN_BREAK@19", "CURRENCY_NOT_ZERO"}, ""},
+	{"postings misnumbered", []string{"update book.postings set ordinal = 5 where seq = 19 and ordinal = 1"}, []string{"POSTING_COUNT_MISMATCH@19"}, ""},
+	{"postings moved to a missing entry", []string{"update book.postings set seq = 500 where seq = 19"},
+		[]string{"POSTING_COUNT_MISMATCH@19", "ENTRY_HASH_MISMATCH@19", "ENTRY_MALFORMED@19", "ORPHAN_ROW@500"}, ""},
+	{"a text without an entry", []string{"update ops.payloads set seq = 21 where seq = 19"}, []string{"ORPHAN_ROW@21"}, ""},
+	{"details where there are none", []string{"insert into book.details select ledger_id, 17, 0, name, value from book.details where seq = 9"},
+		[]string{"ENTRY_HASH_MISMATCH@17"}, ""},
+
+	{"a description", []string{"update ops.payloads set description = 'gift' where seq = 8"}, []string{"COMMITMENT_MISMATCH@8"}, ""},
+	{"a reference", []string{"update ops.payloads set reference = 'INV-2' where seq = 8"}, []string{"COMMITMENT_MISMATCH@8"}, ""},
+	{"metadata", []string{"update ops.payloads set metadata = '{}' where seq = 8"}, []string{"COMMITMENT_MISMATCH@8"}, ""},
+	{"a salt", []string{`update ops.payloads set salt = '\x00' where seq = 9`}, []string{"COMMITMENT_MISMATCH@9"}, ""},
+	{"a text where there was none", []string{"update ops.payloads set description = 'gift' where seq = 17"}, []string{"COMMITMENT_MISMATCH@17"}, ""},
+	{"a text removed", []string{"update ops.payloads set description = null where seq = 8"}, []string{"PAYLOAD_MISSING@8"}, ""},
+	{"a payload deleted", []string{"delete from ops.payloads where seq = 8"}, []string{"PAYLOAD_MISSING@8", "PAYLOAD_MISSING@8", "PAYLOAD_MISSING@8"}, ""},
+	{"a payload of an entry without texts deleted", []string{"delete from ops.payloads where seq = 7"}, []string{}, reconcile.Verified},
+
+	{"a minimum balance", []string{"update book.account_versions set min_balance = -100 where seq = 2"}, []string{"ACCOUNT_STATE_MISMATCH@2", "ENTRY_HASH_MISMATCH@2"}, ""},
+	{"a minimum that was not kept", []string{"update book.account_versions set min_balance = 485 where seq = 2"},
+		[]string{"ACCOUNT_STATE_MISMATCH@2", "ENTRY_HASH_MISMATCH@2", "LIMIT_EXCEEDED@10", "LIMIT_EXCEEDED@14", "LIMIT_EXCEEDED@17"}, ""},
+	{"a maximum that was not kept", []string{"update book.account_versions set max_balance = 15 where seq = 3"},
+		[]string{"ACCOUNT_STATE_MISMATCH@3", "ENTRY_HASH_MISMATCH@3", "LIMIT_EXCEEDED@10", "LIMIT_EXCEEDED@14"}, ""},
+	{"a limit with too many decimals", []string{"update book.account_versions set min_balance = 0.001 where seq = 2"}, []string{"ENTRY_HASH_MISMATCH@2"}, ""},
+	{"a freeze", []string{"update book.account_versions set frozen = 'credits' where seq = 16"},
+		[]string{"ACCOUNT_STATE_MISMATCH@16", "ENTRY_HASH_MISMATCH@16", "ACCOUNT_FROZEN_POSTING@17"}, ""},
+	{"a closing", []string{"update book.account_versions set closed = true where seq = 16"},
+		[]string{"ACCOUNT_STATE_MISMATCH@16", "ENTRY_HASH_MISMATCH@16", "ACCOUNT_CLOSED_POSTING@17"}, ""},
+	{"tags", []string{`update book.account_versions set tags = '{"branch":"8","desk":"2"}' where seq = 1`}, []string{"ACCOUNT_STATE_MISMATCH@1", "ENTRY_HASH_MISMATCH@1"}, ""},
+	{"tags that are none", []string{`update book.account_versions set tags = '[1]' where seq = 1`}, []string{"ENTRY_HASH_MISMATCH@1"}, ""},
+	{"the type of an account", []string{"update book.accounts set type = 'asset' where account_id = '$fxusd'"},
+		[]string{}, reconcile.Verified}, // it is one
+	{"the type of another account", []string{"update book.accounts set type = 'equity' where account_id = '$fxusd'"},
+		[]string{"ACCOUNT_STATE_MISMATCH@5", "ENTRY_HASH_MISMATCH@5"}, ""},
+	{"the type of an account that was changed", []string{"update book.accounts set type = 'equity' where account_id = '$customers2'"},
+		[]string{"ACCOUNT_STATE_MISMATCH@3", "ENTRY_HASH_MISMATCH@3", "ACCOUNT_STATE_MISMATCH@16", "ENTRY_HASH_MISMATCH@16"}, ""},
+	{"the code of an account", []string{"update book.accounts set code = 'mine' where account_id = '$usd'"}, []string{"ACCOUNT_STATE_MISMATCH@6", "ENTRY_HASH_MISMATCH@6"}, ""},
+	{"the currency of an account", []string{"update book.accounts set currency = 'EUR' where account_id = '$usd'"},
+		[]string{"ACCOUNT_STATE_MISMATCH@6", "ENTRY_HASH_MISMATCH@6", "CURRENCY_MISMATCH@9"}, ""},
+	{"the opening of an account", []string{"update book.accounts set opened_seq = 4 where account_id = '$usd'"},
+		[]string{"ACCOUNT_STATE_MISMATCH@4", "ACCOUNT_STATE_MISMATCH@6"}, ""},
+	{"an account deleted", []string{"delete from book.accounts where account_id = '$usd'"},
+		[]string{"ACCOUNT_STATE_MISMATCH@6", "ACCOUNT_STATE_MISMATCH@6", "ENTRY_HASH_MISMATCH@6", "ENTRY_MALFORMED@6", "ACCOUNT_MISSING@9", "CURRENCY_NOT_ZERO"}, ""},
+	{"an account without an entry", []string{"insert into book.accounts values ('$other', '$L', 'ghost', 'asset', 'EUR', 2, 3)"}, []string{"ACCOUNT_STATE_MISMATCH@3"}, ""},
+	{"an account opened in the future", []string{"insert into book.accounts values ('$other', '$L', 'ghost', 'asset', 'EUR', 2, 3000)"}, []string{"ACCOUNT_STATE_MISMATCH@3000"}, ""},
+	{"attributes without an entry", []string{"insert into book.account_versions values ('$usd', 900, '$L', null, null, 'none', false, '{}')"}, []string{"ORPHAN_ROW@900"}, ""},
+	{"attributes under another entry", []string{"insert into book.account_versions values ('$usd', 17, '$L', null, null, 'none', false, '{}')"}, []string{"ACCOUNT_STATE_MISMATCH@17"}, ""},
+	{"attributes deleted", []string{"delete from book.account_versions where seq = 16"},
+		[]string{"ACCOUNT_STATE_MISMATCH@16", "ENTRY_HASH_MISMATCH@16", "ENTRY_MALFORMED@16"}, ""},
+	{"the opening attributes deleted", []string{"delete from book.account_versions where seq = 6"},
+		[]string{"ACCOUNT_STATE_MISMATCH@6", "ACCOUNT_STATE_MISMATCH@6", "ENTRY_HASH_MISMATCH@6", "ENTRY_MALFORMED@6", "ACCOUNT_MISSING@9"}, ""},
+
+	{"a derived column", []string{"update book.postings set back_valued = false where seq = 9 and ordinal = 2"}, []string{"PROJECTION_MISMATCH@9"}, ""},
+	{"everything but the terms deleted", []string{
+		"delete from book.entries", "delete from book.postings", "delete from book.details", "delete from book.accounts", "delete from book.account_versions", "delete from ops.payloads"},
+		[]string{"LEDGER_MISSING@0"}, ""},
+	{"the terms deleted", []string{"delete from book.ledgers"}, []string{"LEDGER_MISSING@0", "ENTRY_HASH_MISMATCH@0", "ENTRY_MALFORMED@0"}, ""},
+
+	{"an unknown kind", []string{"update book.entries set kind = 'magic', actor = request_id where seq = 17"}, []string{}, reconcile.Incomplete},
+	{"an unknown format", []string{"update book.entries set format = 9, actor = request_id where seq = 17"}, []string{}, reconcile.Incomplete},
+	{"a kind edited to an unknown one", []string{"update book.entries set kind = 'magic' where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17"}, ""},
+	{"a format edited to an unknown one", []string{"update book.entries set format = 9 where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17"}, ""},
+	{"a table that cannot be read", []string{"revoke select on book.details from tallystick_auditor"}, []string{}, reconcile.Incomplete},
+	{"texts that cannot be read", []string{"revoke select on ops.payloads from tallystick_auditor"}, []string{}, reconcile.Incomplete},
+}
+
+// literals fills in what the statements of an attack name.
+func literals(b *book) *strings.Replacer {
+	return strings.NewReplacer("$L", b.ledger.String(), "$fxeur", b.accounts["fx:eur"].AccountID.String(),
+		"$fxusd", b.accounts["fx:usd"].AccountID.String(), "$usd", b.accounts["usd"].AccountID.String(),
+		"$customers2", b.accounts["customers:2"].AccountID.String(), "$other", uuid.Max.String())
+}
+
+func TestEveryAttackIsFound(t *testing.T) {
+	t.Parallel()
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, url string) {
+				b := sample()
+				conn := connect(t, url)
+				b.write(t, conn)
+				for _, sql := range a.sql {
+					mustExec(t, conn, literals(b).Replace(sql))
+				}
+				report := verify(t, url, b.ledger)
+				if got := codes(report.Findings); !slices.Equal(got, a.want) {
+					t.Errorf("found %v, want %v\n%s", got, a.want, details(report.Findings))
+				}
+				want := a.status
+				if want == "" {
+					want = reconcile.Tampered
+				}
+				if report.Status != want {
+					t.Errorf("status %s, want %s: %v", report.Status, want, report.NotChecked)
+				}
+			})
+		})
+	}
+}
+
+// details writes out findings.
+func details(findings []chain.Finding) string {
+	out, err := json.MarshalIndent(findings, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(out)
+}

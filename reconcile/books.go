@@ -1,0 +1,359 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger/money"
+	"tallystick/ledger/store"
+)
+
+// books is what the second pass adds up: the newest posting of every account.
+type books struct {
+	accounts  int64
+	postings  int64 // the sum of account_seq: how many postings there must be
+	totals    map[totalKey]*total
+	doubtful  bool // a newest posting could not be read
+	tooManyCs bool // more than maxCurrencies
+}
+
+type totalKey struct {
+	currency string
+	scale    uint8
+}
+
+// total sums up a currency. The sums may pass 128 bits: no rule keeps the sum
+// of all debit balances within them.
+type total struct {
+	debits, credits             big.Int // of posted, both positive
+	pendingDebit, pendingCredit big.Int
+}
+
+// maxCurrencies bounds how many currencies are added up.
+const maxCurrencies = 10_000
+
+// bookAccount is an account of the second pass.
+type bookAccount struct {
+	id        uuid.UUID
+	openedSeq int64
+}
+
+// Index: i10_accounts_code.
+const accountPageSQL = `
+select account_id, code, opened_seq
+from book.accounts
+where ledger_id = $1::uuid and code > $2::text
+order by code
+limit $3::int8`
+
+// checkBooks is the second pass. It reads every account once, with its newest
+// posting, and holds I2 and the other end of I9: the account_seq of the newest
+// postings add up to the number of postings that the first pass has seen.
+// Since that has found a predecessor for every posting, any other sum means
+// that an account_seq repeats.
+func (v *verification) checkBooks(ctx context.Context) error {
+	v.books.totals = make(map[totalKey]*total)
+	pages := make(chan []bookAccount)
+	err := parallel(ctx, v.workers+1, func(ctx context.Context, i int) error {
+		if i == 0 {
+			defer close(pages)
+			return v.eachPage(ctx, func(page []bookAccount) error {
+				select {
+				case pages <- page:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
+		}
+		for page := range pages {
+			if err := v.checkPage(ctx, page); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	v.checkTotals()
+	if v.incomplete.Load() || v.books.postings == v.scope.knownPostings {
+		return nil
+	}
+	return v.findRepeats(ctx)
+}
+
+// eachPage calls f with the accounts of the ledger, in order of their codes.
+func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error) error {
+	after := ""
+	for {
+		var page []bookAccount
+		err := v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after, int64(accountPage)}, func(r *store.Row) error {
+			a := bookAccount{id: r.UUID(0), openedSeq: r.Int64(2)}
+			after = string(r.Text(1))
+			if bad := rejected(r); bad != nil {
+				v.findings.add(finding{code: AccountStateMismatch, seq: noSeq, account: a.id, named: true, column: bad.column, stored: bad.value})
+			}
+			page = append(page, a)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading book.accounts: %w", err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		if err := f(page); err != nil {
+			return err
+		}
+	}
+}
+
+// checkPage looks at some accounts.
+func (v *verification) checkPage(ctx context.Context, page []bookAccount) error {
+	if err := v.checkOpened(ctx, page); err != nil {
+		return err
+	}
+	sums := books{totals: make(map[totalKey]*total)}
+	if err := v.addNewest(ctx, page, &sums); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.books.merge(&sums)
+	return nil
+}
+
+// Index: i10_account_versions_seq.
+const openedSQL = `
+select account_id, seq
+from book.account_versions
+where ledger_id = $1::uuid and seq = any($2::int8[])`
+
+// checkOpened looks for accounts that no entry opened. The first pass has held
+// every version against its entry, so that a version is enough here; and as an
+// account is appended with its version, this holds beyond the cut too.
+func (v *verification) checkOpened(ctx context.Context, page []bookAccount) error {
+	seqs := make([]int64, len(page))
+	opened := make(map[bookAccount]bool, len(page))
+	for i, a := range page {
+		seqs[i] = a.openedSeq
+	}
+	err := v.snapshot.Scan(ctx, openedSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
+		opened[bookAccount{r.UUID(0), r.Int64(1)}] = true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading book.account_versions: %w", err)
+	}
+	for _, a := range page {
+		if !opened[a] {
+			v.findings.add(finding{code: AccountStateMismatch, seq: a.openedSeq, account: a.id, named: true,
+				column: "opened_seq", stored: fmt.Sprint(a.openedSeq), recomputed: "no entry opens the account there"})
+		}
+	}
+	return nil
+}
+
+// Index: i9_postings_account_seq, read backwards for one row, and those that
+// were appended since.
+const newestPostingSQL = `
+select account_id, account_seq, currency, scale, posted, pending_debit, pending_credit
+from book.postings
+where account_id = u.id and seq < u.n and ledger_id = $1::uuid
+order by account_seq desc`
+
+// addNewest adds the newest postings of the accounts to sums.
+func (v *verification) addNewest(ctx context.Context, page []bookAccount, sums *books) error {
+	keys := make([]store.Key, len(page))
+	for i, a := range page {
+		keys[i] = store.Key{ID: a.id, N: v.snapshot.Size}
+		if a.openedSeq < v.snapshot.Size {
+			sums.accounts++
+		}
+	}
+	var words words
+	err := v.snapshot.ScanEach(ctx, newestPostingSQL, []any{v.snapshot.LedgerID}, keys, func(r *store.Row) error {
+		sums.postings += r.Int64(1)
+		key := totalKey{words.of(r.Text(2)), r.Scale(3)}
+		posted, debit, credit := r.Units(4, key.scale), r.Units(5, key.scale), r.Units(6, key.scale)
+		if rejected(r) != nil {
+			sums.doubtful = true // reported at its entry
+			return nil
+		}
+		sums.of(key).add(posted, debit, credit)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the newest postings: %w", err)
+	}
+	return nil
+}
+
+// of returns the total of a currency; beyond maxCurrencies, one that is not kept.
+func (b *books) of(key totalKey) *total {
+	t := b.totals[key]
+	if t == nil {
+		t = &total{}
+		if len(b.totals) == maxCurrencies {
+			b.tooManyCs = true
+			return t
+		}
+		b.totals[key] = t
+	}
+	return t
+}
+
+func (t *total) add(posted, debit, credit money.Int128) {
+	units := posted.Big()
+	if units.Sign() < 0 {
+		t.credits.Sub(&t.credits, units)
+	} else {
+		t.debits.Add(&t.debits, units)
+	}
+	t.pendingDebit.Add(&t.pendingDebit, debit.Big())
+	t.pendingCredit.Add(&t.pendingCredit, credit.Big())
+}
+
+func (b *books) merge(c *books) {
+	b.accounts += c.accounts
+	b.postings += c.postings
+	b.doubtful = b.doubtful || c.doubtful
+	b.tooManyCs = b.tooManyCs || c.tooManyCs
+	for key, t := range c.totals {
+		sum := b.of(key)
+		sum.debits.Add(&sum.debits, &t.debits)
+		sum.credits.Add(&sum.credits, &t.credits)
+		sum.pendingDebit.Add(&sum.pendingDebit, &t.pendingDebit)
+		sum.pendingCredit.Add(&sum.pendingCredit, &t.pendingCredit)
+	}
+}
+
+// checkTotals holds I2.
+func (v *verification) checkTotals() {
+	switch {
+	case v.books.doubtful:
+		v.findings.notChecked(noSeq, "whether the balances of each currency add up to zero: one of them cannot be read")
+		return
+	case v.books.tooManyCs:
+		v.findings.notChecked(noSeq, fmt.Sprintf("whether the balances of each currency add up to zero: there are more than %d currencies", maxCurrencies))
+		return
+	}
+	for key, t := range v.books.totals {
+		for _, of := range []struct {
+			column          string
+			debits, credits *big.Int
+		}{{"posted", &t.debits, &t.credits}, {"pending", &t.pendingDebit, &t.pendingCredit}} {
+			if of.debits.Cmp(of.credits) != 0 {
+				v.findings.add(finding{code: CurrencyNotZero, seq: noSeq,
+					stored:     fmt.Sprintf("%s: debits %s %s", of.column, natural(of.debits, key.scale), key.currency),
+					recomputed: fmt.Sprintf("%s: credits %s %s", of.column, natural(of.credits, key.scale), key.currency)})
+			}
+		}
+	}
+}
+
+// natural writes units as 12.34.
+func natural(units *big.Int, scale uint8) string {
+	digits := units.String()
+	if scale == 0 {
+		return digits
+	}
+	for len(digits) <= int(scale) {
+		digits = "0" + digits
+	}
+	return digits[:len(digits)-int(scale)] + "." + digits[len(digits)-int(scale):]
+}
+
+// Index: i9_postings_account_seq.
+const accountOrderSQL = `
+select account_id, account_seq, seq
+from book.postings
+where account_id = any($1::uuid[]) and ledger_id = $2::uuid and seq < $3::int8
+order by account_id, account_seq, seq`
+
+// findRepeats reads the postings in account order, to name those whose
+// account_seq repeats.
+func (v *verification) findRepeats(ctx context.Context) error {
+	err := v.eachPage(ctx, func(page []bookAccount) error {
+		ids := make([]uuid.UUID, len(page))
+		for i, a := range page {
+			ids[i] = a.id
+		}
+		var before uuid.UUID
+		var beforeSeq int64
+		return v.snapshot.Scan(ctx, accountOrderSQL, []any{ids, v.snapshot.LedgerID, v.snapshot.Size}, func(r *store.Row) error {
+			id, accountSeq, seq := r.UUID(0), r.Int64(1), r.Int64(2)
+			if id == before && accountSeq == beforeSeq {
+				v.findings.add(finding{code: AccountSeqGap, seq: seq, account: id, named: true, column: "account_seq",
+					stored: fmt.Sprint(accountSeq), recomputed: "stands twice"})
+			}
+			before, beforeSeq = id, accountSeq
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("reading postings in account order: %w", err)
+	}
+	v.findings.mu.Lock()
+	named := v.findings.counts[AccountSeqGap] > 0
+	v.findings.mu.Unlock()
+	if !named {
+		v.findings.add(finding{code: AccountSeqGap, seq: noSeq, stored: fmt.Sprintf("%d postings", v.scope.knownPostings),
+			recomputed: fmt.Sprintf("%d by the account_seq of the newest postings", v.books.postings)})
+	}
+	return nil
+}
+
+// Index: i8_entries_request alone, as far as its pages are known to be visible.
+const duplicatesSQL = `
+select request_id
+from book.entries
+where ledger_id = $1::uuid
+group by request_id
+having count(*) > 1
+limit $2::int8`
+
+// Index: i8_entries_request.
+const requestSeqsSQL = `
+select request_id, seq
+from book.entries
+where ledger_id = $1::uuid and request_id = any($2::uuid[]) and seq < $3::int8
+order by request_id, seq`
+
+// checkDuplicates holds I8 without relying on the unique key that enforces it.
+func (v *verification) checkDuplicates(ctx context.Context) error {
+	var ids []uuid.UUID
+	err := v.snapshot.Scan(ctx, duplicatesSQL, []any{v.snapshot.LedgerID, int64(maxFindings)}, func(r *store.Row) error {
+		ids = append(ids, r.UUID(0))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("grouping book.entries by request: %w", err)
+	}
+	if len(ids) == maxFindings {
+		v.findings.notChecked(noSeq, fmt.Sprintf("requests that stand twice beyond the first %d", maxFindings))
+	}
+	for chunk := range slices.Chunk(ids, accountPage) {
+		var before uuid.UUID
+		var first int64
+		err := v.snapshot.Scan(ctx, requestSeqsSQL, []any{v.snapshot.LedgerID, chunk, v.snapshot.Size}, func(r *store.Row) error {
+			id, seq := r.UUID(0), r.Int64(1)
+			if id == before {
+				v.findings.add(finding{code: DuplicateTransfer, seq: seq, column: "request_id", stored: id.String(),
+					recomputed: fmt.Sprintf("first at entry %d", first)})
+			} else {
+				before, first = id, seq
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading entries by request: %w", err)
+		}
+	}
+	return nil
+}

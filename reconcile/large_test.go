@@ -1,0 +1,155 @@
+package reconcile_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
+	"tallystick/ledger/store/storetest"
+	"tallystick/reconcile"
+)
+
+// Environment of the measurements, which are run by hand:
+//
+//	LARGE=2000000 go test ./reconcile -run TestMemoryDoesNotGrowWithTheLedger -v -timeout 30m
+//	LARGE=1000000 go test ./reconcile -run xxx -bench Verify -benchtime 3x -timeout 30m
+//
+// LARGE is the number of entries, LARGE_ACCOUNTS that of the accounts.
+const (
+	largeVariable         = "LARGE"
+	largeAccountsVariable = "LARGE_ACCOUNTS"
+	// verifyVariable makes the test binary verify a ledger, print the report and end.
+	verifyVariable = "TALLYSTICK_VERIFY_URL"
+)
+
+func number(tb testing.TB, variable string, otherwise int) int {
+	tb.Helper()
+	s := os.Getenv(variable)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		tb.Fatalf("%s=%s: %v", variable, s, err)
+	}
+	return n
+}
+
+// chunk is how many entries of a large ledger are written at once.
+const chunk = 20_000
+
+// large writes a ledger of about n entries of two postings, all over the
+// accounts, and vacuums it as autovacuum would in time.
+func large(tb testing.TB, url string, n, accounts int) uuid.UUID {
+	tb.Helper()
+	conn := connect(tb, url)
+	b := newBook("main")
+	names := make([]string, accounts)
+	for i := range names {
+		names[i] = fmt.Sprintf("customers:%d", i)
+		b.open(names[i], chain.Liability, nil)
+	}
+	state := uint64(1)
+	pick := func() int { // a linear congruential generator: the same ledger every time
+		state = state*6364136223846793005 + 1442695040888963407
+		return int(state >> 33 % uint64(accounts))
+	}
+	for b.next < int64(n) {
+		from, to := pick(), pick()
+		if from == to {
+			continue
+		}
+		b.transfer(names[from], names[to], int64(1+pick()))
+		if b.next%chunk == 0 {
+			b.write(tb, conn)
+		}
+	}
+	b.write(tb, conn)
+	if conn.PgConn().ParameterStatus("crdb_version") == "" {
+		mustExec(tb, conn, "vacuum analyze")
+	}
+	return b.ledger
+}
+
+// BenchmarkVerify reports entries per second, the database's work included.
+func BenchmarkVerify(b *testing.B) {
+	url := storetest.Database(b)
+	id := large(b, url, number(b, largeVariable, 100_000), number(b, largeAccountsVariable, 20_000))
+	db := auditor(b, url, runtime.GOMAXPROCS(0)+1)
+	var entries int64
+	b.ReportAllocs()
+	for b.Loop() {
+		report, err := reconcile.Verify(b.Context(), db, id, reconcile.Options{})
+		if err != nil || report.Status != reconcile.Verified {
+			b.Fatal(report.Status, codes(report.Findings), report.NotChecked, err)
+		}
+		entries += report.EntriesChecked
+	}
+	b.ReportMetric(float64(entries)/b.Elapsed().Seconds(), "entries/s")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(entries), "ns/entry")
+}
+
+// TestMemoryDoesNotGrowWithTheLedger compares the largest resident size of two
+// processes, one of which verifies ten times as many entries as the other.
+func TestMemoryDoesNotGrowWithTheLedger(t *testing.T) {
+	t.Parallel()
+	n := number(t, largeVariable, 0)
+	if n == 0 {
+		t.Skipf("set %s=2000000 to measure", largeVariable)
+	}
+	accounts := number(t, largeAccountsVariable, 20_000)
+	small, _ := verifyElsewhere(t, n/10, accounts)
+	big, report := verifyElsewhere(t, n, accounts)
+	t.Logf("%d entries: %d KiB; %d entries: %d KiB; ratio %d %%; %d entries/s", n/10, small, n, big, 100*big/small, report.EntriesPerSecond)
+	if 100*big > 120*small {
+		t.Errorf("memory grew from %d to %d KiB, more than 20 %%", small, big)
+	}
+}
+
+// verifyElsewhere verifies a large ledger in a process of its own, and returns
+// that process's largest resident size in KiB.
+func verifyElsewhere(t *testing.T, n, accounts int) (int64, reconcile.Report) {
+	t.Helper()
+	url := storetest.Database(t)
+	id := large(t, url, n, accounts)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), verifyVariable+"="+url, verifyVariable+"_LEDGER="+id.String())
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("verifying in another process: %v\n%s", err, out)
+	}
+	var report reconcile.Report
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Status != reconcile.Verified || report.EntriesChecked < int64(n) {
+		t.Fatalf("%s, %d entries, %v", report.Status, report.EntriesChecked, codes(report.Findings))
+	}
+	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, report
+}
+
+// verifyAndExit is the other process.
+func verifyAndExit(ctx context.Context, url, ledger string) {
+	db, err := store.Open(ctx, url, store.RoleAuditor, runtime.GOMAXPROCS(0)+1)
+	if err == nil {
+		var report reconcile.Report
+		if report, err = reconcile.Verify(ctx, db, uuid.MustParse(ledger), reconcile.Options{}); err == nil {
+			err = json.NewEncoder(os.Stdout).Encode(report)
+		}
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

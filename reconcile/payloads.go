@@ -1,0 +1,154 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
+)
+
+// Index: the primary key.
+const payloadsSQL = `
+select seq, salt, description, reference, metadata
+from ops.payloads
+where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
+order by seq`
+
+// texts are what an entry may commit to, in the order of payloadsSQL.
+var texts = [...]struct {
+	column string
+	field  chain.Field
+}{
+	{"description", chain.FieldDescription},
+	{"reference", chain.FieldReference},
+	{"metadata", chain.FieldMetadata},
+}
+
+// checkPayloads holds the texts of the segment against the commitments in its
+// entries. A text that is gone needs an erasure on record.
+func (w *worker) checkPayloads(ctx context.Context) error {
+	s := &w.segment
+	next := 0
+	err := w.v.snapshot.Scan(ctx, payloadsSQL, []any{w.v.snapshot.LedgerID, s.low, s.high}, func(r *store.Row) error {
+		seq := r.Int64(0)
+		for next < len(s.entries) && s.entries[next].entry.Seq < seq {
+			next++
+		}
+		if next == len(s.entries) || s.entries[next].entry.Seq != seq {
+			w.report(finding{code: OrphanRow, seq: seq, stored: "1 row of ops.payloads"})
+			return nil
+		}
+		w.checkPayload(&s.entries[next], r)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading ops.payloads: %w", err)
+	}
+	for i := range s.entries {
+		if err := w.checkTexts(ctx, &s.entries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPayload holds the texts of one entry against their commitments.
+func (w *worker) checkPayload(row *entryRow, r *store.Row) {
+	commitments := row.commitments()
+	for i, t := range texts {
+		column := 2 + i
+		if r.IsNull(column) {
+			continue
+		}
+		f := finding{code: CommitmentMismatch, seq: row.entry.Seq, column: t.column}
+		if commitments[i] == nil {
+			f.stored = "a text that the entry does not commit to"
+			w.report(f)
+			continue
+		}
+		row.hasText[i] = true
+		w.scope.texts++
+		salt := r.Bytes(1)
+		if len(salt) != chain.SaltSize {
+			f.column, f.stored, f.recomputed = "salt", fmt.Sprintf("%d bytes", len(salt)), fmt.Sprintf("%d bytes", chain.SaltSize)
+			w.report(f)
+			continue
+		}
+		if c := chain.Commitment(salt, t.field, string(r.Text(column))); c != *commitments[i] {
+			f.stored, f.recomputed = commitments[i].String(), c.String()
+			w.report(f)
+		}
+	}
+}
+
+func (row *entryRow) commitments() [len(texts)]*chain.Hash {
+	return [...]*chain.Hash{row.entry.Description, row.entry.Reference, row.entry.Metadata}
+}
+
+// checkTexts looks for texts that the entry commits to and that are gone.
+func (w *worker) checkTexts(ctx context.Context, row *entryRow) error {
+	for i, c := range row.commitments() {
+		if c == nil || row.hasText[i] {
+			continue
+		}
+		erased, err := w.v.erasures.of(ctx, w.v.snapshot, row.entry.Seq)
+		switch {
+		case errors.Is(err, errTooManyErasures):
+			w.v.findings.notChecked(row.entry.Seq, "a text is gone, and there are more erasures than are looked up")
+			continue
+		case err != nil:
+			return err
+		}
+		f := finding{code: PayloadMissing, seq: row.entry.Seq, column: texts[i].column}
+		if erased {
+			f.code = PayloadErased
+		}
+		w.report(f)
+	}
+	return nil
+}
+
+// erasures are the entries whose texts were erased on record. They are read
+// once, when the first text is found missing: on most ledgers never.
+type erasures struct {
+	once sync.Once
+	seqs []int64 // sorted
+	err  error
+}
+
+var errTooManyErasures = errors.New("too many erasures to look up")
+
+// Index: none; it reads the entries once.
+const erasuresSQL = `
+select ref_seq
+from book.entries
+where ledger_id = $1::uuid and seq < $2::int8 and kind = 'erasure' and ref_seq is not null and ref_seq < seq
+limit $3::int8`
+
+// of reports whether an erasure of the entry at seq is on record.
+func (e *erasures) of(ctx context.Context, from *store.Snapshot, seq int64) (bool, error) {
+	e.once.Do(func() {
+		e.err = from.Scan(ctx, erasuresSQL, []any{from.LedgerID, from.Size, int64(maxErasures) + 1}, func(r *store.Row) error {
+			e.seqs = append(e.seqs, r.Int64(0))
+			return nil
+		})
+		if e.err != nil {
+			e.err = fmt.Errorf("looking for erasures: %w", e.err)
+			return
+		}
+		if len(e.seqs) > maxErasures {
+			e.seqs, e.err = nil, errTooManyErasures
+			return
+		}
+		slices.Sort(e.seqs)
+	})
+	if e.err != nil {
+		return false, e.err
+	}
+	_, found := slices.BinarySearch(e.seqs, seq)
+	return found, nil
+}

@@ -1,0 +1,208 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
+)
+
+// Status is the outcome of a verification in one word.
+type Status string
+
+// The outcomes. Something critical makes a ledger tampered even if not
+// everything could be read.
+const (
+	Verified   Status = "verified"
+	Tampered   Status = "tampered"
+	Incomplete Status = "incomplete"
+)
+
+// Report is what a verification found. Its JSON form is part of the outward
+// contract (DESIGN §9).
+type Report struct {
+	Status Status `json:"status"`
+	// Ledger is the ledger's name, or its UUID when its terms are gone.
+	Ledger string `json:"ledger"`
+	// Size and Head are those that were pinned at the beginning. Head is empty
+	// when there are no entries.
+	Size int64  `json:"size"`
+	Head string `json:"head"`
+	// EntriesChecked counts the entries read; EntriesPerSecond is that by the
+	// time of the whole verification, rounded down.
+	EntriesChecked   int64 `json:"entries_checked"`
+	EntriesPerSecond int64 `json:"entries_per_second"`
+	// Findings are sorted by seq and then by their order in Checks; those about
+	// the ledger as a whole come last. At most 10,000 are listed.
+	Findings []chain.Finding `json:"findings"`
+	// FindingsTotal counts all findings, listed or not.
+	FindingsTotal int64 `json:"findings_total"`
+	// NotChecked says in plain words what this report says nothing about: first
+	// what should have been checked and could not be, which makes a report
+	// incomplete, and then what is beyond Verify.
+	NotChecked []string `json:"not_checked"`
+
+	// Scope is what the report rests on, for people.
+	Scope Scope `json:"-"`
+}
+
+// Scope says what a verification looked at.
+type Scope struct {
+	LedgerID uuid.UUID
+	Origin   string // empty when the terms are gone
+	Postings int64
+	Accounts int64
+	Texts    int64 // descriptions, references and metadata held against their commitments
+	Elapsed  time.Duration
+	Totals   []Total // sorted by currency
+	// Unchecked is how many of NotChecked make the report incomplete.
+	Unchecked int
+}
+
+// Total is what the balances of a currency add up to, in natural units. Debits
+// and credits are equal unless the report says otherwise.
+type Total struct{ Currency, Debits, Credits string }
+
+// beyond is what Verify says nothing about, whatever it finds.
+var beyond = []string{
+	"signatures, checkpoints and witnesses: there are none yet. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere",
+	"what captures, releases and reversals refer to, and whether value dates lie in closed periods",
+	"booking dates against the ledger's time zone, and request fingerprints",
+	"grants, views, triggers and policies in the database",
+}
+
+// report puts the results together.
+func (v *verification) report(ctx context.Context, elapsed time.Duration) (Report, error) {
+	r := Report{
+		Status: Verified, Ledger: v.snapshot.LedgerID.String(), Size: v.snapshot.Size,
+		EntriesChecked: v.scope.entries, FindingsTotal: v.findings.total(),
+		Scope: Scope{
+			LedgerID: v.snapshot.LedgerID, Postings: v.scope.postings, Accounts: v.books.accounts, Texts: v.scope.texts,
+			Elapsed: elapsed, Totals: v.books.list(),
+		},
+	}
+	if v.terms != nil {
+		r.Ledger, r.Scope.Origin = v.terms.Name, v.terms.Origin
+	}
+	if r.Size > 0 {
+		r.Head = v.snapshot.Head.String()
+	}
+	if µs := elapsed.Microseconds(); µs > 0 {
+		r.EntriesPerSecond = r.EntriesChecked * time.Second.Microseconds() / µs
+	}
+	kept := v.findings.sorted()
+	codes, requests, err := v.lookUpNames(ctx, kept)
+	if ctx.Err() != nil {
+		return Report{}, ctx.Err()
+	}
+	if err != nil {
+		v.findings.notChecked(noSeq, "account codes and transfer ids of the findings: "+err.Error())
+	}
+	r.Findings = make([]chain.Finding, len(kept))
+	for i, f := range kept {
+		r.Findings[i] = f.public(codes, requests)
+	}
+	reasons := v.findings.reasons()
+	r.NotChecked, r.Scope.Unchecked = append(slices.Clone(reasons), beyond...), len(reasons)
+	switch {
+	case v.findings.critical() > 0:
+		r.Status = Tampered
+	case len(reasons) > 0:
+		r.Status = Incomplete
+	}
+	return r, nil
+}
+
+// list returns the totals for people.
+func (b *books) list() []Total {
+	var list []Total
+	for key, t := range b.totals {
+		list = append(list, Total{key.currency, natural(&t.debits, key.scale), natural(&t.credits, key.scale)})
+	}
+	slices.SortFunc(list, func(a, b Total) int {
+		return strings.Compare(a.Currency+" "+a.Debits, b.Currency+" "+b.Debits)
+	})
+	return list
+}
+
+// public turns f into what is reported.
+func (f *finding) public(codes map[uuid.UUID]string, requests map[int64]uuid.UUID) chain.Finding {
+	check := &Checks[precedence[f.code]]
+	p := chain.Finding{
+		Code: f.code, Severity: check.Severity, NextStep: check.NextStep,
+		Column: optional(f.column), Stored: optional(f.stored), Recomputed: optional(f.recomputed),
+	}
+	if f.seq != noSeq {
+		seq := f.seq
+		p.Seq = &seq
+	}
+	if id, ok := requests[f.seq]; ok {
+		p.TransferID = optional(id.String())
+	}
+	if f.named {
+		code, ok := codes[f.account]
+		if !ok {
+			code = f.account.String()
+		}
+		p.Account = &code
+	}
+	return p
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// Index: the primary key.
+const codesSQL = `
+select account_id, code
+from book.accounts
+where account_id = any($1::uuid[])`
+
+// Index: the primary key.
+const requestsSQL = `
+select seq, request_id
+from book.entries
+where ledger_id = $1::uuid and seq = any($2::int8[])`
+
+// lookUpNames returns the codes of the accounts and the transfer ids of the
+// entries that findings are about. An account or entry that is gone has none.
+func (v *verification) lookUpNames(ctx context.Context, kept []finding) (map[uuid.UUID]string, map[int64]uuid.UUID, error) {
+	codes, requests := make(map[uuid.UUID]string), make(map[int64]uuid.UUID)
+	for chunk := range slices.Chunk(kept, accountPage) {
+		var ids []uuid.UUID
+		var seqs []int64
+		for _, f := range chunk {
+			if f.named {
+				ids = append(ids, f.account)
+			}
+			if f.seq != noSeq {
+				seqs = append(seqs, f.seq)
+			}
+		}
+		err := v.snapshot.Scan(ctx, codesSQL, []any{ids}, func(r *store.Row) error {
+			codes[r.UUID(0)] = string(r.Text(1))
+			return nil
+		})
+		if err != nil {
+			return codes, requests, fmt.Errorf("reading account codes: %w", err)
+		}
+		err = v.snapshot.Scan(ctx, requestsSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
+			requests[r.Int64(0)] = r.UUID(1)
+			return nil
+		})
+		if err != nil {
+			return codes, requests, fmt.Errorf("reading transfer ids: %w", err)
+		}
+	}
+	return codes, requests, nil
+}

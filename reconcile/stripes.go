@@ -1,0 +1,103 @@
+package reconcile
+
+import "sync"
+
+// stripes share the entries 0 to size−1 out among workers. Each worker walks
+// through a stripe of its own in order of seq, because the account states that
+// it holds are then those of the next entry; one that is done takes the back
+// half of the longest stripe that is left.
+type stripes struct {
+	mu    sync.Mutex
+	all   []*stripe
+	fresh []*stripe // those of all that no worker has begun
+}
+
+// stripe is a range of seq that one worker walks through. The worker alone
+// uses first, last and broken, until all are done.
+type stripe struct {
+	low       int64
+	next, end int64 // what is left; guarded by stripes.mu
+
+	first, last  *link // the first and the last entry met, nil when there is none
+	frontUnknown bool  // an entry that could not be held in memory stands before first
+	broken       bool  // what follows last was not read
+}
+
+func newStripes(size int64, workers int) *stripes {
+	s := &stripes{}
+	step := max((size+int64(workers)-1)/int64(workers), segmentEntries)
+	for low := int64(0); low < size; low += step {
+		end := low + step
+		if end > size || end < low {
+			end = size
+		}
+		s.all = append(s.all, &stripe{low: low, next: low, end: end})
+		if end == size {
+			break
+		}
+	}
+	s.fresh = s.all
+	return s
+}
+
+// begin returns a stripe that no worker has begun, or else one stolen; nil when
+// there is nothing left to do.
+func (s *stripes) begin() *stripe {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fresh) == 0 {
+		return s.steal()
+	}
+	first := s.fresh[0]
+	s.fresh = s.fresh[1:]
+	return first
+}
+
+// take removes up to n entries from the front of a stripe; ok is false when it
+// is done.
+func (s *stripes) take(from *stripe, n int64) (low, high int64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from.next >= from.end {
+		return 0, 0, false
+	}
+	low = from.next
+	high = low + min(n, from.end-low)
+	from.next = high
+	return low, high, true
+}
+
+// setNext moves the front of a stripe: back to what was taken last, or forward
+// over seqs that are known to have no rows.
+func (s *stripes) setNext(of *stripe, next int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of.next = min(next, of.end)
+}
+
+// abandon gives up what is left of a stripe, and says what that is.
+func (s *stripes) abandon(of *stripe) (low, high int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	low, high = of.next, of.end
+	of.next, of.broken = of.end, true
+	return low, high
+}
+
+// steal makes a stripe of the back half of the longest one; nil when all are short.
+func (s *stripes) steal() *stripe {
+	var longest *stripe
+	for _, c := range s.all {
+		if longest == nil || c.end-c.next > longest.end-longest.next {
+			longest = c
+		}
+	}
+	if longest == nil || longest.end-longest.next < 2*stolenEntries {
+		return nil
+	}
+	middle := longest.next + (longest.end-longest.next)/2
+	stolen := &stripe{low: middle, next: middle, end: longest.end}
+	longest.end = middle
+	s.all = append(s.all, stolen)
+	return stolen
+}

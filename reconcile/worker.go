@@ -1,0 +1,181 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
+)
+
+// worker walks through stripes of the ledger, a segment at a time.
+type worker struct {
+	v        *verification
+	stripe   *stripe
+	segment  segment
+	accounts *accountCache
+	words    words
+
+	found      []finding // in the segment at hand
+	recomputed chain.Hash
+	scope      scopeCounts
+
+	// Memory that is used again.
+	details []chain.Detail
+	unmet   []unmet
+	ids     []uuid.UUID
+	keys    []store.Key
+	held    []int32
+}
+
+// scopeCounts is what a verification has looked at.
+type scopeCounts struct {
+	entries, postings, texts, accountEntries int64
+	knownPostings                            int64 // on accounts of this ledger
+}
+
+func (c *scopeCounts) add(d scopeCounts) {
+	c.entries += d.entries
+	c.postings += d.postings
+	c.texts += d.texts
+	c.accountEntries += d.accountEntries
+	c.knownPostings += d.knownPostings
+}
+
+func (w *worker) report(f finding) { w.found = append(w.found, f) }
+
+// run walks through stripes until there are none left. What cannot be read is
+// recorded as not checked; the error is the context's alone.
+func (w *worker) run(ctx context.Context) error {
+	for {
+		w.stripe = w.v.stripes.begin()
+		if w.stripe == nil {
+			return nil
+		}
+		w.accounts.clear()
+		if err := w.walk(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			low, high := w.v.stripes.abandon(w.stripe)
+			w.v.incomplete.Store(true)
+			w.v.findings.notChecked(noSeq, fmt.Sprintf("entries %d to %d: %s", low, high-1, err))
+		}
+	}
+}
+
+// walk goes through one stripe. It reads less at a time where entries are
+// large.
+func (w *worker) walk(ctx context.Context) error {
+	size := int64(segmentEntries)
+	for {
+		low, high, ok := w.v.stripes.take(w.stripe, size)
+		if !ok {
+			return nil
+		}
+		w.segment.reset(low, high)
+		err := w.segment.load(ctx, w.v.snapshot, &w.words)
+		switch {
+		case errors.Is(err, errSegmentTooLarge) && high-low > 1:
+			w.v.stripes.setNext(w.stripe, low)
+			size = (high - low) / 2
+			continue
+		case errors.Is(err, errSegmentTooLarge):
+			w.skip(low)
+			continue
+		case err != nil:
+			w.v.stripes.setNext(w.stripe, low)
+			return err
+		}
+		if w.segment.empty() && high-low == segmentEntries {
+			if err := w.skipGap(ctx, high); err != nil {
+				return err
+			}
+		}
+		if err := w.check(ctx); err != nil {
+			w.v.stripes.setNext(w.stripe, low)
+			return err
+		}
+		if len(w.segment.postings) < segmentPostings/4 {
+			size = min(2*size, segmentEntries)
+		}
+	}
+}
+
+// check holds everything in the segment against everything else.
+func (w *worker) check(ctx context.Context) error {
+	w.found = w.found[:0]
+	done := w.scope
+	if err := w.meet(ctx); err != nil {
+		return err
+	}
+	w.derive()
+	if err := w.followAccounts(ctx); err != nil {
+		return err
+	}
+	if !w.v.textsUnreadable.Load() {
+		if err := w.checkPayloads(ctx); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			if !w.v.textsUnreadable.Swap(true) {
+				w.v.findings.notChecked(noSeq, "texts and their commitments: "+err.Error())
+			}
+		}
+	}
+	w.scope.entries += int64(len(w.segment.entries))
+	w.scope.postings += int64(len(w.segment.postings))
+	w.v.findings.add(w.found...)
+	w.v.advance(w.scope.entries - done.entries)
+	return nil
+}
+
+// skip reports an entry with more rows than any entry can have, and leaves it.
+func (w *worker) skip(seq int64) {
+	w.v.findings.add(finding{code: EntryMalformed, seq: seq,
+		stored: fmt.Sprintf("more than %d postings, or %d bytes of details and tags", segmentPostings, segmentText)})
+	w.v.incomplete.Store(true)
+	w.stripe.last = nil
+	if w.stripe.first == nil {
+		w.stripe.frontUnknown = true
+	}
+}
+
+// tables are those with a seq, the book's first.
+var tables = []string{"book.entries", "book.postings", "book.account_versions", "book.details", "ops.payloads"}
+
+// nextRowSQL finds the first row in a range of seq. Index: the primary key, or
+// i10_account_versions_seq.
+func nextRowSQL(table string) string {
+	return `
+select seq
+from ` + table + `
+where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
+order by seq
+limit 1`
+}
+
+// skipGap moves the stripe on to the next seq with a row: a single entry far
+// beyond the others would otherwise keep the verifier busy for ever.
+func (w *worker) skipGap(ctx context.Context, from int64) error {
+	next := int64(math.MaxInt64)
+	for _, table := range tables {
+		if table == "ops.payloads" && w.v.textsUnreadable.Load() {
+			continue
+		}
+		args := []any{w.v.snapshot.LedgerID, from, w.v.snapshot.Size}
+		err := w.v.snapshot.Scan(ctx, nextRowSQL(table), args, func(r *store.Row) error {
+			next = min(next, r.Int64(0))
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("looking for rows of %s after entry %d: %w", table, from, err)
+		}
+	}
+	w.v.stripes.setNext(w.stripe, next)
+	return nil
+}
