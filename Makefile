@@ -13,13 +13,13 @@ help: ## list the targets
 
 .PHONY: run
 run: ## install what is missing, build, and serve on 127.0.0.1:8080 (ARGS="--listen …" for more)
-	@sh scripts/install.sh engine
+	@sh scripts/install.sh engine curl
 	@$(MAKE) --no-print-directory build
 	@exec bin/tallystick serve $(ARGS)
 
 .PHONY: test
 test: ## install what is missing, then vet, staticcheck and all tests with the race detector
-	@sh scripts/install.sh postgres compiler tools
+	@sh scripts/install.sh postgres compiler curl jq
 	@sh scripts/test.sh
 
 .PHONY: build

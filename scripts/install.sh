@@ -1,12 +1,12 @@
 #!/bin/sh
 # Installs what is missing, on Debian and Ubuntu, as root or through sudo:
 #
-#   sh scripts/install.sh engine|postgres|compiler|tools …
+#   sh scripts/install.sh engine|postgres|compiler|curl|jq …
 #
 #   engine    a database engine: PostgreSQL, unless a cockroach binary or a database URL is there to be used
 #   postgres  the PostgreSQL server, version 15 or newer
 #   compiler  a C compiler, which the race detector links with
-#   tools     curl and jq, which the README's session uses
+#   curl, jq  which the README's session uses
 #
 # What is there already is left alone, and then nothing needs root. Elsewhere it says what to install by hand.
 set -eu
@@ -128,12 +128,9 @@ for what in "$@"; do
 	engine) have_engine || want_postgres=1 ;;
 	postgres) have_postgres || want_postgres=1 ;;
 	compiler) have_compiler || packages="$packages gcc libc6-dev" ;;
-	tools)
-		have curl || packages="$packages curl"
-		have jq || packages="$packages jq"
-		;;
+	curl | jq) have "$what" || packages="$packages $what" ;;
 	*)
-		say "install: unknown: $what (known: engine postgres compiler tools)"
+		say "install: unknown: $what (known: engine postgres compiler curl jq)"
 		exit 2
 		;;
 	esac

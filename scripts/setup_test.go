@@ -94,7 +94,7 @@ func TestNothingMissingInstallsNothing(t *testing.T) {
 		{"SSL_CERT_FILE=/x", "COCKROACH_BINARY=" + dir + "/cockroach"},
 		{"SSL_CERT_FILE=/x", "TALLYSTICK_DATABASE_URL=postgres://elsewhere/db", "TALLYSTICK_ENGINE=postgres"},
 	} {
-		if out, err := shell(t, dir, env, "install.sh", "engine", "tools"); err != nil || out != "" {
+		if out, err := shell(t, dir, env, "install.sh", "engine", "curl", "jq"); err != nil || out != "" {
 			t.Errorf("with %v: %v, %s", env, err, out)
 		}
 	}
