@@ -54,14 +54,15 @@ func New(c Config) *echo.Echo {
 	return e
 }
 
-// Bounds of a connection. WriteTimeout leaves room for a request that waits the
-// longest for its answer (ledger.AnswerPatience) after the slowest body.
+// Bounds of a connection. ReadTimeout is for a whole request, head and body, so
+// that one deadline does for both. WriteTimeout counts from the head of a
+// request: the slowest body, the longest wait for an answer
+// (ledger.AnswerPatience) and a slow reader of a long page fit in.
 const (
-	ReadHeaderTimeout = 5 * time.Second
-	ReadTimeout       = 30 * time.Second
-	WriteTimeout      = 90 * time.Second
-	IdleTimeout       = 2 * time.Minute
-	MaxHeaderBytes    = 16 << 10
+	ReadTimeout    = 10 * time.Second
+	WriteTimeout   = 90 * time.Second
+	IdleTimeout    = 2 * time.Minute
+	MaxHeaderBytes = 16 << 10
 )
 
 // Server returns a server with every bound set; the caller sets the address or
@@ -70,7 +71,7 @@ const (
 func Server(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: ReadHeaderTimeout,
+		ReadHeaderTimeout: ReadTimeout,
 		ReadTimeout:       ReadTimeout,
 		WriteTimeout:      WriteTimeout,
 		IdleTimeout:       IdleTimeout,

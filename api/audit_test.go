@@ -6,12 +6,16 @@ import (
 	"testing"
 
 	"github.com/shopspring/decimal"
+
+	"tallystick/ledger/store"
+	"tallystick/reconcile"
 )
 
-// audit looks at the ledger main from outside, as any client could, after a
-// test has done with it: the chain is whole and the currencies sum to zero.
-func (b *bank) audit(t *testing.T) {
+// audit looks at the ledger main after a test has done with it: the nightly
+// verification finds nothing, and what clients can see agrees with it.
+func (b *bank) audit(t *testing.T, url string) {
 	t.Helper()
+	b.verify(t, url)
 	size := 0
 	previous := strings.Repeat("0", 64)
 	b.walk("/v1/ledgers/main/entries?limit=1000", func(a *answer, i int) {
@@ -35,6 +39,27 @@ func (b *bank) audit(t *testing.T) {
 		if !sum.IsZero() {
 			t.Errorf("all balances in %s sum to %s", currency, sum)
 		}
+	}
+}
+
+// verify re-derives every entry from its columns, as the auditor.
+func (b *bank) verify(t *testing.T, url string) {
+	t.Helper()
+	auditor, err := store.Open(t.Context(), url, store.RoleAuditor, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer auditor.Close()
+	info, err := auditor.Ledger(t.Context(), "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := reconcile.Verify(t.Context(), auditor, info.ID.UUID, reconcile.Options{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Status != reconcile.Verified || report.EntriesChecked != info.Size {
+		t.Errorf("verification says %s after %d of %d entries: %+v", report.Status, report.EntriesChecked, info.Size, report.Findings)
 	}
 }
 

@@ -1,10 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tallystick/ledger"
 )
@@ -90,4 +93,63 @@ func rewritten(t *testing.T, r *ledger.TransferRequest, id string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// FuzzCursor holds that a cursor has one spelling: what is accepted is what the
+// server would have given out.
+func FuzzCursor(f *testing.F) {
+	list := listID("transfers", "x")
+	for _, seed := range []string{seqCursor(list, 0), newCursor(list, "customers:42"), seqCursor(listID("entries"), 7), "", "AQ==", "\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, err := position(list, text); err == nil && newCursor(list, p) != text {
+			t.Fatalf("%q is accepted as %q, which is written %q", text, p, newCursor(list, p))
+		}
+		if n, err := seqPosition(list, text); err == nil && (n < 0 || seqCursor(list, n) != text) {
+			t.Fatalf("%q is accepted as %d, which is written %q", text, n, seqCursor(list, n))
+		}
+	})
+}
+
+// FuzzMetadata holds that the canonical form is canonical, bounded and clean,
+// and says the same as what came in.
+func FuzzMetadata(f *testing.F) {
+	for _, seed := range []string{`{}`, ` { "b" : 1.50 , "a" : [ "\u00e9" , { "x" : null } ] } `, `{"a":"\n"}`, `{"\ud83d\ude00":1e400}`, `{"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":1}}}}}}}}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !jsontext.Value(raw).IsValid() || jsontext.Value(raw).Kind() != jsontext.KindBeginObject {
+			return
+		}
+		canonical, p := canonicalMetadata(raw)
+		if p != nil {
+			return
+		}
+		again, p := canonicalMetadata([]byte(canonical))
+		if p != nil || again != canonical {
+			t.Fatalf("%q becomes %q becomes %q, %v", raw, canonical, again, p)
+		}
+		if len(canonical) > ledger.MaxMetadata || !cleanText(canonical) {
+			t.Fatalf("%q is accepted as %q", raw, canonical)
+		}
+		if meaning(t, raw) != meaning(t, []byte(canonical)) {
+			t.Fatalf("%q changed its meaning to %q", raw, canonical)
+		}
+	})
+}
+
+// meaning writes JSON down with another library, numbers as they are.
+func meaning(t *testing.T, text []byte) string {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

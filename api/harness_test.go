@@ -39,7 +39,7 @@ func withBank(t *testing.T, f func(t *testing.T, b *bank)) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		b := newBank(t, url, nil)
 		f(t, b)
-		b.audit(t)
+		b.audit(t, url)
 	})
 }
 
