@@ -120,20 +120,22 @@ func (r *report) buffer(t test) *strings.Builder {
 
 func (r *report) forget(t test) { delete(r.output, t) }
 
-// reason is what a skipped test said.
+// maxReason bounds what is cited of a skipped test, in bytes.
+const maxReason = 200
+
+// reason is the last thing a skipped test said.
 func reason(output string) string {
-	var said []string
+	said := "no reason given"
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- ") {
-			continue
+		if line != "" && !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
+			said = line
 		}
-		said = append(said, line)
 	}
-	if len(said) == 0 {
-		return "no reason given"
+	if len(said) > maxReason {
+		said = strings.ToValidUTF8(said[:maxReason], "") + "…"
 	}
-	return strings.Join(said, " ")
+	return said
 }
 
 // summary prints the skips and the count of tests, subtests included.

@@ -14,7 +14,7 @@ func module(t *testing.T, source string) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"go.mod":    "module tried\n\ngo 1.26.0\n",
-		"a_test.go": "package tried\n\nimport \"testing\"\n\n" + source,
+		"a_test.go": "package tried\n\nimport \"testing\"\nimport \"strings\"\n\nvar _ = strings.Repeat\n\n" + source,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -43,12 +43,14 @@ func expect(t *testing.T, output string, wanted ...string) {
 func TestPassingTestsAreOneLineAndSkipsAreListed(t *testing.T) {
 	code, out := runTests(t, `
 func TestGood(t *testing.T) { t.Log("chatter") }
-func TestLater(t *testing.T) { t.Run("sub", func(t *testing.T) { t.Skip("no sample data here") }) }
+func TestLater(t *testing.T) { t.Run("sub", func(t *testing.T) { t.Log("chatter"); t.Skip("no sample data here") }) }
+func TestLong(t *testing.T) { t.Skip(strings.Repeat("x", 500)) }
+func TestSilent(t *testing.T) { t.SkipNow() }
 `)
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	expect(t, out, "ok  \ttried\t", "tried TestLater/sub: a_test.go:7: no sample data here\n", "2 passed, 0 failed, 1 skipped\n")
+	expect(t, out, "ok  \ttried\t", "tried TestLater/sub: a_test.go:10: no sample data here\n", "tried TestSilent: no reason given\n", "xxx…\n", "2 passed, 0 failed, 3 skipped\n")
 	if strings.Contains(out, "chatter") {
 		t.Errorf("a passing test's log is printed:\n%s", out)
 	}
@@ -62,7 +64,7 @@ func TestGood(t *testing.T) {}
 	if code != 1 {
 		t.Errorf("exit code %d", code)
 	}
-	expect(t, out, "--- FAIL: TestBad", "a_test.go:6: the sum is wrong", "FAIL\ttried", "1 passed, 2 failed, 0 skipped")
+	expect(t, out, "--- FAIL: TestBad", "a_test.go:9: the sum is wrong", "FAIL\ttried", "1 passed, 2 failed, 0 skipped")
 }
 
 func TestCrashNamesTheUnfinishedTest(t *testing.T) {
