@@ -98,12 +98,14 @@ func (p *pair) checkDisturbance() error {
 	if p.o.Disturb == "stop" {
 		returned = p.sides[p.event.victim]
 	}
+	back := min(int(max(0, p.event.ended.Sub(returned.begun))/client.TimelineStep), len(returned.measured.Timeline))
+	since := returned.measured.Timeline[back:]
+	first := slices.IndexFunc(since, func(n int64) bool { return n > 0 })
 	var acks int64
-	back := int(max(0, p.event.ended.Sub(returned.begun)) / client.TimelineStep)
-	for _, n := range returned.measured.Timeline[min(back, len(returned.measured.Timeline)):] {
+	for _, n := range since {
 		acks += n
 	}
-	fmt.Fprintf(p.out, "%-9s the returned process acknowledged %d transfers\n", "disturb", acks)
+	fmt.Fprintf(p.out, "%-9s the returned process acknowledged again after %s, %d transfers in all\n", "disturb", time.Duration(first)*client.TimelineStep, acks)
 	if acks == 0 {
 		failed = append(failed, broken("the returned process acknowledged nothing"))
 	}

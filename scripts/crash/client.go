@@ -38,6 +38,8 @@ type clientOptions struct {
 	URL         string `required:""`
 	Journal     string `required:""`
 	Connections int    `required:""`
+
+	Timeout time.Duration `required:"" help:"How long a request is waited for."`
 }
 
 // postUntilToldToStop posts until stdin ends, and then until every request in
@@ -61,7 +63,7 @@ func postUntilToldToStop(ctx context.Context, o clientOptions, stdin io.Reader) 
 	var wait sync.WaitGroup
 	for n := range o.Connections {
 		wait.Go(func() {
-			conn := server.Conn(requestTimeout)
+			conn := server.Conn(o.Timeout)
 			defer conn.Close()
 			ids, err := client.NewIDs(7)
 			for err == nil && !told.Load() && ctx.Err() == nil {

@@ -13,7 +13,8 @@
 //	      │   or the engine's main process; or, every other round, all its processes
 //	      ├── brings the server back (a killed engine it must restart itself),
 //	      │   and ends the client
-//	      ├── posts every unanswered request again, byte for byte
+//	      ├── posts every unanswered request again, byte for byte (a client of a
+//	      │   killed engine gives up after 300 ms: the server would answer later)
 //	      └── reads the whole ledger: everything acknowledged in any round stands
 //	          there once, at its seq, with its hash; what was retried once; what
 //	          was refused not at all; seq without gaps, each entry on the one before

@@ -26,6 +26,10 @@ const (
 	// kill; the kill falls anywhere in it.
 	maxDelay = 200 * time.Millisecond
 	pollStep = 2 * time.Millisecond
+	// shortPatience is how long the client waits for an answer while the
+	// engine is killed: the server itself lives and answers after the engine's
+	// return, so that only a client that gives up leaves something to retry.
+	shortPatience = 300 * time.Millisecond
 )
 
 // crasher is a whole run: one ledger, many rounds.
@@ -181,8 +185,12 @@ func (h *crasher) startClient(journal string) (*clientProcess, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
+	patience := requestTimeout
+	if h.o.Victim == "engine" {
+		patience = shortPatience
+	}
 	cmd := exec.Command(self, "client", "--url", h.server.Client.URL(), "--journal", journal,
-		"--connections", fmt.Sprint(h.o.Connections))
+		"--connections", fmt.Sprint(h.o.Connections), "--timeout", patience.String())
 	cmd.Env = append(os.Environ(), "TALLYSTICK_API_KEY="+h.rig.Key)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
