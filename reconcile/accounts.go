@@ -45,7 +45,7 @@ type attributes struct {
 	closed                 bool
 }
 
-// accountCache holds the accounts a worker has met, at most cachedAccounts. The
+// accountCache holds the accounts a worker has met, at most limit. The
 // one dropped is one not used lately (a clock), and never one that the segment
 // at hand needs.
 type accountCache struct {
@@ -53,9 +53,12 @@ type accountCache struct {
 	states []accountState
 	hand   int
 	epoch  uint32
+	limit  int
 }
 
-func newAccountCache() *accountCache { return &accountCache{places: make(map[uuid.UUID]int32)} }
+func newAccountCache(limit int) *accountCache {
+	return &accountCache{places: make(map[uuid.UUID]int32), limit: limit}
+}
 
 // clear forgets everything: the worker goes on elsewhere.
 func (c *accountCache) clear() {
@@ -90,7 +93,7 @@ func (c *accountCache) hold(id uuid.UUID) (at int32, strange bool) {
 
 // room returns a free place.
 func (c *accountCache) room() int32 {
-	if len(c.states) < cachedAccounts {
+	if len(c.states) < c.limit {
 		c.states = append(c.states, accountState{})
 		return int32(len(c.states) - 1)
 	}

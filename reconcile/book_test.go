@@ -130,12 +130,15 @@ func (b *book) queue(e *chain.Entry) {
 	if e.ExpiresAt != nil {
 		expires = time.UnixMicro(*e.ExpiresAt)
 	}
-	var related any
+	var related, ref any
 	if e.RelatedTo != nil {
 		related = *e.RelatedTo
 	}
+	if e.RefSeq != nil {
+		ref = *e.RefSeq
+	}
 	b.rows.entries = append(b.rows.entries, []any{b.ledger, e.Seq, 1, e.Kind.String(), e.RequestID, e.PrevHash[:], hash[:],
-		time.UnixMicro(e.RecordedAt), e.BookingDate.Time(), e.EffectiveDate.Time(), e.Actor, e.PriorPeriod, e.RefSeq, related, expires,
+		time.UnixMicro(e.RecordedAt), e.BookingDate.Time(), e.EffectiveDate.Time(), e.Actor, e.PriorPeriod, ref, related, expires,
 		len(e.Postings), hashBytes(e.Description), hashBytes(e.Reference), hashBytes(e.Metadata)})
 	for i, p := range e.Postings {
 		b.rows.postings = append(b.rows.postings, []any{b.ledger, e.Seq, i, p.AccountID, p.Direction.String(), p.Currency, int64(p.Scale),
@@ -290,6 +293,16 @@ func mustExec(tb testing.TB, conn *pgx.Conn, sql string, args ...any) {
 	}
 }
 
+// dropUnique takes a unique key away, as an owner who wants to repeat one would.
+func dropUnique(tb testing.TB, conn *pgx.Conn, table, constraint string) {
+	tb.Helper()
+	if conn.PgConn().ParameterStatus("crdb_version") != "" {
+		mustExec(tb, conn, "drop index book."+table+"@"+constraint+" cascade")
+		return
+	}
+	mustExec(tb, conn, "alter table book."+table+" drop constraint "+constraint)
+}
+
 // auditor opens the database as verify does.
 func auditor(tb testing.TB, url string, conns int) *store.DB {
 	tb.Helper()
@@ -309,6 +322,27 @@ func verify(tb testing.TB, url string, ledger uuid.UUID) reconcile.Report {
 		tb.Fatal(err)
 	}
 	return report
+}
+
+// sameNarrowly verifies again within narrow bounds, with one worker and with
+// several: however the work is cut, the findings are the same.
+func sameNarrowly(tb testing.TB, url string, ledger uuid.UUID, want *reconcile.Report) {
+	tb.Helper()
+	for _, workers := range []int{1, 4} {
+		db := auditor(tb, url, workers+1)
+		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, reconcile.Options{Workers: workers})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if got, want := details(report.Findings), details(want.Findings); got != want {
+			tb.Errorf("with narrow bounds and %d workers found %s\nwant %s", workers, got, want)
+		}
+		if report.Status != want.Status || report.EntriesChecked != want.EntriesChecked || report.FindingsTotal != want.FindingsTotal {
+			tb.Errorf("with narrow bounds and %d workers: %s, %d entries, %d findings; want %s, %d, %d", workers,
+				report.Status, report.EntriesChecked, report.FindingsTotal, want.Status, want.EntriesChecked, want.FindingsTotal)
+		}
+		db.Close()
+	}
 }
 
 // codes shortens findings to CODE@seq, or CODE without a seq.

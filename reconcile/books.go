@@ -33,9 +33,6 @@ type total struct {
 	pendingDebit, pendingCredit big.Int
 }
 
-// maxCurrencies bounds how many currencies are added up.
-const maxCurrencies = 10_000
-
 // bookAccount is an account of the second pass.
 type bookAccount struct {
 	id        uuid.UUID
@@ -92,7 +89,7 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 	after := ""
 	for {
 		var page []bookAccount
-		err := v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after, int64(accountPage)}, func(r *store.Row) error {
+		err := v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after, int64(v.bounds.page)}, func(r *store.Row) error {
 			a := bookAccount{id: r.UUID(0), openedSeq: r.Int64(2)}
 			after = string(r.Text(1))
 			if bad := rejected(r); bad != nil {
@@ -328,17 +325,17 @@ order by request_id, seq`
 // checkDuplicates holds I8 without relying on the unique key that enforces it.
 func (v *verification) checkDuplicates(ctx context.Context) error {
 	var ids []uuid.UUID
-	err := v.snapshot.Scan(ctx, duplicatesSQL, []any{v.snapshot.LedgerID, int64(maxFindings)}, func(r *store.Row) error {
+	err := v.snapshot.Scan(ctx, duplicatesSQL, []any{v.snapshot.LedgerID, int64(v.bounds.findings)}, func(r *store.Row) error {
 		ids = append(ids, r.UUID(0))
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("grouping book.entries by request: %w", err)
 	}
-	if len(ids) == maxFindings {
-		v.findings.notChecked(noSeq, fmt.Sprintf("requests that stand twice beyond the first %d", maxFindings))
+	if len(ids) == v.bounds.findings {
+		v.findings.notChecked(noSeq, fmt.Sprintf("requests that stand twice beyond the first %d", v.bounds.findings))
 	}
-	for chunk := range slices.Chunk(ids, accountPage) {
+	for chunk := range slices.Chunk(ids, v.bounds.page) {
 		var before uuid.UUID
 		var first int64
 		err := v.snapshot.Scan(ctx, requestSeqsSQL, []any{v.snapshot.LedgerID, chunk, v.snapshot.Size}, func(r *store.Row) error {

@@ -1,10 +1,6 @@
 package reconcile
 
-import (
-	"math"
-
-	"tallystick/ledger/chain"
-)
+import "tallystick/ledger/chain"
 
 // The codes of findings. They are part of the outward contract: never renamed,
 // never used for something else.
@@ -43,36 +39,38 @@ type Check struct {
 	Severity  chain.Severity
 	Meaning   string // what is wrong when it is reported
 	NextStep  string // what the reader of the report should do
+
+	breaks bool // the hash of the head does not vouch for the entry and what stands before it
 }
 
 // Checks is everything that Verify looks for. The order is the precedence of
 // findings at one entry: the first says most about what was done to it.
 var Checks = []Check{
-	{LedgerMissing, "I4", chain.Critical, "the ledger's terms stand without its entries, or its entries without its terms", restore},
-	{SeqGap, "I5", chain.Critical, "entries are missing, or their numbers repeat", restore},
-	{LedgerIDMismatch, "I6", chain.Critical, "what stands here was sealed for another ledger", compare},
-	{PostingCountMismatch, "I4", chain.Critical, "the entry has more or fewer postings than it says, or misnumbered ones", compare},
-	{AccountStateMismatch, "I10", chain.Critical, "an account's attributes are not those that an entry sealed", restoreAccount},
-	{EntryHashMismatch, "I6", chain.Critical, "the entry is not what was sealed: a column or the stored hash was changed", compare},
-	{ChainBreak, "I6", chain.Critical, "the entry does not follow the one that stands before it", compareBefore},
-	{HeadMismatch, "I4", chain.Critical, "the newest entry changed while it was being verified", stopWriting},
-	{OrphanRow, "I4", chain.Critical, "a row belongs to no entry", compare},
-	{TimeRegression, "I5", chain.Critical, "the entry is dated before the one that precedes it", compare},
-	{DuplicateTransfer, "I8", chain.Critical, "one request stands twice", reverse},
-	{UnbalancedEntry, "I1", chain.Critical, "debits and credits differ", compare},
-	{EntryMalformed, "I1", chain.Critical, "no version of this software writes such an entry", compare},
-	{AccountMissing, "I10", chain.Critical, "the posting is on an account that this ledger does not have, or did not have yet", restoreAccount},
-	{AccountSeqGap, "I9", chain.Critical, "postings of the account are missing, repeated or out of order", restore},
-	{BalanceChainBreak, "I9", chain.Critical, "the balance does not follow from the account's previous posting", statement},
-	{CurrencyMismatch, "I10", chain.Critical, "the posting is in another currency or scale than its account", compare},
-	{LimitExceeded, "I3", chain.Critical, "the posting takes the account past the limit in force", statement},
-	{AccountClosedPosting, "I10", chain.Critical, "the posting is on a closed account", statement},
-	{AccountFrozenPosting, "I10", chain.Critical, "the posting is on a side of the account that was frozen", statement},
-	{CommitmentMismatch, "I6", chain.Critical, "a text is not the one that the entry commits to", restoreText},
-	{PayloadMissing, "I4", chain.Critical, "a text that the entry commits to is gone, and no erasure is on record", restoreText},
-	{ProjectionMismatch, "I11", chain.Critical, "a derived column differs from what the entry gives", rederive},
-	{PayloadErased, "I4", chain.Info, "a text was erased, and an entry says so", nothing},
-	{CurrencyNotZero, "I2", chain.Critical, "the balances of a currency do not add up to zero", othersFirst},
+	{LedgerMissing, "I4", chain.Critical, "the ledger's terms stand without its entries, or its entries without its terms", restore, false},
+	{SeqGap, "I5", chain.Critical, "entries are missing, or their numbers repeat", restore, true},
+	{LedgerIDMismatch, "I6", chain.Critical, "what stands here was sealed for another ledger", compare, true},
+	{PostingCountMismatch, "I4", chain.Critical, "the entry has more or fewer postings than it says, or misnumbered ones", compare, false},
+	{AccountStateMismatch, "I10", chain.Critical, "an account's attributes are not those that an entry sealed", restoreAccount, false},
+	{EntryHashMismatch, "I6", chain.Critical, "the entry is not what was sealed: a column or the stored hash was changed", compare, true},
+	{ChainBreak, "I6", chain.Critical, "the entry does not follow the one that stands before it", compareBefore, true},
+	{HeadMismatch, "I4", chain.Critical, "the newest entry changed while it was being verified", stopWriting, true},
+	{OrphanRow, "I4", chain.Critical, "a row belongs to no entry", compare, false},
+	{TimeRegression, "I5", chain.Critical, "the entry is dated before the one that precedes it", compare, false},
+	{DuplicateTransfer, "I8", chain.Critical, "one request stands twice", reverse, false},
+	{UnbalancedEntry, "I1", chain.Critical, "debits and credits differ", compare, false},
+	{EntryMalformed, "I1", chain.Critical, "no version of this software writes such an entry", compare, false},
+	{AccountMissing, "I10", chain.Critical, "the posting is on an account that this ledger does not have, or did not have yet", restoreAccount, false},
+	{AccountSeqGap, "I9", chain.Critical, "postings of the account are missing, repeated or out of order", restore, false},
+	{BalanceChainBreak, "I9", chain.Critical, "the balance does not follow from the account's previous posting", statement, false},
+	{CurrencyMismatch, "I10", chain.Critical, "the posting is in another currency or scale than its account", compare, false},
+	{LimitExceeded, "I3", chain.Critical, "the posting takes the account past the limit in force", statement, false},
+	{AccountClosedPosting, "I10", chain.Critical, "the posting is on a closed account", statement, false},
+	{AccountFrozenPosting, "I10", chain.Critical, "the posting is on a side of the account that was frozen", statement, false},
+	{CommitmentMismatch, "I6", chain.Critical, "a text is not the one that the entry commits to", restoreText, false},
+	{PayloadMissing, "I4", chain.Critical, "a text that the entry commits to is gone, and no erasure is on record", restoreText, false},
+	{ProjectionMismatch, "I11", chain.Critical, "a derived column differs from what the entry gives", rederive, false},
+	{PayloadErased, "I4", chain.Info, "a text was erased, and an entry says so", nothing, false},
+	{CurrencyNotZero, "I2", chain.Critical, "the balances of a currency do not add up to zero", othersFirst, false},
 }
 
 // The next steps.
@@ -98,32 +96,3 @@ var precedence = func() map[string]int {
 	}
 	return p
 }()
-
-// Bounds of a verification. Together they bound its memory, whatever the
-// ledger's size.
-const (
-	// segmentEntries is how many entries a worker holds at once.
-	segmentEntries = 8192
-	// segmentPostings is how many postings a worker holds at once; a segment
-	// that has more is read in smaller pieces.
-	segmentPostings = 4 * segmentEntries
-	// segmentText is how many bytes of tags, details and limits a worker holds
-	// at once.
-	segmentText = 8 << 20
-	// cachedAccounts is how many account states a worker holds at once, some
-	// 250 bytes each. It exceeds segmentPostings, so that those of a segment fit.
-	cachedAccounts = 2 * segmentPostings
-	// stolenEntries is the least that a worker without work takes from another.
-	stolenEntries = 16 * segmentEntries
-	// maxFindings is how many findings are kept in detail: the first by seq.
-	// All are counted.
-	maxFindings = 10_000
-	// maxUnchecked is how many reasons for INCOMPLETE are kept.
-	maxUnchecked = 100
-	// maxErasures is how many erasure entries are looked up when text is missing.
-	maxErasures = 1 << 20
-	// accountPage is how many accounts the second pass takes at a time.
-	accountPage = 1024
-	// endOfTime stands for "no upper bound of seq".
-	endOfTime = math.MaxInt64
-)

@@ -22,7 +22,13 @@ type finding struct {
 	column     string
 	stored     string
 	recomputed string
+
+	until    int64 // the last entry it is about, when that is not seq
+	unhashed bool  // the entry could not even be hashed
 }
+
+// breaks reports whether f interrupts what the hash of the head vouches for.
+func (f *finding) breaks() bool { return f.unhashed || Checks[precedence[f.code]].breaks }
 
 // noSeq sorts after every seq.
 const noSeq = math.MaxInt64
@@ -38,9 +44,11 @@ func compareFindings(a, b finding) int {
 	)
 }
 
-// findings gathers what the workers find. It keeps the first maxFindings in
+// findings gathers what the workers find. It keeps the first limit in
 // the order of compareFindings, whichever worker is faster, and counts the rest.
 type findings struct {
+	limit int
+
 	mu        sync.Mutex
 	kept      []finding
 	counts    map[string]int64 // by code, all of them
@@ -55,7 +63,9 @@ type unchecked struct {
 	count int64
 }
 
-func newFindings() *findings { return &findings{counts: make(map[string]int64)} }
+func newFindings(limit int) *findings {
+	return &findings{limit: limit, counts: make(map[string]int64)}
+}
 
 func (f *findings) add(found ...finding) {
 	f.mu.Lock()
@@ -64,15 +74,15 @@ func (f *findings) add(found ...finding) {
 		f.counts[x.code]++
 	}
 	f.kept = append(f.kept, found...)
-	if len(f.kept) >= 2*maxFindings {
+	if len(f.kept) >= 2*f.limit {
 		f.trim()
 	}
 }
 
 func (f *findings) trim() {
 	slices.SortFunc(f.kept, compareFindings)
-	if len(f.kept) > maxFindings {
-		f.kept = slices.Delete(f.kept, maxFindings, len(f.kept))
+	if len(f.kept) > f.limit {
+		f.kept = slices.Delete(f.kept, f.limit, len(f.kept))
 	}
 }
 

@@ -79,7 +79,7 @@ func compareLinks(prev, now *link) []finding {
 
 // missing reports the entries from first to last, which are not there, as one.
 func missing(first, last int64) finding {
-	f := finding{code: SeqGap, seq: first, recomputed: fmt.Sprintf("entry %d", first)}
+	f := finding{code: SeqGap, seq: first, until: last, recomputed: fmt.Sprintf("entry %d", first)}
 	if last > first {
 		f.recomputed = fmt.Sprintf("entries %d to %d (%d)", first, last, last-first+1)
 	}

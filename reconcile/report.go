@@ -63,6 +63,9 @@ type Scope struct {
 	Totals   []Total // sorted by currency
 	// Unchecked is how many of NotChecked make the report incomplete.
 	Unchecked int
+	// FirstBreak and LastBreak are the first and the last entry about which
+	// the hash of the head proves nothing; LastBreak is −1 when there is none.
+	FirstBreak, LastBreak int64
 }
 
 // Total is what the balances of a currency add up to, in natural units. Debits
@@ -105,8 +108,15 @@ func (v *verification) report(ctx context.Context, elapsed time.Duration) (Repor
 		v.findings.notChecked(noSeq, "account codes and transfer ids of the findings: "+err.Error())
 	}
 	r.Findings = make([]chain.Finding, len(kept))
+	r.Scope.LastBreak = -1
 	for i, f := range kept {
 		r.Findings[i] = f.public(codes, requests)
+		if f.breaks() {
+			if r.Scope.LastBreak < 0 {
+				r.Scope.FirstBreak = f.seq // the first is the lowest
+			}
+			r.Scope.LastBreak = max(r.Scope.LastBreak, f.seq, f.until)
+		}
 	}
 	reasons := v.findings.reasons()
 	r.NotChecked, r.Scope.Unchecked = append(slices.Clone(reasons), beyond...), len(reasons)
@@ -178,7 +188,7 @@ where ledger_id = $1::uuid and seq = any($2::int8[])`
 // entries that findings are about. An account or entry that is gone has none.
 func (v *verification) lookUpNames(ctx context.Context, kept []finding) (map[uuid.UUID]string, map[int64]uuid.UUID, error) {
 	codes, requests := make(map[uuid.UUID]string), make(map[int64]uuid.UUID)
-	for chunk := range slices.Chunk(kept, accountPage) {
+	for chunk := range slices.Chunk(kept, v.bounds.page) {
 		var ids []uuid.UUID
 		var seqs []int64
 		for _, f := range chunk {

@@ -18,6 +18,8 @@ import (
 // segment holds the rows of a range of seq. Its memory is used again for the
 // next one.
 type segment struct {
+	bounds *bounds
+
 	low, high int64 // low ≤ seq < high; the first segment of a ledger begins below 0
 	entries   []entryRow
 	postings  []chain.Posting
@@ -134,6 +136,16 @@ func (s *segment) empty() bool {
 	return len(s.entries)+len(s.postings)+len(s.versions)+len(s.details) == 0
 }
 
+// dense reports whether there is one entry for each seq of the range.
+func (s *segment) dense() bool {
+	for i := range s.entries {
+		if s.entries[i].entry.Seq != s.low+int64(i) {
+			return false
+		}
+	}
+	return int64(len(s.entries)) == s.high-s.low
+}
+
 // load reads the segment but for payloads and accounts: range scans in
 // primary-key order, each of one table.
 func (s *segment) load(ctx context.Context, from *store.Snapshot, words *words) error {
@@ -171,7 +183,7 @@ where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq`
 
 func (s *segment) addEntry(ledger uuid.UUID, r *store.Row) error {
-	if len(s.entries) >= 2*segmentEntries {
+	if int64(len(s.entries)) >= 2*s.bounds.segmentEntries {
 		return errSegmentTooLarge // seq is not unique any more
 	}
 	s.entries = append(s.entries, entryRow{})
@@ -238,7 +250,7 @@ where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq, ordinal`
 
 func (s *segment) addPosting(r *store.Row, words *words) error {
-	if len(s.postings) == segmentPostings {
+	if len(s.postings) == s.bounds.segmentPostings {
 		return errSegmentTooLarge
 	}
 	s.postings = append(s.postings, chain.Posting{})
@@ -318,7 +330,7 @@ const rowOverhead = 200
 
 func (s *segment) hold(bytes int) error {
 	s.text += bytes + rowOverhead
-	if s.text > segmentText {
+	if s.text > s.bounds.segmentText {
 		return errSegmentTooLarge
 	}
 	return nil
@@ -401,9 +413,6 @@ type words struct {
 	last  string
 	known map[string]string
 }
-
-// maxWords bounds how many codes are kept.
-const maxWords = 1024
 
 func (w *words) of(b []byte) string {
 	if string(b) == w.last {

@@ -7,6 +7,8 @@ import "sync"
 // it holds are then those of the next entry; one that is done takes the back
 // half of the longest stripe that is left.
 type stripes struct {
+	bounds *bounds
+
 	mu    sync.Mutex
 	all   []*stripe
 	fresh []*stripe // those of all that no worker has begun
@@ -23,9 +25,9 @@ type stripe struct {
 	broken       bool  // what follows last was not read
 }
 
-func newStripes(size int64, workers int) *stripes {
-	s := &stripes{}
-	step := max((size+int64(workers)-1)/int64(workers), segmentEntries)
+func newStripes(size int64, workers int, b *bounds) *stripes {
+	s := &stripes{bounds: b}
+	step := max((size+int64(workers)-1)/int64(workers), b.segmentEntries)
 	for low := int64(0); low < size; low += step {
 		end := low + step
 		if end > size || end < low {
@@ -92,7 +94,7 @@ func (s *stripes) steal() *stripe {
 			longest = c
 		}
 	}
-	if longest == nil || longest.end-longest.next < 2*stolenEntries {
+	if longest == nil || longest.end-longest.next < 2*s.bounds.stolenEntries {
 		return nil
 	}
 	middle := longest.next + (longest.end-longest.next)/2

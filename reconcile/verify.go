@@ -19,12 +19,17 @@ import (
 // Options say how to verify.
 type Options struct {
 	// Workers is how many segments are read at once, each over a connection of
-	// its own; 0 means GOMAXPROCS. The result does not depend on it.
+	// its own; 0 means DefaultWorkers. The result does not depend on it.
 	Workers int
 	// Progress, unless nil, is called after each segment with the number of
 	// entries done and their total, by one goroutine at a time.
 	Progress func(done, total int64)
 }
+
+// DefaultWorkers is half as many again as processors: a worker now and then
+// waits for the database. Measured on 2 processors, 3 workers are a tenth
+// faster than 2.
+func DefaultWorkers() int { n := runtime.GOMAXPROCS(0); return n + n/2 }
 
 // ErrUnknownLedger means that the database holds nothing of the ledger: neither
 // its terms nor a row of its entries.
@@ -35,11 +40,15 @@ var ErrUnknownLedger = errors.New("unknown ledger")
 // could not begin (ErrUnknownLedger, no connection) or was cancelled; what goes
 // wrong on the way makes the report incomplete.
 func Verify(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (Report, error) {
+	return verifyWithin(ctx, db, ledgerID, opts, &standard)
+}
+
+func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options, b *bounds) (Report, error) {
 	if opts.Workers <= 0 {
-		opts.Workers = runtime.GOMAXPROCS(0)
+		opts.Workers = DefaultWorkers()
 	}
 	begun := time.Now()
-	v, err := begin(ctx, db, ledgerID, opts)
+	v, err := begin(ctx, db, ledgerID, opts, b)
 	if err != nil {
 		return Report{}, err
 	}
@@ -67,6 +76,7 @@ func Verify(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options)
 
 // verification is one run of Verify.
 type verification struct {
+	bounds       *bounds
 	snapshot     *store.Snapshot
 	workers      int
 	terms        *chain.LedgerTerms // nil when they are gone
@@ -87,7 +97,7 @@ type verification struct {
 
 // work is one worker of the first pass.
 func (v *verification) work(ctx context.Context) error {
-	w := &worker{v: v, accounts: newAccountCache()}
+	w := &worker{v: v, segment: segment{bounds: v.bounds}, accounts: newAccountCache(v.bounds.cachedAccounts)}
 	err := w.run(ctx)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -110,8 +120,8 @@ func (v *verification) advance(entries int64) {
 // Rows that belong to no entry may lie beyond the newest entry, where a row
 // may also belong to one that is just being appended. An append is all or
 // nothing: rows seen before the cut was made belong to entries below it.
-func begin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (*verification, error) {
-	v := &verification{workers: opts.Workers, findings: newFindings(), progress: opts.Progress}
+func begin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options, b *bounds) (*verification, error) {
+	v := &verification{bounds: b, workers: opts.Workers, findings: newFindings(b.findings), erasures: erasures{limit: b.erasures}, progress: opts.Progress}
 	highest := v.highestRows(ctx, db, ledgerID)
 	var err error
 	if v.snapshot, err = db.Snapshot(ctx, ledgerID); err != nil {
@@ -120,7 +130,7 @@ func begin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) 
 	if err := v.readTerms(ctx); err != nil {
 		return nil, err
 	}
-	v.stripes = newStripes(v.snapshot.Size, opts.Workers)
+	v.stripes = newStripes(v.snapshot.Size, opts.Workers, b)
 	switch {
 	case v.terms == nil && v.snapshot.Size == 0 && len(highest) == 0:
 		return nil, fmt.Errorf("verifying ledger %s: %w", ledgerID, ErrUnknownLedger)
@@ -179,9 +189,6 @@ func (v *verification) findStrays(ctx context.Context, highest map[string]int64)
 	}
 	return nil
 }
-
-// maxLedgers bounds how many other ledgers an entry is tried as one of.
-const maxLedgers = 1000
 
 // Index: the primary key.
 const termsSQL = `

@@ -44,6 +44,7 @@ func TestAnUntouchedLedgerIsVerified(t *testing.T) {
 		b := sample()
 		b.write(t, connect(t, url))
 		report := verify(t, url, b.ledger)
+		sameNarrowly(t, url, b.ledger, &report)
 		if len(report.Findings) != 0 || report.Status != reconcile.Verified {
 			t.Fatalf("%s: %v %v", report.Status, codes(report.Findings), report.NotChecked)
 		}

@@ -71,7 +71,8 @@ func (w *worker) run(ctx context.Context) error {
 // walk goes through one stripe. It reads less at a time where entries are
 // large.
 func (w *worker) walk(ctx context.Context) error {
-	size := int64(segmentEntries)
+	b := w.v.bounds
+	size := b.segmentEntries
 	for {
 		low, high, ok := w.v.stripes.take(w.stripe, size)
 		if !ok {
@@ -91,7 +92,7 @@ func (w *worker) walk(ctx context.Context) error {
 			w.v.stripes.setNext(w.stripe, low)
 			return err
 		}
-		if w.segment.empty() && high-low == segmentEntries {
+		if w.segment.empty() {
 			if err := w.skipGap(ctx, high); err != nil {
 				return err
 			}
@@ -100,8 +101,8 @@ func (w *worker) walk(ctx context.Context) error {
 			w.v.stripes.setNext(w.stripe, low)
 			return err
 		}
-		if len(w.segment.postings) < segmentPostings/4 {
-			size = min(2*size, segmentEntries)
+		if len(w.segment.postings) < b.segmentPostings/4 {
+			size = min(2*size, b.segmentEntries)
 		}
 	}
 }
@@ -136,8 +137,8 @@ func (w *worker) check(ctx context.Context) error {
 
 // skip reports an entry with more rows than any entry can have, and leaves it.
 func (w *worker) skip(seq int64) {
-	w.v.findings.add(finding{code: EntryMalformed, seq: seq,
-		stored: fmt.Sprintf("more than %d postings, or %d bytes of details and tags", segmentPostings, segmentText)})
+	w.v.findings.add(finding{code: EntryMalformed, seq: seq, unhashed: true,
+		stored: fmt.Sprintf("more than %d postings, or %d bytes of details and tags", w.v.bounds.segmentPostings, w.v.bounds.segmentText)})
 	w.v.incomplete.Store(true)
 	w.stripe.last = nil
 	if w.stripe.first == nil {

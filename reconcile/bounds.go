@@ -1,0 +1,52 @@
+package reconcile
+
+// bounds limit what a verification holds at once. Together they bound its
+// memory, whatever the size of the ledger: about 20 MB for each worker.
+type bounds struct {
+	// segmentEntries is how many entries a worker reads at once.
+	segmentEntries int64
+	// segmentPostings is how many postings a worker holds at once; a segment
+	// that has more is read in smaller pieces.
+	segmentPostings int
+	// segmentText is how many bytes of tags, details and limits a worker holds
+	// at once; likewise.
+	segmentText int
+	// cachedAccounts is how many account states a worker holds at once, some
+	// 200 bytes each. It is not less than segmentPostings, so that those of a
+	// segment fit.
+	cachedAccounts int
+	// stolenEntries is the least that a worker without work takes from another.
+	stolenEntries int64
+	// findings is how many findings are kept in detail: the first by seq. All
+	// are counted.
+	findings int
+	// erasures is how many erasure entries are looked up when text is missing.
+	erasures int
+	// page is how many accounts, requests or findings one statement is about.
+	page int
+}
+
+// standard bounds were found by measuring: larger segments are no faster, and
+// with 8192 entries what a segment costs beside its rows is about 1 %.
+var standard = bounds{
+	segmentEntries:  8192,
+	segmentPostings: 32_768,
+	segmentText:     8 << 20,
+	cachedAccounts:  65_536,
+	stolenEntries:   131_072,
+	findings:        10_000,
+	erasures:        1 << 20,
+	page:            1024,
+}
+
+// Bounds that do not depend on what is verified.
+const (
+	// maxUnchecked is how many reasons for INCOMPLETE are kept.
+	maxUnchecked = 100
+	// maxCurrencies is how many currencies are added up.
+	maxCurrencies = 10_000
+	// maxLedgers is how many other ledgers an entry is tried as one of.
+	maxLedgers = 1000
+	// maxWords is how many currency codes a worker keeps strings of.
+	maxWords = 1024
+)
