@@ -242,6 +242,7 @@ func (c *postgresCluster) run(ctx context.Context, home, stdin, program string, 
 	defer closeFiles()
 	var out bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &out
+	cmd.WaitDelay = abortBound // when ctx ends, a child of the program may hold its output a little longer
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("running %s for %s: %w: %s", program, home, err, strings.TrimSpace(out.String()))
 	}

@@ -132,14 +132,15 @@ const (
 	logTailBytes   = 2000     // how much of the log an error cites
 )
 
-// openLog opens the log for appending; the folder is ours, so no other user can put a link there.
+// openLog opens the log for appending, and follows no link: as root, in another user's folder, that could
+// lead anywhere.
 func openLog(path string) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > logRotateBytes {
 		if err := os.Rename(path, path+".1"); err != nil {
 			return nil, fmt.Errorf("rotating engine log: %w", err)
 		}
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening engine log: %w", err)
 	}
