@@ -7,7 +7,7 @@ staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 sh scripts/go.sh vet ./...
 if [ -z "${GOTOOLCHAIN:-}" ]; then
-	GOTOOLCHAIN=$(sh scripts/go.sh env GOVERSION)+auto
+	GOTOOLCHAIN=$(sh scripts/go.sh env GOVERSION)
 	export GOTOOLCHAIN
 fi
 sh scripts/go.sh run "$staticcheck" ./...
