@@ -24,7 +24,8 @@ type commands struct {
 	Ledger  struct {
 		Open ledgerOpenCommand `cmd:"" help:"Open a ledger."`
 	} `cmd:"" help:"Ledgers."`
-	Bench benchCommand `cmd:"" help:"Measure a running server."`
+	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/schollz/progressbar/v3"
+
+	"tallystick/ledger/store"
+	"tallystick/reconcile"
+)
+
+// maxVerifyWorkers bounds --workers, each of which takes a connection.
+const maxVerifyWorkers = 256
+
+// progressEvery is how often the progress bar is drawn.
+const progressEvery = 200 * time.Millisecond
+
+// verifyCommand re-derives ledgers from what the database holds.
+type verifyCommand struct {
+	Database `embed:""`
+	Ledger   string `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
+	All      bool   `xor:"which" help:"Every ledger in the database."`
+	Workers  int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
+	JSON     bool   `name:"json" help:"Print one JSON object, or one a line with --all."`
+}
+
+// Run verifies and prints. It exits with 0 when all is well, 1 after critical
+// findings, 2 when part could not be checked, and 3 when it could not begin.
+func (c *verifyCommand) Run(ctx context.Context) error {
+	return c.run(ctx, os.Stdout, os.Stderr)
+}
+
+func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error {
+	if c.Workers < 0 || c.Workers > maxVerifyWorkers {
+		return fmt.Errorf("reading --workers %d: it is at most %d", c.Workers, maxVerifyWorkers)
+	}
+	if c.Workers == 0 {
+		c.Workers = min(reconcile.DefaultWorkers(), maxVerifyWorkers)
+	}
+	db, disconnect, err := c.Connect(ctx, store.RoleAuditor, c.Workers+1)
+	if err != nil {
+		return err
+	}
+	defer disconnect()
+	ledgers, err := c.ledgers(ctx, db)
+	if err != nil {
+		return err
+	}
+	worst := exitFine
+	for _, id := range ledgers {
+		report, err := c.verify(ctx, db, id, stderr)
+		if err != nil {
+			return err
+		}
+		if err := c.print(stdout, &report); err != nil {
+			return fmt.Errorf("printing the report: %w", err)
+		}
+		worst = worse(worst, exitCodeOf(report.Status))
+	}
+	if worst != exitFine {
+		return exitError{worst}
+	}
+	return nil
+}
+
+// ledgers returns the ids of the ledgers to verify.
+func (c *verifyCommand) ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID, error) {
+	if c.Ledger == "" {
+		c.Ledger = mainLedger
+	}
+	if !c.All {
+		id, err := reconcile.FindLedger(ctx, db, c.Ledger)
+		return []uuid.UUID{id}, err
+	}
+	ids, err := reconcile.Ledgers(ctx, db)
+	if err == nil && len(ids) == 0 {
+		err = errors.New("looking for ledgers: the database has none")
+	}
+	return ids, err
+}
+
+// verify verifies one ledger, with a progress bar if somebody is watching.
+func (c *verifyCommand) verify(ctx context.Context, db *store.DB, id uuid.UUID, stderr *os.File) (reconcile.Report, error) {
+	options := reconcile.Options{Workers: c.Workers}
+	if isTerminal(stderr) {
+		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(stderr), progressbar.OptionThrottle(progressEvery),
+			progressbar.OptionSetDescription("verifying"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("entries"), progressbar.OptionClearOnFinish())
+		options.Progress = func(done, total int64) {
+			bar.ChangeMax64(total)
+			_ = bar.Set64(done)
+		}
+		defer func() { _ = bar.Finish() }()
+	}
+	return reconcile.Verify(ctx, db, id, options)
+}
+
+// isTerminal reports whether f is a terminal, or another device of characters.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (c *verifyCommand) print(w io.Writer, report *reconcile.Report) error {
+	if c.JSON {
+		return json.NewEncoder(w).Encode(report)
+	}
+	return report.WriteText(w)
+}
+
+func exitCodeOf(s reconcile.Status) int {
+	switch s {
+	case reconcile.Verified:
+		return exitFine
+	case reconcile.Tampered:
+		return exitTampered
+	default:
+		return exitIncomplete
+	}
+}
+
+// worse returns the exit code that weighs more: a tampered ledger more than an
+// incomplete check.
+func worse(a, b int) int {
+	if a == exitTampered || b == exitTampered {
+		return exitTampered
+	}
+	return max(a, b)
+}
