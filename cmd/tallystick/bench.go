@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/schollz/progressbar/v3"
+
 	"tallystick/api/client"
 )
 
@@ -80,7 +82,10 @@ func (c *benchCommand) run(ctx context.Context, key string, stdout, stderr io.Wr
 	for _, r := range runs {
 		fmt.Fprintf(stderr, "posting over %d connections with %s ids: %s of warm-up, not measured, then %s\n",
 			c.Connections, r.IDs, c.WarmUp, c.Duration)
-		if err := c.measure(ctx, server, r); err != nil {
+		finish := showTime(stderr, c.WarmUp+c.Duration)
+		err := c.measure(ctx, server, r)
+		finish()
+		if err != nil {
 			return fmt.Errorf("measuring with %s ids: %w", r.IDs, err)
 		}
 	}
@@ -88,6 +93,35 @@ func (c *benchCommand) run(ctx context.Context, key string, stdout, stderr io.Wr
 		return err
 	}
 	return report.verdict()
+}
+
+// showTime draws a bar that fills in the given time, if somebody is watching,
+// until finish is called.
+func showTime(stderr io.Writer, d time.Duration) (finish func()) {
+	f, ok := stderr.(*os.File)
+	if !ok || !isTerminal(f) {
+		return func() {}
+	}
+	bar := progressbar.NewOptions64(int64(d/progressEvery), progressbar.OptionSetWriter(stderr),
+		progressbar.OptionSetDescription("measuring"), progressbar.OptionClearOnFinish())
+	ticks, done, gone := time.NewTicker(progressEvery), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		for {
+			select {
+			case <-ticks.C:
+				_ = bar.Add(1) // beyond its end it says so and draws nothing
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticks.Stop()
+		close(done)
+		<-gone
+		_ = bar.Finish()
+	}
 }
 
 func (c *benchCommand) check(key string) error {
