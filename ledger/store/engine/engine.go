@@ -201,8 +201,8 @@ func (e *Engine) launch(ctx context.Context, o Options) error {
 	e.exited = make(chan struct{})
 	go func() {
 		_ = cmd.Wait() // the reason stands in the log
-		close(e.done)  // before exited, which Stop waits for
-		close(e.exited)
+		e.ended()
+		close(e.exited) // last: Stop waits for it
 	}()
 	begun, told := time.Now(), false
 	for {
@@ -242,6 +242,13 @@ func (e *Engine) watch() {
 		case <-time.After(watchPause):
 		}
 	}
+	e.ended()
+}
+
+// ended ends the use of an engine that is no more, so that a handle nobody stops does not count as a user
+// of the next one.
+func (e *Engine) ended() {
+	e.users.unlock()
 	close(e.done)
 }
 

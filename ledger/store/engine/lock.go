@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -16,7 +17,10 @@ const (
 
 // fileLock is a flock: the kernel releases it with the process, however that ends. Two handles in one
 // process exclude each other like two processes.
-type fileLock struct{ file *os.File }
+type fileLock struct {
+	mu   sync.Mutex
+	file *os.File // nil once unlocked
+}
 
 // lockFile waits for the lock until ctx ends.
 func lockFile(ctx context.Context, path string, how int) (*fileLock, error) {
@@ -30,7 +34,7 @@ func lockFile(ctx context.Context, path string, how int) (*fileLock, error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if err == nil {
-			return &fileLock{f}, nil
+			return &fileLock{file: f}, nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			_ = f.Close()
@@ -44,8 +48,14 @@ func lockFile(ctx context.Context, path string, how int) (*fileLock, error) {
 }
 
 // upgrade turns a shared lock into an exclusive one if nobody else holds it, and says whether it did.
-// When it did not, the shared lock may be lost: the caller is leaving anyway.
+// When it did not, the shared lock may be lost: the caller is leaving anyway. A lock that was given up before
+// cannot be.
 func (l *fileLock) upgrade() (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return false, nil
+	}
 	err := syscall.Flock(int(l.file.Fd()), exclusive|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return false, nil
@@ -56,4 +66,12 @@ func (l *fileLock) upgrade() (bool, error) {
 	return true, nil
 }
 
-func (l *fileLock) unlock() { _ = l.file.Close() }
+// unlock gives the lock up; again, it does nothing.
+func (l *fileLock) unlock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		_ = l.file.Close()
+		l.file = nil
+	}
+}
