@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -51,8 +50,8 @@ func moneyRequestID(h http.Header, id ledger.LedgerID, operation string, body uu
 	case key == "":
 		return given, nil
 	}
-	derived := ledger.DeriveRequestID(id, operation, key)
-	if body != uuid.Nil && derived != given && !strings.EqualFold(key, body.String()) {
+	derived := keyRequestID(id, operation, key)
+	if body != uuid.Nil && derived != given && ledger.DeriveRequestID(id, operation, key) != given {
 		return given, fieldProblem(codeKeyMismatch, keyHeader, "the header is neither the id in the body nor a key that derives to it; send one of the two")
 	}
 	if body != uuid.Nil {
@@ -61,18 +60,28 @@ func moneyRequestID(h http.Header, id ledger.LedgerID, operation string, body uu
 	return derived, nil
 }
 
+// keyRequestID returns the id that a key stands for: itself when it is a UUID,
+// so that an id means the same in the header, in the body and in both.
+func keyRequestID(id ledger.LedgerID, operation, key string) ledger.RequestID {
+	if u, err := uuid.Parse(key); err == nil && len(key) == len(u.String()) && u != uuid.Nil {
+		return ledger.RequestID{UUID: u}
+	}
+	return ledger.DeriveRequestID(id, operation, key)
+}
+
 // accountRequestID returns the id of a request to open an account: derived from
 // the header when there is one, else from the account's code, because an
 // account opens once. item, when not empty, tells the items of a batch apart.
-// No header can contain the space, so that the kinds of id never meet.
+// No header can contain the control characters, so that the kinds of id never
+// meet.
 func accountRequestID(id ledger.LedgerID, key, item, code string) ledger.RequestID {
 	switch {
 	case key == "":
-		return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, "code "+code)
+		return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, "\x01code\x00"+code)
 	case item == "":
-		return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, key)
+		return keyRequestID(id, ledger.OperationOpenAccount, key)
 	}
-	return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, key+" "+item)
+	return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, "\x01item\x00"+key+"\x00"+item)
 }
 
 // changeRequestID returns the id of a request to change an account: derived
@@ -86,5 +95,5 @@ func changeRequestID(h http.Header, id ledger.LedgerID) (ledger.RequestID, error
 	case key == "":
 		return ledger.NewRequestID()
 	}
-	return ledger.DeriveRequestID(id, ledger.OperationChangeAccount, key), nil
+	return keyRequestID(id, ledger.OperationChangeAccount, key), nil
 }

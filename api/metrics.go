@@ -124,6 +124,7 @@ var ledgerMetrics = []ledgerMetric{
 	counter("overloaded", "Requests turned away because the queue was full.", func(s ledger.Stats) int64 { return s.Overloaded }),
 	gauge("queue_length", "Requests that wait for the next batch.", func(s ledger.Stats) int64 { return int64(s.Waiting) }),
 	gauge("head_seq", "Newest entry known to this process.", func(s ledger.Stats) int64 { return s.HeadSeq }),
+	gauge("head_ahead_microseconds", "How far the newest entry is dated ahead of this machine's clock.", func(s ledger.Stats) int64 { return s.HeadAhead.Microseconds() }),
 	gauge("halted", "1 when posting has stopped after a finding.", func(s ledger.Stats) int64 {
 		if s.Halted {
 			return 1

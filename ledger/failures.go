@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tallystick/ledger/chain"
 )
@@ -57,7 +58,7 @@ func (s *Sequencer) whoseEntry(ctx context.Context, a *Applied, fence error) err
 			continue
 		}
 		if len(tail) == 1 && tail[0].Hash() == a.Entries[0].Hash() {
-			return nil
+			return nil // the whole batch stands or none of it
 		}
 		return fence
 	}
@@ -82,10 +83,67 @@ func (s *Sequencer) halt(ctx context.Context, f chain.Finding) error {
 	s.book.accounts.init(CacheBytes)
 	s.halted = fmt.Errorf("%w: %s", ErrHalted, f.Code)
 	s.stats.halted.Store(true)
-	if err := s.journal.Report(ctx, s.id, findingSource, f); err != nil {
+	s.unstored = &f
+	return s.stillHalted(ctx)
+}
+
+// stillHalted stores the finding, unless that is done, and returns the error
+// for the requests at hand.
+func (s *Sequencer) stillHalted(ctx context.Context) error {
+	if s.unstored == nil {
+		return s.halted
+	}
+	if err := s.journal.Report(ctx, s.id, findingSource, *s.unstored); err != nil {
 		return fmt.Errorf("%w (and recording the finding: %w)", s.halted, err)
 	}
+	s.unstored = nil
 	return s.halted
+}
+
+// afterHeadMissing tells a ledger that was rewound from a null that some other
+// constraint refuses.
+func (s *Sequencer) afterHeadMissing(ctx context.Context, batch []*pending, err error) ([]*pending, error) {
+	stands, failed := s.headStands(ctx)
+	switch {
+	case failed != nil:
+		return batch, fmt.Errorf("%w: %w", ErrNothingHappened, failed)
+	case stands:
+		return s.halve(ctx, batch, fmt.Errorf("%w: %w", ErrPoison, err))
+	}
+	return batch, s.halt(ctx, rolledBack(s.book.head))
+}
+
+// headStands reports whether the head that the book knows is in the ledger.
+func (s *Sequencer) headStands(ctx context.Context) (bool, error) {
+	head := s.book.head
+	tail, err := s.journal.Tail(ctx, s.id, head.Seq-1, 1)
+	if err != nil {
+		return false, err
+	}
+	return len(tail) == 1 && tail[0].Seq() == head.Seq && tail[0].Hash() == head.Hash, nil
+}
+
+// noteHead keeps the statistics about the head, and a finding when it is ahead
+// of the clock: a process with a wrong clock has posted.
+func (s *Sequencer) noteHead(ctx context.Context) error {
+	head := s.book.head
+	ahead := time.UnixMicro(head.RecordedAt).Sub(s.now())
+	s.stats.headSeq.Store(head.Seq)
+	s.stats.headAhead.Store(int64(max(ahead, 0)))
+	if ahead <= MaxClockOffset || s.ahead {
+		return nil
+	}
+	stored, recomputed := time.UnixMicro(head.RecordedAt).UTC().Format(time.RFC3339Nano), s.now().UTC().Format(time.RFC3339Nano)
+	err := s.journal.Report(ctx, s.id, findingSource, chain.Finding{
+		Code: "HEAD_AHEAD_OF_CLOCK", Severity: chain.Warning, Seq: &head.Seq, Stored: &stored, Recomputed: &recomputed,
+		NextStep: "The newest entry is dated after this machine's time; new ones take its time until the clock has caught up. " +
+			"Find the server whose clock was wrong.",
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
+	}
+	s.ahead = true
+	return nil
 }
 
 func rolledBack(head Head) chain.Finding {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strings"
 	"time"
 
 	"tallystick/ledger/chain"
@@ -57,7 +58,7 @@ func (r *OpenLedger) Terms() (chain.LedgerTerms, *Refusal) {
 	case r.ValueDaysBack < 0 || r.ValueDaysBack > MaxValueDays || r.ValueDaysAhead < 0 || r.ValueDaysAhead > MaxValueDays:
 		return chain.LedgerTerms{}, refusal(CodeValueDays, "value_days_back and value_days_ahead are from 0 to %d", MaxValueDays)
 	}
-	if _, err := time.LoadLocation(r.TimeZone); err != nil || r.TimeZone == "" || r.TimeZone == "Local" {
+	if !validTimeZone(r.TimeZone) {
 		return chain.LedgerTerms{}, refusal(CodeTimeZone, "%q is not a name of the IANA time zone database, such as Europe/Berlin", r.TimeZone)
 	}
 	return chain.LedgerTerms{
@@ -83,6 +84,18 @@ func (r *OpenLedger) FirstEntry(terms chain.LedgerTerms, now time.Time) (Entry, 
 	}}
 	e.hash = e.record.Hash()
 	return e, nil
+}
+
+// validTimeZone refuses what is no name of the IANA database, and names of it
+// that mean something else on another machine.
+func validTimeZone(name string) bool {
+	switch {
+	case name == "", name == "Local", name == "localtime", name == "posixrules", name == "Factory",
+		len(name) > chain.MaxTimeZone, strings.HasPrefix(name, "right/"), strings.HasPrefix(name, "posix/"):
+		return false
+	}
+	_, err := time.LoadLocation(name)
+	return err == nil
 }
 
 func validLedgerName(name string) bool {

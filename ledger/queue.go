@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"tallystick/ledger/chain"
 )
 
 // pending is a request on its way.
@@ -32,7 +34,7 @@ func (p *pending) answer(r Result) {
 // enqueue puts a request into the queue without waiting.
 func (s *Sequencer) enqueue(r Request) (*pending, error) {
 	p := &pending{request: r, weight: weigh(r), done: make(chan Result, 1)}
-	if s.queued.Add(int64(p.weight)) > QueueBytes {
+	if s.queued.Add(int64(p.weight)) > QueueBytes { // of all ledgers
 		s.queued.Add(int64(-p.weight))
 		s.stats.overloaded.Add(1)
 		return nil, ErrOverloaded
@@ -52,10 +54,10 @@ func (s *Sequencer) enqueue(r Request) (*pending, error) {
 	}
 }
 
-// await waits for the answer, at most AnswerPatience. A request that the
+// await waits for the answer until deadline. A request that the
 // sequencer has not taken yet is withdrawn when the wait ends.
-func (s *Sequencer) await(ctx context.Context, p *pending) Result {
-	timer := time.NewTimer(AnswerPatience)
+func (s *Sequencer) await(ctx context.Context, p *pending, deadline time.Time) Result {
+	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
 	case r := <-p.done:
@@ -63,30 +65,52 @@ func (s *Sequencer) await(ctx context.Context, p *pending) Result {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-s.stopped:
-		select {
-		case r := <-p.done:
-			return r
-		default:
-		}
 	}
 	if p.state.CompareAndSwap(waiting, withdrawn) {
 		return Result{Err: ErrUnavailable}
 	}
-	return Result{Err: ErrUnknownOutcome}
+	select {
+	case r := <-p.done: // it came meanwhile
+		return r
+	default:
+		return Result{Err: ErrUnknownOutcome}
+	}
 }
 
 // weigh estimates the bytes that r adds to a batch.
 func weigh(r Request) int {
-	const perEntry, perPosting = 400, 160
-	n := perEntry
-	if t, ok := r.(*TransferRequest); ok {
-		n += perPosting * len(t.Legs)
-	}
+	const perEntry = 400
 	c := r.common()
-	for _, text := range []*string{c.Description, c.Reference, c.Metadata} {
-		if text != nil {
-			n += len(*text)
-		}
+	return perEntry + r.weight() + textWeight(c.Description) + textWeight(c.Reference) + textWeight(c.Metadata)
+}
+
+// perPosting and perTag are what the columns of one take beside its texts.
+const perPosting, perTag = 160, 8
+
+func (r *TransferRequest) weight() int { return perPosting * len(r.Legs) }
+
+func (r *OpenAccount) weight() int {
+	return perPosting + 2*len(r.Code) + textWeight(r.Name) + tagsWeight(r.Tags)
+}
+
+// weight of a change is that of the largest account: what a change leaves as
+// it is, is written again.
+func (r *ChangeAccount) weight() int {
+	return perPosting + 2*len(r.Code) + 2*MaxAccountName + MaxTags*(perTag+2*(MaxTagKey+MaxTagValue))
+}
+
+// textWeight allows for escaping.
+func textWeight(text *string) int {
+	if text == nil {
+		return 0
+	}
+	return 2 * len(*text)
+}
+
+func tagsWeight(tags []chain.Tag) int {
+	n := 0
+	for _, t := range tags {
+		n += perTag + 2*(len(t.Key)+len(t.Value))
 	}
 	return n
 }
@@ -135,7 +159,7 @@ func (s *Sequencer) collect(ctx context.Context) []*pending {
 // next takes one request; it waits for one only when asked to, and gives the
 // turn back before it does.
 func (s *Sequencer) next(ctx context.Context, wait bool) *pending {
-	for {
+	for ctx.Err() == nil {
 		var p *pending
 		select {
 		case p = <-s.queue:
@@ -143,16 +167,56 @@ func (s *Sequencer) next(ctx context.Context, wait bool) *pending {
 			if !wait {
 				return nil
 			}
-			s.giveBackTurn()
-			select {
-			case p = <-s.queue:
-			case <-ctx.Done():
+			if p = s.duringTurn(ctx); p == nil {
+				s.giveBackTurn()
+				p = s.idle(ctx)
+			}
+			if p == nil {
 				return nil
 			}
 		}
 		s.queued.Add(int64(-p.weight))
 		if p.state.CompareAndSwap(waiting, taken) {
 			return p
+		}
+	}
+	return nil
+}
+
+// duringTurn waits for a request as long as the turn lasts, nil when none came
+// or there is no turn. Clients that just had their answer send the next request
+// at once; a turn given back in between would be worth one batch.
+func (s *Sequencer) duringTurn(ctx context.Context) *pending {
+	if s.turn.release == nil {
+		return nil
+	}
+	timer := time.NewTimer(time.Until(s.turn.until))
+	defer timer.Stop()
+	select {
+	case p := <-s.queue:
+		return p
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// idle waits for a request, nil when ctx ends. A ledger that nobody posts to for
+// IdleAfter gives back the memory of its cache, but keeps its head: only with
+// it can a rewound ledger be noticed.
+func (s *Sequencer) idle(ctx context.Context) *pending {
+	timer := time.NewTimer(IdleAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case p := <-s.queue:
+			return p
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			if s.book != nil {
+				s.book.accounts.init(CacheBytes)
+			}
 		}
 	}
 }

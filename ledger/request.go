@@ -21,6 +21,8 @@ type Request interface {
 	fingerprintTo(dst []byte) []byte
 	// apply decides the request on the overlay.
 	apply(o *overlay) (*draft, *Refusal)
+	// weight estimates the bytes of its columns beside those of Common.
+	weight() int
 	// accountCodes lists the accounts that deciding needs.
 	accountCodes(dst []string) []string
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"tallystick/ledger/chain"
 )
 
 // Bounds of the write path.
@@ -16,10 +18,14 @@ const (
 	// QueueLength bounds the requests that wait while a batch commits; further
 	// ones are refused with ErrOverloaded.
 	QueueLength = 8192
-	// QueueBytes bounds what they take in memory, by the estimate of weigh.
+	// QueueBytes bounds what the waiting requests of all ledgers take in memory,
+	// by the estimate of weigh.
 	QueueBytes = 64 << 20
-	// CacheBytes bounds the account states kept in memory per ledger.
+	// CacheBytes bounds the account states kept in memory, shared by the ledgers
+	// of a process.
 	CacheBytes = 256 << 20
+	// IdleAfter is when a ledger that nobody posts to gives its share back.
+	IdleAfter = time.Minute
 	// AnswerPatience is how long a caller waits for its answer.
 	AnswerPatience = 25 * time.Second
 	// ResolvePatience is how long an unknown outcome is resolved before its
@@ -31,7 +37,10 @@ const (
 	// retryPause is the pause between such tries.
 	retryPause = 50 * time.Millisecond
 	// tailPage is how many entries of other processes are read at a time.
-	tailPage = 2000
+	tailPage = 500
+	// maxTailPages bounds following entry by entry; a process further behind
+	// starts again at the newest entry.
+	maxTailPages = 40
 	// maxFruitlessFences bounds fences that neither a foreign entry nor a used
 	// id explains, before the ledger stops.
 	maxFruitlessFences = 5
@@ -58,10 +67,11 @@ type Result struct {
 type Sequencer struct {
 	id      LedgerID
 	journal Journal
-	fit     func() error // whether this process may post (its clock)
+	fit     func() error // whether this process may post now (its clock)
 	now     func() time.Time
 	queue   chan *pending
-	queued  atomic.Int64  // bytes in the queue
+	queued  *atomic.Int64 // bytes in the queues of all ledgers of this process
+	share   func() int    // of the cache memory of this process, in bytes
 	stopped chan struct{} // closed when run has returned
 	stats   counters
 
@@ -70,13 +80,15 @@ type Sequencer struct {
 	carry     *pending // taken from the queue but too heavy for the last batch
 	halted    error
 	turn      turn
-	foreignAt time.Time // when another process's entry was last seen
-	fruitless int       // fences in a row that nothing explains
+	foreignAt time.Time      // when another process's entry was last seen
+	fruitless int            // fences in a row that nothing explains
+	unstored  *chain.Finding // why posting has stopped, while it could not be stored
+	ahead     bool           // the finding about a head ahead of the clock was stored
 }
 
-func newSequencer(id LedgerID, journal Journal, fit func() error, now func() time.Time) *Sequencer {
+func newSequencer(id LedgerID, all *Sequencers) *Sequencer {
 	return &Sequencer{
-		id: id, journal: journal, fit: fit, now: now,
+		id: id, journal: all.journal, fit: all.fit, now: all.now, queued: &all.queued, share: all.share,
 		queue:   make(chan *pending, QueueLength),
 		stopped: make(chan struct{}),
 	}
@@ -96,6 +108,7 @@ func (s *Sequencer) run(ctx context.Context) {
 		}
 		s.decide(context.WithoutCancel(ctx), batch)
 		if s.book != nil {
+			s.book.accounts.limit = s.share()
 			s.book.accounts.trim()
 		}
 	}
@@ -132,10 +145,10 @@ func outward(err error) error {
 // can. It returns the requests that have no answer yet.
 func (s *Sequencer) attempt(ctx context.Context, batch []*pending) ([]*pending, error) {
 	if s.halted != nil {
-		return batch, s.halted
+		return batch, s.stillHalted(ctx)
 	}
 	if err := s.fit(); err != nil {
-		return batch, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return batch, err
 	}
 	if err := s.prepare(ctx, batch); err != nil {
 		return batch, err
@@ -160,7 +173,7 @@ func (s *Sequencer) attempt(ctx context.Context, batch []*pending) ([]*pending, 
 		s.stats.collisions.Add(1)
 		return s.afterFence(ctx, batch, err)
 	case errors.Is(err, ErrHeadMissing):
-		return batch, s.halt(ctx, rolledBack(s.book.head))
+		return s.afterHeadMissing(ctx, batch, err)
 	case errors.Is(err, ErrPoison):
 		return s.halve(ctx, batch, err)
 	}
@@ -190,11 +203,10 @@ func (s *Sequencer) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	s.stats.headSeq.Store(newest.Seq())
 	if !newest.Intact() {
 		return s.halt(ctx, hashMismatch(newest.Seq(), &newest))
 	}
-	return nil
+	return s.noteHead(ctx)
 }
 
 // load caches the accounts that the batch names and the book does not know.

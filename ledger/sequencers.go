@@ -15,21 +15,26 @@ const (
 	MaxClockOffset = 500 * time.Millisecond
 	// ClockInterval is how often the clocks are compared.
 	ClockInterval = 5 * time.Second
+	// clockExpiry is how long a comparison is good for.
+	clockExpiry = 3 * ClockInterval
 )
 
 // Sequencers runs one Sequencer for each ledger that is posted to.
 type Sequencers struct {
 	journal Journal
 	now     func() time.Time
-	clock   atomic.Pointer[error]
+	queued  atomic.Int64 // bytes of waiting requests
 
 	ctx  context.Context
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	mu      sync.RWMutex
-	running map[LedgerID]*Sequencer
-	closed  bool
+	mu         sync.RWMutex
+	running    map[LedgerID]*Sequencer
+	closed     bool
+	compared   time.Time // when clocks were last compared
+	wrong      error     // what that comparison found
+	unanswered error     // why the last attempt failed
 }
 
 // NewSequencers returns a set with nothing running. offset compares this
@@ -63,23 +68,59 @@ func (s *Sequencers) compareClocks(ctx context.Context, offset func(context.Cont
 	ctx, cancel := context.WithTimeout(ctx, ClockInterval)
 	defer cancel()
 	d, err := offset(ctx)
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil {
-		// The database is away: posting will tell, and the clocks have not moved.
-		if s.clock.Load() == nil {
-			err = fmt.Errorf("comparing clocks with the database: %w", err)
-			s.clock.Store(&err)
-		}
+		s.unanswered = fmt.Errorf("comparing clocks with the database: %w", err)
 		return
 	}
+	s.compared, s.unanswered, s.wrong = now, nil, nil
 	if d.Abs() > MaxClockOffset {
-		err = fmt.Errorf("this clock is %v off the database's, more than %v: set the time of both machines", d, MaxClockOffset)
+		s.wrong = fmt.Errorf("this clock is %v off the database's, more than %v: set the time of both machines", d, MaxClockOffset)
 	}
-	s.clock.Store(&err)
 }
 
 // Ready returns nil when this process's clock allows it to post, and otherwise
 // why not. Whether the database answers is another question.
-func (s *Sequencers) Ready() error { return *s.clock.Load() }
+func (s *Sequencers) Ready() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	now := s.now()
+	switch {
+	case s.wrong != nil:
+		return s.wrong
+	case s.compared.IsZero():
+		return s.unanswered
+	case stepped(s.compared, now).Abs() > MaxClockOffset:
+		return fmt.Errorf("this machine's clock was set by %v since it was compared with the database's", stepped(s.compared, now))
+	case now.Sub(s.compared) > clockExpiry:
+		return fmt.Errorf("this machine's clock was not compared with the database's for %v", now.Sub(s.compared).Round(time.Second))
+	}
+	return nil
+}
+
+// stepped returns how far the wall clock has moved between two readings beyond
+// the time that has passed.
+func stepped(before, now time.Time) time.Duration {
+	return now.Round(0).Sub(before.Round(0)) - now.Sub(before)
+}
+
+// fit is Ready for a batch, which may wait until the clocks are compared again.
+func (s *Sequencers) fit() error {
+	err := s.Ready()
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrNothingHappened, err)
+}
+
+// share returns the part of the cache memory that each ledger may use.
+func (s *Sequencers) share() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return CacheBytes / max(1, len(s.running))
+}
 
 // Submit asks for one thing and waits for the answer. The end of ctx ends only
 // the wait: ErrUnknownOutcome then means that a retry with the same id is safe.
@@ -92,7 +133,7 @@ func (s *Sequencers) Submit(ctx context.Context, id LedgerID, r Request) (Outcom
 	if err != nil {
 		return Outcome{}, err
 	}
-	result := q.await(ctx, p)
+	result := q.await(ctx, p, time.Now().Add(AnswerPatience))
 	return result.Outcome, result.Err
 }
 
@@ -109,9 +150,10 @@ func (s *Sequencers) SubmitAll(ctx context.Context, id LedgerID, requests []Requ
 		}
 		waiting[i], results[i].Err = q.enqueue(r)
 	}
+	deadline := time.Now().Add(AnswerPatience)
 	for i, p := range waiting {
 		if p != nil {
-			results[i] = q.await(ctx, p)
+			results[i] = q.await(ctx, p, deadline)
 		}
 	}
 	return results
@@ -135,7 +177,7 @@ func (s *Sequencers) sequencer(id LedgerID) (*Sequencer, error) {
 	if q = s.running[id]; q != nil {
 		return q, nil
 	}
-	q = newSequencer(id, s.journal, s.Ready, s.now)
+	q = newSequencer(id, s)
 	s.running[id] = q
 	s.work.Add(1)
 	go func() {

@@ -1,29 +1,33 @@
 package ledger
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats counts what one sequencer has done since the process started.
 type Stats struct {
-	Batches     int64 // commits
-	Entries     int64 // entries appended
-	Refusals    int64 // requests refused by a rule
-	Replays     int64 // requests answered with an earlier entry
-	Collisions  int64 // batches that a key refused
-	Followed    int64 // entries of other processes read
-	Turns       int64 // turns taken
-	TurnsMissed int64 // turns that did not come in time
-	Unknown     int64 // commits whose outcome had to be resolved
-	Poison      int64 // requests that the database refused
-	Overloaded  int64 // requests turned away because the queue was full
-	Waiting     int   // requests in the queue now
-	HeadSeq     int64 // newest entry known
-	Halted      bool  // posting has stopped after a finding
+	Batches     int64         // commits
+	Entries     int64         // entries appended
+	Refusals    int64         // requests refused by a rule
+	Replays     int64         // requests answered with an earlier entry
+	Collisions  int64         // batches that a key refused
+	Followed    int64         // entries of other processes read
+	Turns       int64         // turns taken
+	TurnsMissed int64         // turns that did not come in time
+	Unknown     int64         // commits whose outcome had to be resolved
+	Poison      int64         // requests that the database refused
+	Overloaded  int64         // requests turned away because the queue was full
+	Waiting     int           // requests in the queue now
+	HeadSeq     int64         // newest entry known
+	HeadAhead   time.Duration // how far that entry is dated ahead of the clock
+	Halted      bool          // posting has stopped after a finding
 }
 
 type counters struct {
-	batches, entries, refusals, replays, collisions, followed atomic.Int64
-	turns, turnsMissed, unknown, poison, overloaded, headSeq  atomic.Int64
-	halted                                                    atomic.Bool
+	batches, entries, refusals, replays, collisions, followed           atomic.Int64
+	turns, turnsMissed, unknown, poison, overloaded, headSeq, headAhead atomic.Int64
+	halted                                                              atomic.Bool
 }
 
 func (c *counters) committed(a *Applied) {
@@ -40,6 +44,6 @@ func (s *Sequencer) Stats() Stats {
 		Replays: c.replays.Load(), Collisions: c.collisions.Load(), Followed: c.followed.Load(),
 		Turns: c.turns.Load(), TurnsMissed: c.turnsMissed.Load(), Unknown: c.unknown.Load(),
 		Poison: c.poison.Load(), Overloaded: c.overloaded.Load(), Waiting: len(s.queue),
-		HeadSeq: c.headSeq.Load(), Halted: c.halted.Load(),
+		HeadSeq: c.headSeq.Load(), HeadAhead: time.Duration(c.headAhead.Load()), Halted: c.halted.Load(),
 	}
 }

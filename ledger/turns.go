@@ -59,7 +59,13 @@ func (s *Sequencer) giveBackTurn() {
 // how many there were.
 func (s *Sequencer) catchUp(ctx context.Context) (int, error) {
 	followed := 0
-	for {
+	for page := 1; ; page++ {
+		if s.life.Err() != nil {
+			return followed, ErrStopped
+		}
+		if page > maxTailPages {
+			return followed + 1, s.skipAhead(ctx)
+		}
 		tail, err := s.journal.Tail(ctx, s.id, s.book.head.Seq, tailPage)
 		if err != nil {
 			return followed, fmt.Errorf("%w: %w", ErrNothingHappened, err)
@@ -77,9 +83,24 @@ func (s *Sequencer) catchUp(ctx context.Context) (int, error) {
 	if followed > 0 {
 		s.foreignAt = s.now()
 		s.stats.followed.Add(int64(followed))
-		s.stats.headSeq.Store(s.book.head.Seq)
+		return followed, s.noteHead(ctx)
 	}
 	return followed, nil
+}
+
+// skipAhead starts again at the newest entry, with nothing cached, when the
+// process is too far behind to follow. What it skips is for tallystick verify;
+// that its own head still stands is checked.
+func (s *Sequencer) skipAhead(ctx context.Context) error {
+	stands, err := s.headStands(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
+	}
+	if !stands {
+		return s.halt(ctx, rolledBack(s.book.head))
+	}
+	s.foreignAt = s.now()
+	return s.open(ctx)
 }
 
 // ErrNoTurn is what Journal.Turn returns when the turn did not come in time.

@@ -114,12 +114,36 @@ create table if not exists book.postings (
     constraint i9_postings_account_seq_positive check (account_seq >= 1),
     constraint i1_postings_direction check (direction in ('debit', 'credit')),
     constraint i1_postings_amount_positive check (amount >= 0 and (amount > 0 or pending_change <> 0)),
+    constraint i1_postings_scale check (scale between 0 and 18),
+    constraint i1_postings_pending check (pending_debit >= 0 and pending_credit >= 0),
+    constraint i1_postings_fits_scale check (
+        amount = round(amount, scale::int4) and pending_change = round(pending_change, scale::int4)
+        and posted = round(posted, scale::int4)
+        and pending_debit = round(pending_debit, scale::int4) and pending_credit = round(pending_credit, scale::int4)
+    ),
+    -- 2^127 units at the currency's scale, in natural units
     constraint i1_postings_fits_128_bits check (
-        amount < 170141183460469231731687303715884105728
-        and posted > -170141183460469231731687303715884105728
-        and posted < 170141183460469231731687303715884105728
-        and pending_debit >= 0 and pending_debit < 170141183460469231731687303715884105728
-        and pending_credit >= 0 and pending_credit < 170141183460469231731687303715884105728
+        greatest(amount, abs(pending_change), abs(posted), pending_debit, pending_credit) < case scale
+            when 2 then 1701411834604692317316873037158841057.28
+            when 0 then 170141183460469231731687303715884105728
+            when 3 then 170141183460469231731687303715884105.728
+            when 1 then 17014118346046923173168730371588410572.8
+            when 4 then 17014118346046923173168730371588410.5728
+            when 5 then 1701411834604692317316873037158841.05728
+            when 6 then 170141183460469231731687303715884.105728
+            when 7 then 17014118346046923173168730371588.4105728
+            when 8 then 1701411834604692317316873037158.84105728
+            when 9 then 170141183460469231731687303715.884105728
+            when 10 then 17014118346046923173168730371.5884105728
+            when 11 then 1701411834604692317316873037.15884105728
+            when 12 then 170141183460469231731687303.715884105728
+            when 13 then 17014118346046923173168730.3715884105728
+            when 14 then 1701411834604692317316873.03715884105728
+            when 15 then 170141183460469231731687.303715884105728
+            when 16 then 17014118346046923173168.7303715884105728
+            when 17 then 1701411834604692317316.87303715884105728
+            when 18 then 170141183460469231731.687303715884105728
+        end
     )
 );
 

@@ -54,7 +54,7 @@ func loadAdminKey(ctx context.Context, db *store.DB, dataDir string) (adminKey, 
 }
 
 func (k *adminKey) fromFile(path string) error {
-	k.file = path
+	k.file, k.fresh = path, false
 	content, err := os.ReadFile(path)
 	if err == nil {
 		k.text = strings.TrimSpace(string(content))
@@ -71,21 +71,33 @@ func (k *adminKey) fromFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("making the folder of the admin key: %w", err)
 	}
-	return writeNew(path, k.text+"\n")
+	err = writeNew(path, k.text+"\n")
+	if errors.Is(err, fs.ErrExist) {
+		return k.fromFile(path) // another server was first
+	}
+	return err
 }
 
-// writeNew writes a file that only its owner can read and that nobody else
-// has made meanwhile; it is on disk when writeNew returns.
+// writeNew writes a file that only its owner can read, whole or not at all. It
+// fails when another process has made one meanwhile.
 func writeNew(path, content string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("keeping the admin key: %w", err)
 	}
+	defer os.Remove(f.Name())
 	_, err = f.WriteString(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("keeping the admin key: %w", err)
 	}
-	return nil
+	if err := os.Link(f.Name(), path); err != nil {
+		return fmt.Errorf("keeping the admin key: %w", err)
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("keeping the admin key: %w", err)
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // checkKey refuses keys that are easily guessed or that no header can carry.

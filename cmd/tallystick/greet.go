@@ -16,7 +16,7 @@ func greet(w io.Writer, engine, address string, key adminKey) {
 	default:
 		fmt.Fprintln(w, "The admin key is the one in TALLYSTICK_ADMIN_KEY")
 	}
-	authorization := `-H "Authorization: Bearer $(cat ` + key.file + `)"`
+	authorization := `-H "Authorization: Bearer $(cat '` + key.file + `')"`
 	if key.file == "" {
 		authorization = `-H "Authorization: Bearer $TALLYSTICK_ADMIN_KEY"`
 	}

@@ -123,7 +123,8 @@ func openLedger(ctx context.Context, db *store.DB, r ledger.OpenLedger) (store.L
 
 // serve answers requests until ctx ends.
 func (c *serveCommand) serve(ctx context.Context, listener net.Listener, database *running, db *store.DB, key adminKey) error {
-	sequencers := ledger.NewSequencers(ctx, db, db.ClockOffset)
+	journal := db.Journal()
+	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
 	defer sequencers.Stop()
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),

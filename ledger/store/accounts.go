@@ -1,15 +1,16 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
@@ -35,34 +36,43 @@ func (a *assembly) readAccounts(ctx context.Context) error {
 	var scale int64
 	_, err = pgx.ForEachRow(rows, []any{&id, &code, &kind, &currency, &scale}, func() error {
 		t, _ := chain.ParseAccountType(kind)
-		a.accounts[id] = &assembledAccount{code: code, kind: t, currency: currency, scale: uint8(scale)}
+		a.accounts[id] = &assembledAccount{code: code, kind: t, currency: currency, scale: scaleOf(scale)}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading accounts: %w", err)
 	}
-	return a.readMinimums(ctx, ids)
+	if !a.limits {
+		return nil
+	}
+	return a.readMinimums(ctx)
 }
 
-func (a *assembly) readMinimums(ctx context.Context, ids uuids) error {
-	rows, err := a.db.pool.Query(ctx, minimumsSQL, ids)
-	if err != nil {
-		return fmt.Errorf("reading limits: %w", err)
-	}
-	var id [16]byte
-	var seq int64
-	var min *decimal.Decimal
-	_, err = pgx.ForEachRow(rows, []any{&id, &seq, &min}, func() error {
-		acc := a.accounts[id]
-		if acc == nil {
-			return nil
+// readMinimums finds, for each posting, the lower limit in force at its entry.
+func (a *assembly) readMinimums(ctx context.Context) error {
+	var places []place
+	for i := range a.records {
+		for _, p := range a.records[i].Postings {
+			places = append(places, place{account: p.AccountID, asOf: a.records[i].Seq})
 		}
-		units, err := limitUnits(min, acc.scale)
-		acc.minimums = append(acc.minimums, minimum{seq: seq, units: units})
-		return err
+	}
+	err := a.db.latest(ctx, latestVersion, places, func(row pgx.Row) error {
+		v, err := scanVersion(row)
+		if err != nil {
+			return err
+		}
+		if acc := a.accounts[v.accountID]; acc != nil {
+			acc.minimums = append(acc.minimums, minimum{seq: v.seq, units: v.min.limit(acc.scale)})
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading limits: %w", err)
+	}
+	for _, acc := range a.accounts {
+		if acc != nil {
+			slices.SortFunc(acc.minimums, func(x, y minimum) int { return cmp.Compare(x.seq, y.seq) })
+		}
 	}
 	return nil
 }
@@ -71,7 +81,7 @@ func (a *assembly) readMinimums(ctx context.Context, ids uuids) error {
 type version struct {
 	seq       int64
 	accountID uuid.UUID
-	min, max  *decimal.Decimal
+	min, max  stored
 	frozen    string
 	closed    bool
 	tags      string
@@ -83,30 +93,14 @@ func scanVersion(row pgx.Row) (v version, err error) {
 }
 
 // fill sets what the version holds of a, whose scale must be known.
-func (v *version) fill(a *chain.Account) (err error) {
-	if a.MinBalance, err = limitUnits(v.min, a.Scale); err != nil {
-		return err
-	}
-	if a.MaxBalance, err = limitUnits(v.max, a.Scale); err != nil {
-		return err
-	}
-	if a.Tags, err = parseTags(v.tags); err != nil {
-		return err
-	}
+func (v *version) fill(a *chain.Account) {
+	a.MinBalance, a.MaxBalance = v.min.limit(a.Scale), v.max.limit(a.Scale)
 	a.Frozen, _ = chain.ParseFrozen(v.frozen)
 	a.Closed = v.closed
-	return nil
-}
-
-func limitUnits(d *decimal.Decimal, scale uint8) (*money.Int128, error) {
-	if d == nil {
-		return nil, nil
+	var err error
+	if a.Tags, err = parseTags(v.tags); err != nil {
+		a.Tags = []chain.Tag{unreadableTag}
 	}
-	units, err := money.FromDecimal(*d, scale)
-	if err != nil {
-		return nil, fmt.Errorf("reading the limit %s: %w", d, err)
-	}
-	return &units, nil
 }
 
 const accountRowColumns = `account_id, code, type, currency, scale, opened_seq`
@@ -116,16 +110,18 @@ const (
 	accountsByCodeSQL = `select ` + accountRowColumns + ` from book.accounts
 where ledger_id = $1::uuid and code = any($2::text[])`
 	accountsAfterSQL = `select ` + accountRowColumns + ` from book.accounts
-where ledger_id = $1::uuid and code > $2::text order by code limit $3::int8`
-	// $3 is the prefix, $4 the prefix and a colon as a LIKE pattern.
+where ledger_id = $1::uuid and opened_seq <= $2::int8 and code > $3::text order by code limit $4::int8`
+	// $4 is the prefix, $5 the prefix and a colon as a LIKE pattern.
 	accountsLikeSQL = `select ` + accountRowColumns + ` from book.accounts
-where ledger_id = $1::uuid and code > $2::text and (code = $3::text or code like $4::text) order by code limit $5::int8`
+where ledger_id = $1::uuid and opened_seq <= $2::int8 and code > $3::text and (code = $4::text or code like $5::text)
+order by code limit $6::int8`
 	// Where text sorts by bytes, all codes under a prefix lie between it with a
 	// colon and it with a semicolon, the next character.
 	accountsRangeSQL = `select ` + accountRowColumns + ` from book.accounts
-where ledger_id = $1::uuid and code > $2::text and (code = $3::text or (code > $3::text || ':' and code < $3::text || ';'))
-    and code >= $3::text and code < $3::text || ';'
-order by code limit $4::int8`
+where ledger_id = $1::uuid and opened_seq <= $2::int8 and code > $3::text
+    and (code = $4::text or (code > $4::text || ':' and code < $4::text || ';'))
+    and code >= $4::text and code < $4::text || ';'
+order by code limit $5::int8`
 )
 
 // accountRows runs one of the statements above.
@@ -140,7 +136,7 @@ func (db *DB) accountRows(ctx context.Context, sql string, args ...any) ([]*ledg
 		var scale int64
 		err := row.Scan((*[16]byte)(&a.AccountID), &a.Code, &kind, &a.Currency, &scale, &a.OpenedSeq)
 		a.Type, _ = chain.ParseAccountType(kind)
-		a.Scale = uint8(scale)
+		a.Scale = scaleOf(scale)
 		return a, err
 	})
 	if err != nil {
@@ -154,16 +150,16 @@ func (db *DB) accountRows(ctx context.Context, sql string, args ...any) ([]*ledg
 // Accounts opened later are left out.
 func (db *DB) fillStates(ctx context.Context, id ledger.LedgerID, accounts []*ledger.Account, asOf int64) ([]*ledger.Account, error) {
 	byID := make(map[uuid.UUID]*ledger.Account, len(accounts))
-	ids := make([]uuid.UUID, 0, len(accounts))
+	places := make([]place, 0, len(accounts))
 	known := accounts[:0:0]
 	for _, a := range accounts {
 		if a.OpenedSeq <= asOf {
 			byID[a.AccountID] = a
-			ids, known = append(ids, a.AccountID), append(known, a)
+			places, known = append(places, place{a.AccountID, asOf}), append(known, a)
 		}
 	}
 	var named []int64
-	err := db.latest(ctx, latestVersion, ids, asOf, func(row pgx.Row) error {
+	err := db.latest(ctx, latestVersion, places, func(row pgx.Row) error {
 		v, err := scanVersion(row)
 		if err != nil {
 			return err
@@ -171,12 +167,13 @@ func (db *DB) fillStates(ctx context.Context, id ledger.LedgerID, accounts []*le
 		a := byID[v.accountID]
 		a.VersionSeq = v.seq
 		named = append(named, v.seq)
-		return v.fill(&a.Account)
+		v.fill(&a.Account)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading account attributes: %w", err)
 	}
-	err = db.latest(ctx, latestPosting, ids, asOf, func(row pgx.Row) error {
+	err = db.latest(ctx, latestPosting, places, func(row pgx.Row) error {
 		seq, p, err := scanPosting(row)
 		if err != nil {
 			return err
@@ -223,6 +220,8 @@ func (db *DB) fillNames(ctx context.Context, id ledger.LedgerID, accounts []*led
 // LoadAccounts returns the accounts that exist among codes as of entry asOf,
 // with the entries that their states come from, by seq.
 func (db *DB) LoadAccounts(ctx context.Context, id ledger.LedgerID, codes []string, asOf int64) ([]*ledger.Account, map[int64]*ledger.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), codes)
 	if err != nil {
 		return nil, nil, err
@@ -242,7 +241,7 @@ func (db *DB) LoadAccounts(ctx context.Context, id ledger.LedgerID, codes []stri
 	for seq := range wanted {
 		seqs = append(seqs, seq)
 	}
-	entries, err := db.entriesAt(ctx, id, seqs)
+	entries, err := db.entriesAt(ctx, id, seqs, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -269,6 +268,9 @@ func (db *DB) AccountsByCode(ctx context.Context, id ledger.LedgerID, codes []st
 	}
 	byCode := make(map[string]ledger.Account, len(accounts))
 	for _, a := range accounts {
+		if err := readableAccount(a); err != nil {
+			return nil, err
+		}
 		byCode[a.Code] = *a
 	}
 	return byCode, nil
@@ -304,22 +306,24 @@ func (db *DB) Accounts(ctx context.Context, id ledger.LedgerID, f AccountFilter)
 	var rows []*ledger.Account
 	switch {
 	case f.Prefix == "":
-		rows, err = db.accountRows(ctx, accountsAfterSQL, uuidOf(&id.UUID), f.AfterCode, int64(f.Limit))
+		rows, err = db.accountRows(ctx, accountsAfterSQL, uuidOf(&id.UUID), head.Seq, f.AfterCode, int64(f.Limit))
 	case db.engine.bytewise:
-		rows, err = db.accountRows(ctx, accountsRangeSQL, uuidOf(&id.UUID), f.AfterCode, f.Prefix, int64(f.Limit))
+		rows, err = db.accountRows(ctx, accountsRangeSQL, uuidOf(&id.UUID), head.Seq, f.AfterCode, f.Prefix, int64(f.Limit))
 	default:
-		rows, err = db.accountRows(ctx, accountsLikeSQL, uuidOf(&id.UUID), f.AfterCode, f.Prefix, likePrefix(f.Prefix), int64(f.Limit))
+		rows, err = db.accountRows(ctx, accountsLikeSQL, uuidOf(&id.UUID), head.Seq, f.AfterCode, f.Prefix, likePrefix(f.Prefix), int64(f.Limit))
 	}
 	if err != nil {
 		return nil, err
 	}
-	// An account opened after the cut has no state at it; it is one of a later page.
 	accounts, err := db.fillStates(ctx, id, rows, head.Seq)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]ledger.Account, len(accounts))
 	for i, a := range accounts {
+		if err := readableAccount(a); err != nil {
+			return nil, err
+		}
 		list[i] = *a
 	}
 	return list, nil
@@ -353,17 +357,18 @@ func (db *DB) AccountAt(ctx context.Context, id ledger.LedgerID, code string, se
 		return ledger.Account{}, fmt.Errorf("reading posting %d of account %q: %w", accountSeq, code, notFound(err))
 	}
 	setState(a, at, &p)
-	return *a, nil
+	return *a, readableAccount(a)
 }
 
 func (db *DB) fillVersionAt(ctx context.Context, id ledger.LedgerID, a *ledger.Account, seq int64) error {
-	err := db.latest(ctx, latestVersion, []uuid.UUID{a.AccountID}, seq, func(row pgx.Row) error {
+	err := db.latest(ctx, latestVersion, []place{{a.AccountID, seq}}, func(row pgx.Row) error {
 		v, err := scanVersion(row)
 		if err != nil {
 			return err
 		}
 		a.VersionSeq = v.seq
-		return v.fill(&a.Account)
+		v.fill(&a.Account)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading the attributes of account %q: %w", a.Code, err)
@@ -448,8 +453,7 @@ func (db *DB) AccountPostings(ctx context.Context, id ledger.LedgerID, account l
 	if err != nil {
 		return nil, fmt.Errorf("reading the postings of %q: %w", account.Code, err)
 	}
-	a := db.assemble(id)
-	a.accounts[account.AccountID] = nil
+	a := db.assemble(id, true)
 	seqs := make([]int64, len(list))
 	for i := range list {
 		seqs[i] = list[i].Seq
@@ -457,20 +461,23 @@ func (db *DB) AccountPostings(ctx context.Context, id ledger.LedgerID, account l
 	if err := a.readEntries(ctx, entriesAtSQL, seqs); err != nil {
 		return nil, err
 	}
-	if err := a.readAccounts(ctx); err != nil {
-		return nil, err
-	}
 	for i := range list {
 		at, ok := a.bySeq[list[i].Seq]
 		if !ok {
 			return nil, fmt.Errorf("reading entry %d of account %q: %w", list[i].Seq, account.Code, ErrNotFound)
 		}
-		r := &a.records[at]
+		a.records[at].Postings = []chain.Posting{list[i].Posting} // all that the limits are wanted for
+	}
+	a.accounts[account.AccountID] = nil
+	if err := a.readAccounts(ctx); err != nil {
+		return nil, err
+	}
+	entries := a.entries()
+	for i := range list {
+		r := entries[a.bySeq[list[i].Seq]].Record()
 		list[i].RequestID, list[i].Kind = ledger.RequestID{UUID: r.RequestID}, r.Kind
 		list[i].RecordedAt, list[i].BookingDate = time.UnixMicro(r.RecordedAt).UTC(), r.BookingDate
-		if acc := a.accounts[account.AccountID]; acc != nil {
-			list[i].MinBalance = acc.minimumAt(list[i].Seq)
-		}
+		list[i].MinBalance = entries[a.bySeq[list[i].Seq]].Accounts()[0].MinBalance
 	}
-	return list, nil
+	return list, readable(entries)
 }

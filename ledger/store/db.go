@@ -31,11 +31,16 @@ const (
 	// aliveCheckInterval is how often PostgreSQL looks whether the client of a
 	// running statement is still there.
 	aliveCheckInterval = 2 * time.Second
+	// readTimeout bounds one read of the sequencer as seen from here.
+	readTimeout = StatementTimeout + 2*time.Second
+	// tcpUserTimeout is how long PostgreSQL waits for a client that does not
+	// acknowledge what it is sent.
+	tcpUserTimeout = 10 * time.Second
 	// connLifetime and its jitter spread reconnects over time.
 	connLifetime       = 20 * time.Minute
 	connLifetimeJitter = 5 * time.Minute
 	// postingConns bounds the commits in flight, one per ledger posted to.
-	postingConns = 8
+	postingConns = 12
 	// turnConns bounds the ledgers on which this process holds the turn at once.
 	turnConns = 8
 )
@@ -43,7 +48,7 @@ const (
 // DB holds the connections of one role.
 type DB struct {
 	pool    *pgxpool.Pool // reads
-	posting *pgxpool.Pool // commits, so that they never wait behind reads; RoleApp only
+	posting *pgxpool.Pool // commits and their reads, which never wait behind clients' reads; RoleApp only
 	turns   *pgxpool.Pool // connections that hold a turn while posting commits; RoleApp only
 	engine  engine
 	ledgers ledgerNames
@@ -106,6 +111,12 @@ func prepareSession(ctx context.Context, conn *pgx.Conn, settings []string) erro
 		}
 	}
 	return nil
+}
+
+// Journal returns the view of db that the sequencers use: its reads do not wait
+// behind those of clients. It must not be closed, and ends with db.
+func (db *DB) Journal() *DB {
+	return &DB{pool: db.posting, posting: db.posting, turns: db.turns, engine: db.engine}
 }
 
 // Close returns when all connections are closed.

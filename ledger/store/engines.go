@@ -22,7 +22,7 @@ func isCockroach(conn *pgx.Conn) bool {
 	return conn.PgConn().ParameterStatus("crdb_version") != ""
 }
 
-const bytewiseSQL = `select datcollate in ('C', 'POSIX') from pg_catalog.pg_database where datname = current_database()`
+const bytewiseSQL = `select datlocprovider = 'c' and datcollate in ('C', 'POSIX') from pg_catalog.pg_database where datname = current_database()`
 
 const versionSQL = `select version()`
 
@@ -62,8 +62,13 @@ func sessionSettings(conn *pgx.Conn, role Role) []string {
 	if !isCockroach(conn) {
 		s = append(s,
 			fmt.Sprintf("set client_connection_check_interval = '%dms'", aliveCheckInterval.Milliseconds()),
+			fmt.Sprintf("set tcp_user_timeout = %d", tcpUserTimeout.Milliseconds()),
 			"set jit = off",
 		)
+	}
+	if !isCockroach(conn) && role == RoleApp {
+		// An acknowledgement means durable, whatever the database's default.
+		s = append(s, "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') in ('off', 'local')")
 	}
 	if role == RoleAuditor {
 		s = append(s, "set default_transaction_read_only = on")
@@ -110,29 +115,35 @@ var (
 // ALL reads one.
 const latestArms = 64
 
-// latest calls scan for the newest row of each account at or before entry asOf.
-// Rows read: one per account (and those after asOf, which are few).
-func (db *DB) latest(ctx context.Context, what latestOf, accounts []uuid.UUID, asOf int64, scan func(pgx.Row) error) error {
-	if len(accounts) == 0 {
+// place is an account as of an entry.
+type place struct {
+	account uuid.UUID
+	asOf    int64
+}
+
+// latest calls scan for the newest row of each place's account at or before its
+// entry. Rows read: one per place (and those after it, which are few near the head).
+func (db *DB) latest(ctx context.Context, what latestOf, places []place, scan func(pgx.Row) error) error {
+	if len(places) == 0 {
 		return nil
 	}
 	if !db.engine.cockroach {
-		ids := make(uuids, len(accounts))
-		for i := range accounts {
-			ids[i] = uuidOf(&accounts[i])
+		ids, asOf := make(uuids, len(places)), make([]int64, len(places))
+		for i := range places {
+			ids[i], asOf[i] = uuidOf(&places[i].account), places[i].asOf
 		}
 		return db.each(ctx, scan, what.lateral(), ids, asOf)
 	}
-	for len(accounts) > 0 {
-		n := min(latestArms, len(accounts))
-		args := make([]any, 0, n+1)
-		for i := range accounts[:n] {
-			args = append(args, uuidOf(&accounts[i]))
+	for len(places) > 0 {
+		n := min(latestArms, len(places))
+		args := make([]any, 0, 2*n)
+		for i := range places[:n] {
+			args = append(args, uuidOf(&places[i].account), places[i].asOf)
 		}
-		if err := db.each(ctx, scan, what.arms(n), append(args, asOf)...); err != nil {
+		if err := db.each(ctx, scan, what.arms(n), args...); err != nil {
 			return err
 		}
-		accounts = accounts[n:]
+		places = places[n:]
 	}
 	return nil
 }
@@ -152,9 +163,9 @@ func (db *DB) each(ctx context.Context, scan func(pgx.Row) error, sql string, ar
 }
 
 func (w latestOf) lateral() string {
-	return `select r.* from unnest($1::uuid[]) as u(id) cross join lateral (
+	return `select r.* from unnest($1::uuid[], $2::int8[]) as u(id, as_of) cross join lateral (
     select ` + w.columns + ` from ` + w.table + `
-    where account_id = u.id and seq <= $2::int8 order by ` + w.order + ` desc limit 1) as r`
+    where account_id = u.id and seq <= u.as_of order by ` + w.order + ` desc limit 1) as r`
 }
 
 func (w latestOf) arms(n int) string {
@@ -164,7 +175,7 @@ func (w latestOf) arms(n int) string {
 			b.WriteString(" union all ")
 		}
 		fmt.Fprintf(&b, "(select %s from %s where account_id = $%d::uuid and seq <= $%d::int8 order by %s desc limit 1)",
-			w.columns, w.table, i, n+1, w.order)
+			w.columns, w.table, 2*i-1, 2*i, w.order)
 	}
 	return b.String()
 }

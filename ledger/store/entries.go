@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
@@ -38,7 +37,6 @@ where ledger_id = $1::uuid and seq = any($2::int8[]) order by seq, ordinal`
 	versionsAtSQL = `select seq, account_id, min_balance, max_balance, frozen, closed, tags from book.account_versions
 where ledger_id = $1::uuid and seq = any($2::int8[])`
 	accountsByIDSQL = `select account_id, code, type, currency, scale from book.accounts where account_id = any($1::uuid[])`
-	minimumsSQL     = `select account_id, seq, min_balance from book.account_versions where account_id = any($1::uuid[]) order by account_id, seq`
 )
 
 // assembly puts entries together from the rows of their tables.
@@ -50,6 +48,7 @@ type assembly struct {
 	texts    []ledger.Text
 	bySeq    map[int64]int
 	versions []version
+	limits   bool // whether readers need the limits in force at each entry
 	accounts map[uuid.UUID]*assembledAccount
 }
 
@@ -71,7 +70,9 @@ type minimum struct {
 // Tail returns up to limit entries after seq, in order, without their text but
 // for the names of accounts.
 func (db *DB) Tail(ctx context.Context, id ledger.LedgerID, seq int64, limit int) ([]ledger.Entry, error) {
-	a := db.assemble(id)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	a := db.assemble(id, false)
 	last := seq + int64(limit)
 	if err := a.readEntries(ctx, entriesBetweenSQL, seq, last); err != nil {
 		return nil, err
@@ -99,12 +100,13 @@ func (db *DB) Tail(ctx context.Context, id ledger.LedgerID, seq int64, limit int
 }
 
 // entriesAt returns the entries at seqs with their text, in order of seq;
-// those that do not exist are left out.
-func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64) ([]ledger.Entry, error) {
+// those that do not exist are left out. limits says whether the lower limits in
+// force at each are wanted.
+func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64, limits bool) ([]ledger.Entry, error) {
 	if len(seqs) == 0 {
 		return nil, nil
 	}
-	a := db.assemble(id)
+	a := db.assemble(id, limits)
 	if err := a.readEntries(ctx, entriesAtSQL, seqs); err != nil {
 		return nil, err
 	}
@@ -122,9 +124,13 @@ func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64) (
 
 // Entry returns the entry at seq, or ErrNotFound.
 func (db *DB) Entry(ctx context.Context, id ledger.LedgerID, seq int64) (ledger.Entry, error) {
-	entries, err := db.entriesAt(ctx, id, []int64{seq})
-	if err == nil && len(entries) == 0 {
+	entries, err := db.entriesAt(ctx, id, []int64{seq}, true)
+	switch {
+	case err != nil:
+	case len(entries) == 0:
 		err = ErrNotFound
+	default:
+		err = readable(entries)
 	}
 	if err != nil {
 		return ledger.Entry{}, fmt.Errorf("reading entry %d: %w", seq, err)
@@ -132,8 +138,8 @@ func (db *DB) Entry(ctx context.Context, id ledger.LedgerID, seq int64) (ledger.
 	return entries[0], nil
 }
 
-func (db *DB) assemble(id ledger.LedgerID) *assembly {
-	return &assembly{db: db, id: id, bySeq: make(map[int64]int), accounts: make(map[uuid.UUID]*assembledAccount)}
+func (db *DB) assemble(id ledger.LedgerID, limits bool) *assembly {
+	return &assembly{db: db, id: id, limits: limits, bySeq: make(map[int64]int), accounts: make(map[uuid.UUID]*assembledAccount)}
 }
 
 func (a *assembly) readEntries(ctx context.Context, sql string, args ...any) error {
@@ -206,7 +212,7 @@ func (a *assembly) readPostings(ctx context.Context, sql string, args ...any) er
 func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) {
 	var direction string
 	var scale int64
-	var amount, pending, posted, pendingDebit, pendingCredit decimal.Decimal
+	var amount, pending, posted, pendingDebit, pendingCredit stored
 	var effective time.Time
 	err = row.Scan(&seq, (*[16]byte)(&p.AccountID), &direction, &p.Currency, &scale, &amount, &pending, &effective,
 		&p.AccountSeq, &posted, &pendingDebit, &pendingCredit)
@@ -214,15 +220,9 @@ func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) {
 		return seq, p, err
 	}
 	p.Direction, _ = chain.ParseDirection(direction)
-	p.Scale, p.EffectiveDate = uint8(scale), chain.DateOf(effective)
-	for _, f := range []struct {
-		units *money.Int128
-		value decimal.Decimal
-	}{{&p.Amount, amount}, {&p.PendingChange, pending}, {&p.Posted, posted}, {&p.PendingDebit, pendingDebit}, {&p.PendingCredit, pendingCredit}} {
-		if *f.units, err = money.FromDecimal(f.value, p.Scale); err != nil {
-			return seq, p, fmt.Errorf("reading the amount %s: %w", f.value, err)
-		}
-	}
+	p.Scale, p.EffectiveDate = scaleOf(scale), chain.DateOf(effective)
+	p.Amount, p.PendingChange = amount.units(p.Scale), pending.units(p.Scale)
+	p.Posted, p.PendingDebit, p.PendingCredit = posted.units(p.Scale), pendingDebit.units(p.Scale), pendingCredit.units(p.Scale)
 	return seq, p, nil
 }
 
@@ -276,7 +276,8 @@ func (a *assembly) readRare(ctx context.Context) error {
 	if err := a.readAccounts(ctx); err != nil {
 		return err
 	}
-	return a.fillVersions()
+	a.fillVersions()
+	return nil
 }
 
 func (a *assembly) readVersions(ctx context.Context, seqs []int64) error {
@@ -304,7 +305,7 @@ func (a *assembly) readVersions(ctx context.Context, seqs []int64) error {
 
 // fillVersions gives the account entries their attributes, now that the
 // accounts rows and with them the scales are known.
-func (a *assembly) fillVersions() error {
+func (a *assembly) fillVersions() {
 	for i := range a.versions {
 		v := &a.versions[i]
 		at, ok := a.bySeq[v.seq]
@@ -313,12 +314,9 @@ func (a *assembly) fillVersions() error {
 			continue
 		}
 		full := chain.Account{AccountID: v.accountID, Code: acc.code, Type: acc.kind, Currency: acc.currency, Scale: acc.scale}
-		if err := v.fill(&full); err != nil {
-			return err
-		}
+		v.fill(&full)
 		a.records[at].Account = &full
 	}
-	return nil
 }
 
 func (a *assembly) readDetails(ctx context.Context, seqs []int64) error {

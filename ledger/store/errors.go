@@ -31,7 +31,10 @@ const (
 	codeDeadlock         = "40P01"
 	codeLockNotAvailable = "55P03"
 	codeCanceled         = "57014"
-	codeUndefinedTable   = "42P01"
+	codeInsufficient     = "42501"
+	codeProtocol         = "08P01"
+
+	codeCompletionUnknown = "40003"
 )
 
 // classifyCommit says what an error of Commit means for the batch. An error
@@ -45,23 +48,39 @@ func (db *DB) classifyCommit(err error) error {
 		}
 		return fmt.Errorf("%w: %w", ledger.ErrUnknownOutcome, err)
 	}
+	if db.mayHaveCommitted(pgErr) {
+		return fmt.Errorf("%w: %w", ledger.ErrUnknownOutcome, err)
+	}
 	switch pgErr.Code {
 	case codeUnique:
 		return &ledger.FenceError{Constraint: pgErr.ConstraintName}
 	case codeNotNull:
 		return fmt.Errorf("%w: %w", ledger.ErrHeadMissing, err)
-	case codeSerialization, codeDeadlock, codeLockNotAvailable:
+	case codeSerialization, codeDeadlock, codeLockNotAvailable, codeCanceled:
 		return fmt.Errorf("%w: %w", ledger.ErrNothingHappened, err)
-	case codeCanceled:
-		if !db.engine.cockroach {
-			return fmt.Errorf("%w: %w", ledger.ErrNothingHappened, err)
-		}
+	}
+	switch pgErr.Code[:2] {
+	case "25", "42", "53": // read-only, grants or tables missing, resources: of the database, not of the batch
+		return fmt.Errorf("%w: %w", ledger.ErrNothingHappened, err)
+	}
+	return fmt.Errorf("%w: %w", ledger.ErrPoison, err)
+}
+
+// mayHaveCommitted reports whether the batch may be stored in spite of the
+// error. PostgreSQL rolls an implicit transaction back before it reports an
+// ERROR, so only the end of the session leaves doubt; CockroachDB may also not
+// know itself.
+func (db *DB) mayHaveCommitted(e *pgconn.PgError) bool {
+	if len(e.Code) != 5 {
+		return true
 	}
 	switch {
-	case strings.HasPrefix(pgErr.Code, "22"), strings.HasPrefix(pgErr.Code, "23"):
-		return fmt.Errorf("%w: %w", ledger.ErrPoison, err)
-	case strings.HasPrefix(pgErr.Code, "42"), strings.HasPrefix(pgErr.Code, "53"), strings.HasPrefix(pgErr.Code, "25"):
-		return fmt.Errorf("%w: %w", ledger.ErrNothingHappened, err)
+	case e.Code == codeProtocol: // a message that the server would not even read
+		return false
+	case e.Code[:2] == "08", strings.HasPrefix(e.Code, "57P"), e.Code == codeCompletionUnknown:
+		return true
+	case db.engine.cockroach:
+		return e.Code[:2] == "XX" || e.Code == codeCanceled
 	}
-	return fmt.Errorf("%w: %w", ledger.ErrUnknownOutcome, err)
+	return e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC"
 }

@@ -21,13 +21,13 @@ func (db *DB) Cockroach() bool { return db.engine.cockroach }
 // whatever engine this is, and LatestLateral with the one for PostgreSQL.
 func (db *DB) LatestByArms(ctx context.Context, accounts []uuid.UUID, asOf int64, scan func(pgx.Row) error) error {
 	other := &DB{pool: db.pool, engine: engine{cockroach: true}}
-	return other.latest(ctx, latestPosting, accounts, asOf, scan)
+	return other.latest(ctx, latestPosting, placesOf(accounts, asOf), scan)
 }
 
 // LatestLateral is the counterpart of LatestByArms.
 func (db *DB) LatestLateral(ctx context.Context, accounts []uuid.UUID, asOf int64, scan func(pgx.Row) error) error {
 	other := &DB{pool: db.pool}
-	return other.latest(ctx, latestPosting, accounts, asOf, scan)
+	return other.latest(ctx, latestPosting, placesOf(accounts, asOf), scan)
 }
 
 // LatestPostingSQL is the statement that loads balances on PostgreSQL.
@@ -35,3 +35,11 @@ var LatestPostingSQL = latestPosting.lateral()
 
 // Transact runs a transaction of several statements.
 func (db *DB) Transact(ctx context.Context, f func(pgx.Tx) error) error { return db.transact(ctx, f) }
+
+func placesOf(accounts []uuid.UUID, asOf int64) []place {
+	places := make([]place, len(accounts))
+	for i := range accounts {
+		places[i] = place{accounts[i], asOf}
+	}
+	return places
+}

@@ -505,11 +505,11 @@ func (d *desk) checkRowsRead(accounts []uuid.UUID, head int64) {
 		d.t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(d.t.Context()))
-	ids := make([]string, len(accounts))
+	ids, heads := make([]string, len(accounts)), make([]int64, len(accounts))
 	for i := range accounts {
-		ids[i] = accounts[i].String()
+		ids[i], heads[i] = accounts[i].String(), head
 	}
-	rows, err := conn.Query(d.t.Context(), `explain (analyze, costs off, timing off) `+store.LatestPostingSQL, ids, head)
+	rows, err := conn.Query(d.t.Context(), `explain (analyze, costs off, timing off) `+store.LatestPostingSQL, ids, heads)
 	if err != nil {
 		d.t.Fatal(err)
 	}

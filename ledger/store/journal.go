@@ -20,6 +20,8 @@ where ledger_id = $1::uuid order by seq desc limit 1`
 
 // Opening returns the terms of a ledger and its newest entry.
 func (db *DB) Opening(ctx context.Context, id ledger.LedgerID) (chain.LedgerTerms, ledger.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	terms, err := db.terms(ctx, id)
 	if err != nil {
 		return chain.LedgerTerms{}, ledger.Entry{}, err
@@ -28,8 +30,14 @@ func (db *DB) Opening(ctx context.Context, id ledger.LedgerID) (chain.LedgerTerm
 	if err != nil {
 		return chain.LedgerTerms{}, ledger.Entry{}, fmt.Errorf("reading the head of ledger %s: %w", terms.Name, err)
 	}
-	newest, err := db.Entry(ctx, id, head.Seq)
-	return terms, newest, err
+	entries, err := db.entriesAt(ctx, id, []int64{head.Seq}, false)
+	if err == nil && len(entries) == 0 {
+		err = fmt.Errorf("reading entry %d: %w", head.Seq, ErrNotFound)
+	}
+	if err != nil {
+		return chain.LedgerTerms{}, ledger.Entry{}, err
+	}
+	return terms, entries[0], nil
 }
 
 func scanHead(row pgx.Row) (ledger.Head, error) {
@@ -56,6 +64,8 @@ union all
 // Requests returns the head and, of the same snapshot, the entries that stand
 // under ids.
 func (db *DB) Requests(ctx context.Context, id ledger.LedgerID, ids []ledger.RequestID) (ledger.Head, map[ledger.RequestID]*ledger.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	list := make(uuids, len(ids))
 	for i := range ids {
 		list[i] = uuidOf(&ids[i].UUID)
@@ -82,7 +92,7 @@ func (db *DB) Requests(ctx context.Context, id ledger.LedgerID, ids []ledger.Req
 	if err != nil {
 		return ledger.Head{}, nil, fmt.Errorf("looking for request ids: %w", err)
 	}
-	entries, err := db.entriesAt(ctx, id, seqs)
+	entries, err := db.entriesAt(ctx, id, seqs, true)
 	if err != nil {
 		return ledger.Head{}, nil, err
 	}
@@ -101,6 +111,8 @@ values ($1::uuid, $2::uuid, $3::timestamptz, $4::text, $5::text, $6::text, $7::i
 
 // Report stores a finding of source about a ledger.
 func (db *DB) Report(ctx context.Context, id ledger.LedgerID, source string, f chain.Finding) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	findingID, err := ledger.NewRequestID()
 	if err != nil {
 		return err

@@ -66,6 +66,10 @@ func (db *DB) OpenLedger(ctx context.Context, r ledger.OpenLedger) (info LedgerI
 	if refused != nil {
 		return LedgerInfo{}, false, refused, nil
 	}
+	if offset, err := db.ClockOffset(ctx); err != nil || offset.Abs() > ledger.MaxClockOffset {
+		return LedgerInfo{}, false, nil, errors.Join(fmt.Errorf(
+			"opening ledger %s: this clock must be within %v of the database's and is %v off", terms.Name, ledger.MaxClockOffset, offset), err)
+	}
 	first, err := r.FirstEntry(terms, time.Now())
 	if err != nil {
 		return LedgerInfo{}, false, nil, err

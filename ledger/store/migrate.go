@@ -60,7 +60,7 @@ func migrateAll(ctx context.Context, db *sql.DB) error {
 
 const (
 	roleExistsSQL   = `select exists (select 1 from pg_catalog.pg_roles where rolname = $1::text)`
-	roleMemberSQL   = `select pg_has_role(current_user, $1::text, 'member')`
+	schemaUsageSQL  = `select has_schema_privilege($1::text, $2::text, 'usage')`
 	schemaExistsSQL = `select exists (select 1 from pg_catalog.pg_namespace where nspname = $1::text)`
 )
 
@@ -95,32 +95,61 @@ func bootstrapOnce(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	database := pgx.Identifier{conn.Config().Database}.Sanitize()
 	for _, schema := range []string{"book", "ops"} {
-		var exists bool
-		if err := conn.QueryRow(ctx, schemaExistsSQL, schema).Scan(&exists); err != nil {
-			return fmt.Errorf("looking for the schema %s: %w", schema, err)
+		if err := ensureSchema(ctx, conn, schema); err != nil {
+			return err
 		}
-		if exists {
-			continue
-		}
+	}
+	return nil
+}
+
+// ensureSchema creates schema unless it is there, and lets every role use it.
+func ensureSchema(ctx context.Context, conn *pgx.Conn, schema string) error {
+	var exists bool
+	if err := conn.QueryRow(ctx, schemaExistsSQL, schema).Scan(&exists); err != nil {
+		return fmt.Errorf("looking for the schema %s: %w", schema, err)
+	}
+	if !exists {
+		database := pgx.Identifier{conn.Config().Database}.Sanitize()
 		for _, s := range []string{
 			"grant create on database " + database + " to " + string(RoleOwner),
 			"create schema if not exists " + schema + " authorization " + string(RoleOwner),
-			"grant usage on schema " + schema + " to tallystick_app, tallystick_signer, tallystick_auditor, tallystick_eraser",
 		} {
 			if _, err := conn.Exec(ctx, s); err != nil {
 				return fmt.Errorf("making the schema %s (%s): %w", schema, s, err)
 			}
 		}
 	}
+	for _, role := range []Role{RoleApp, RoleSigner, RoleAuditor, RoleEraser} {
+		var usable bool
+		if err := conn.QueryRow(ctx, schemaUsageSQL, string(role), schema).Scan(&usable); err != nil {
+			return fmt.Errorf("looking for the rights of %s on the schema %s: %w", role, schema, err)
+		}
+		if usable {
+			continue
+		}
+		if err := asOwner(ctx, conn, "grant usage on schema "+schema+" to "+string(role)); err != nil {
+			return fmt.Errorf("letting %s use the schema %s: %w", role, schema, err)
+		}
+	}
 	return nil
 }
 
-// ensureRole creates role unless it is there, and makes the connected user a
-// member so that it may SET ROLE.
+// asOwner runs one statement with the owner's rights.
+func asOwner(ctx context.Context, conn *pgx.Conn, statement string) error {
+	if _, err := conn.Exec(ctx, "set role "+string(RoleOwner)); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, statement)
+	_, reset := conn.Exec(ctx, "reset role")
+	return errors.Join(err, reset)
+}
+
+// ensureRole creates role unless it is there, and makes sure that the connected
+// user may take it on. That is tried rather than looked up: from PostgreSQL 16
+// on, who creates a role is a member of it that may not.
 func ensureRole(ctx context.Context, conn *pgx.Conn, role Role) error {
-	var exists, member bool
+	var exists bool
 	if err := conn.QueryRow(ctx, roleExistsSQL, string(role)).Scan(&exists); err != nil {
 		return fmt.Errorf("looking for the role %s: %w", role, err)
 	}
@@ -129,14 +158,19 @@ func ensureRole(ctx context.Context, conn *pgx.Conn, role Role) error {
 			return fmt.Errorf("creating the role %s: %w", role, err)
 		}
 	}
-	if err := conn.QueryRow(ctx, roleMemberSQL, string(role)).Scan(&member); err != nil {
-		return fmt.Errorf("looking for membership in %s: %w", role, err)
+	_, err := conn.Exec(ctx, "set role "+string(role))
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.Code == codeInsufficient {
+		if _, err := conn.Exec(ctx, "grant "+string(role)+" to current_user"); err != nil {
+			return fmt.Errorf("becoming a member of %s: %w", role, err)
+		}
+		_, err = conn.Exec(ctx, "set role "+string(role))
 	}
-	if member {
-		return nil
+	if err != nil {
+		return fmt.Errorf("taking on the role %s: %w", role, err)
 	}
-	if _, err := conn.Exec(ctx, "grant "+string(role)+" to current_user"); err != nil {
-		return fmt.Errorf("becoming a member of %s: %w", role, err)
+	if _, err := conn.Exec(ctx, "reset role"); err != nil {
+		return fmt.Errorf("laying down the role %s: %w", role, err)
 	}
 	return nil
 }

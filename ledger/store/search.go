@@ -50,7 +50,10 @@ func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (E
 	if err != nil {
 		return EntryPage{}, err
 	}
-	entries, err := db.entriesAt(ctx, id, seqs)
+	entries, err := db.entriesAt(ctx, id, seqs, true)
+	if err == nil {
+		err = readable(entries)
+	}
 	if err != nil {
 		return EntryPage{}, err
 	}
@@ -249,6 +252,10 @@ func (db *DB) Transfer(ctx context.Context, id ledger.LedgerID, request ledger.R
 	if err != nil {
 		return nil, err
 	}
-	acting, err := db.entriesAt(ctx, id, seqs)
-	return append([]ledger.Entry{*e}, acting...), err
+	acting, err := db.entriesAt(ctx, id, seqs, true)
+	if err != nil {
+		return nil, err
+	}
+	entries := append([]ledger.Entry{*e}, acting...)
+	return entries, readable(entries)
 }

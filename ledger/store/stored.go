@@ -1,0 +1,111 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
+)
+
+// ErrDamaged: a column holds what no version of this software writes, such as
+// more decimals than the currency has. tallystick verify says what and where.
+var ErrDamaged = errors.New("what is stored cannot be read; run tallystick verify")
+
+// unreadable stands for an amount that cannot be read. It is the one Int128
+// that no amount is, so that no entry which holds it has the hash that is
+// stored: damage is found where hashes are compared, and the rest of the ledger
+// goes on.
+var unreadable = money.FromBytes([16]byte{0x80})
+
+// unreadableTag does the same for tags.
+var unreadableTag = chain.Tag{Key: "\x00"}
+
+// stored is a DECIMAL as it comes, NaN and infinities too.
+type stored struct {
+	value decimal.Decimal
+	null  bool
+	bad   bool
+}
+
+// ScanNumeric implements pgtype.NumericScanner.
+func (d *stored) ScanNumeric(v pgtype.Numeric) error {
+	*d = stored{null: !v.Valid}
+	switch {
+	case !v.Valid:
+	case v.NaN || v.InfinityModifier != pgtype.Finite || v.Int == nil:
+		d.bad = true
+	default:
+		d.value = decimal.NewFromBigInt(v.Int, v.Exp)
+	}
+	return nil
+}
+
+// units returns the value in units at scale, or unreadable.
+func (d *stored) units(scale uint8) money.Int128 {
+	if d.bad || d.null {
+		return unreadable
+	}
+	units, err := money.FromDecimal(d.value, scale)
+	if err != nil {
+		return unreadable
+	}
+	return units
+}
+
+// limit returns the value in units at scale, nil for null.
+func (d *stored) limit(scale uint8) *money.Int128 {
+	if d.null {
+		return nil
+	}
+	units := d.units(scale)
+	return &units
+}
+
+// scaleOf reads a scale column; what is no scale makes every amount unreadable.
+func scaleOf(column int64) uint8 {
+	if column < 0 || column > money.MaxScale {
+		return 255
+	}
+	return uint8(column)
+}
+
+// readable returns ErrDamaged when an entry holds what cannot be read.
+func readable(entries []ledger.Entry) error {
+	for i := range entries {
+		r := entries[i].Record()
+		for j := range r.Postings {
+			p := &r.Postings[j]
+			for _, v := range []money.Int128{p.Amount, p.PendingChange, p.Posted, p.PendingDebit, p.PendingCredit} {
+				if !v.InRange() {
+					return fmt.Errorf("reading the amounts of entry %d: %w", r.Seq, ErrDamaged)
+				}
+			}
+		}
+		if r.Account != nil && !readableAttributes(r.Account) {
+			return fmt.Errorf("reading the account of entry %d: %w", r.Seq, ErrDamaged)
+		}
+	}
+	return nil
+}
+
+func readableAttributes(a *chain.Account) bool {
+	for _, limit := range []*money.Int128{a.MinBalance, a.MaxBalance} {
+		if limit != nil && !limit.InRange() {
+			return false
+		}
+	}
+	return len(a.Tags) != 1 || a.Tags[0] != unreadableTag
+}
+
+// readableAccount returns ErrDamaged when the state of an account cannot be read.
+func readableAccount(a *ledger.Account) error {
+	if readableAttributes(&a.Account) && a.Posted.InRange() && a.PendingDebit.InRange() && a.PendingCredit.InRange() {
+		return nil
+	}
+	return fmt.Errorf("reading account %q: %w", a.Code, ErrDamaged)
+}
