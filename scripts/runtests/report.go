@@ -27,13 +27,14 @@ type report struct {
 	output  map[test]*strings.Builder // of tests that have not ended
 	order   []test                    // of their beginning
 	skips   []string
+	broken  map[string]bool // packages with a failed test
 	passed  int
-	failed  int
+	failed  int // tests, and packages that failed without one
 	skipped int
 }
 
 func newReport(out io.Writer) *report {
-	return &report{out: out, output: map[test]*strings.Builder{}}
+	return &report{out: out, output: map[test]*strings.Builder{}, broken: map[string]bool{}}
 }
 
 // maxLine bounds one event; go test splits longer output.
@@ -94,7 +95,10 @@ func (r *report) packageLine(line string) {
 // fail prints a failed test's output. When a whole package fails, tests that began and never ended are the
 // ones that hung or crashed.
 func (r *report) fail(t test) {
-	r.failed++
+	if t.name != "" || !r.broken[t.pkg] {
+		r.failed++
+	}
+	r.broken[t.pkg] = true
 	if t.name != "" {
 		fmt.Fprint(r.out, r.buffer(t).String())
 		r.forget(t)

@@ -64,7 +64,7 @@ func TestGood(t *testing.T) {}
 	if code != 1 {
 		t.Errorf("exit code %d", code)
 	}
-	expect(t, out, "--- FAIL: TestBad", "a_test.go:9: the sum is wrong", "FAIL\ttried", "1 passed, 2 failed, 0 skipped")
+	expect(t, out, "--- FAIL: TestBad", "a_test.go:9: the sum is wrong", "FAIL\ttried", "1 passed, 1 failed, 0 skipped")
 }
 
 func TestCrashNamesTheUnfinishedTest(t *testing.T) {
@@ -94,5 +94,5 @@ func TestTypo(t *testing.T) { t.Eror("x") }
 	if code == 0 {
 		t.Error("exit code 0")
 	}
-	expect(t, out, "t.Eror undefined", "[build failed]")
+	expect(t, out, "t.Eror undefined", "[build failed]", "0 passed, 1 failed, 0 skipped")
 }
