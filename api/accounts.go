@@ -18,7 +18,7 @@ func accountNotFound() *problem {
 // reaches the database.
 func (x *exchange) accountCode() (string, error) {
 	code := x.param("account")
-	if !validCode(code) {
+	if !chain.ValidAccountCode(code) {
 		return "", accountNotFound()
 	}
 	return code, nil

@@ -139,7 +139,7 @@ func TestAccountCodes(t *testing.T) {
 		"": false, ":": false, "a:": false, ":a": false, "a::b": false, "A": false, "a b": false, "a/b": false, "ä": false,
 		"a\x00": false, "a\n": false, strings.Repeat("a", 129): false, "a%": false,
 	} {
-		if validCode(code) != ok || validCode([]byte(code)) != ok {
+		if chain.ValidAccountCode(code) != ok || chain.ValidAccountCode([]byte(code)) != ok {
 			t.Errorf("%q: %v, want %v", code, !ok, ok)
 		}
 	}

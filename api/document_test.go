@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tallystick/ledger"
+	"tallystick/ledger/chain"
 	"tallystick/ledger/money"
 )
 
@@ -362,7 +363,7 @@ func TestBoundsInTheDocumentAreThoseOfTheCode(t *testing.T) {
 		{[]string{"schemas", "Tags"}, "maxProperties", ledger.MaxTags},
 		{[]string{"schemas", "Tags", "propertyNames"}, "maxLength", ledger.MaxTagKey},
 		{[]string{"schemas", "Tags", "additionalProperties"}, "maxLength", ledger.MaxTagValue},
-		{[]string{"schemas", "AccountCode"}, "maxLength", maxCodeBytes},
+		{[]string{"schemas", "AccountCode"}, "maxLength", chain.MaxAccountCode},
 		{[]string{"schemas", "CurrencyCode"}, "maxLength", money.MaxCurrencyCode},
 		{[]string{"schemas", "Amount"}, "maxLength", money.MaxAmountText},
 		{[]string{"schemas", "NewLedger", "properties", "name"}, "maxLength", ledger.MaxLedgerName},

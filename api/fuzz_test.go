@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"tallystick/ledger"
+	"tallystick/ledger/chain"
 )
 
 // FuzzDecodeTransfer holds what every accepted transfer is, whatever the bytes:
@@ -43,7 +44,7 @@ func FuzzDecodeTransfer(f *testing.F) {
 			}
 		}
 		for _, l := range got.Legs {
-			if !validCode(l.Account) || l.Direction != 1 && l.Direction != 2 {
+			if !chain.ValidAccountCode(l.Account) || l.Direction != 1 && l.Direction != 2 {
 				t.Fatalf("accepted the leg %+v", l)
 			}
 		}

@@ -90,7 +90,7 @@ func (q *query) text(name string, maxBytes int) string {
 // code returns an account code or a prefix of one, which has the same form.
 func (q *query) code(name string) string {
 	s, ok := q.values[name]
-	if ok && !validCode(s) {
+	if ok && !chain.ValidAccountCode(s) {
 		q.fail(codeAccountCode, name, "an account code or a prefix of one is whole segments of a to z, 0 to 9, '.', '_' and '-' joined by ':'")
 	}
 	return s

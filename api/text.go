@@ -44,29 +44,6 @@ func cleanRunes(s []byte) bool {
 	return true
 }
 
-// maxCodeBytes is the longest account code.
-const maxCodeBytes = 128
-
-// validCode reports whether s has the form of an account code: segments of
-// [a-z0-9._-] joined by ':', none empty, at most maxCodeBytes in all.
-func validCode[T ~string | ~[]byte](s T) bool {
-	if len(s) == 0 || len(s) > maxCodeBytes {
-		return false
-	}
-	segment := 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
-			segment++
-		case c == ':' && segment > 0:
-			segment = 0
-		default:
-			return false
-		}
-	}
-	return segment > 0
-}
-
 // canonicalMetadata returns the one spelling of a metadata object: no white
 // space, members sorted as in RFC 8785, strings in their shortest form. Number
 // literals stay as the client wrote them, because 0.10 or 2^60 would not

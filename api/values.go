@@ -80,8 +80,8 @@ func (r *reader) accountCode() string {
 	if r.err != nil {
 		return ""
 	}
-	if !validCode(b) {
-		r.fail(codeAccountCode, "an account code is segments of a to z, 0 to 9, '.', '_' and '-' joined by ':', at most %d bytes", maxCodeBytes)
+	if !chain.ValidAccountCode(b) {
+		r.fail(codeAccountCode, "an account code is segments of a to z, 0 to 9, '.', '_' and '-' joined by ':', at most %d bytes", chain.MaxAccountCode)
 		return ""
 	}
 	return string(b)

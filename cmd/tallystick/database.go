@@ -11,8 +11,12 @@ import (
 	"tallystick/ledger/store/engine"
 )
 
-// engineStopBound bounds how long stopping the embedded engine may take.
-const engineStopBound = 90 * time.Second
+const (
+	// engineStopBound bounds how long stopping the embedded engine may take.
+	engineStopBound = 90 * time.Second
+	// readConnections bounds the database connections that serve reads.
+	readConnections = 16
+)
 
 // Database is the flags that say where the ledgers are.
 type Database struct {
@@ -50,6 +54,30 @@ func (d *Database) Connect(ctx context.Context, role store.Role, connections int
 		db.Close()
 		r.stop(ctx)
 	}, nil
+}
+
+// prepare starts the database, migrates it, opens it for the application and
+// makes sure of the admin key. stop undoes what must be undone.
+func (d *Database) prepare(ctx context.Context) (r *running, db *store.DB, key adminKey, stop func(), err error) {
+	if r, err = d.start(ctx); err != nil {
+		return nil, nil, key, nil, err
+	}
+	stop = func() {
+		if db != nil {
+			db.Close()
+		}
+		r.stop(ctx)
+	}
+	if err = store.Migrate(ctx, r.url); err == nil {
+		db, err = store.Open(ctx, r.url, store.RoleApp, readConnections)
+	}
+	if err == nil {
+		key, err = loadAdminKey(ctx, db, d.DataDir)
+	}
+	if err != nil {
+		stop()
+	}
+	return r, db, key, stop, err
 }
 
 // running is a database in use.

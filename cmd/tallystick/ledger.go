@@ -46,23 +46,11 @@ func (c *ledgerOpenCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading --day-cutoff %q: it is a time of day such as 17:30", c.DayCutoff)
 	}
-	database, err := c.start(ctx)
+	_, db, key, stop, err := c.prepare(ctx)
 	if err != nil {
 		return err
 	}
-	defer database.stop(ctx)
-	if err := store.Migrate(ctx, database.url); err != nil {
-		return err
-	}
-	db, err := store.Open(ctx, database.url, store.RoleApp, readConnections)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	key, err := loadAdminKey(ctx, db, c.DataDir)
-	if err != nil {
-		return err
-	}
+	defer stop()
 	info, err := openLedger(ctx, db, ledger.OpenLedger{
 		Actor: key.id, Host: originHost(c.Host), Name: c.Name, TimeZone: c.TimeZone,
 		DayCutoff: int32(cutoff.Hour()*3600 + cutoff.Minute()*60), BaseCurrency: c.Currency,

@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// readConnections bounds the database connections that serve reads.
-	readConnections = 16
 	// shutdownBound bounds the wait for requests at work when the server stops.
 	shutdownBound = 30 * time.Second
 	// gcPercent lets the heap grow more between collections than Go's default:
@@ -50,23 +48,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("listening on %s: %w\nhint: choose another address with --listen or TALLYSTICK_LISTEN", c.Listen, err)
 	}
 	defer listener.Close()
-	database, err := c.start(ctx)
+	database, db, key, stop, err := c.prepare(ctx)
 	if err != nil {
 		return err
 	}
-	defer database.stop(ctx)
-	if err := store.Migrate(ctx, database.url); err != nil {
-		return err
-	}
-	db, err := store.Open(ctx, database.url, store.RoleApp, readConnections)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	key, err := loadAdminKey(ctx, db, c.DataDir)
-	if err != nil {
-		return err
-	}
+	defer stop()
 	if err := openMain(ctx, db, c.openLedger(key.id)); err != nil {
 		return err
 	}

@@ -206,7 +206,7 @@ func (a *Account) check() error {
 
 // ValidAccountCode reports whether code has the form of an account code: 1 to
 // MaxAccountCode bytes; segments of [a-z0-9._-], none empty, joined by ':'.
-func ValidAccountCode(code string) bool {
+func ValidAccountCode[T ~string | ~[]byte](code T) bool {
 	if len(code) == 0 || len(code) > MaxAccountCode {
 		return false
 	}

@@ -213,7 +213,7 @@ type syntax struct {
 }
 
 var (
-	accountSyntax  = syntax{"account", ValidAccountCode}
+	accountSyntax  = syntax{"account", ValidAccountCode[string]}
 	amountSyntax   = syntax{"amount", validAmount}
 	currencySyntax = syntax{"currency", money.ValidCurrencyCode}
 	dateSyntax     = syntax{"date", func(s string) bool { _, err := ParseDate(s); return err == nil }}
