@@ -53,8 +53,8 @@ type rows struct {
 	ledgers, accounts, versions, entries, postings, details, payloads [][]any
 }
 
-// text is the free text of an entry, and where its commitments come from.
-type text struct{ description, reference, metadata string }
+// words is the free text of an entry, and where its commitments come from.
+type words struct{ description, reference, metadata string }
 
 // stableID derives ids, so that two runs of a test build the same ledger.
 func stableID(format string, args ...any) uuid.UUID {
@@ -70,13 +70,13 @@ func newBook(name string) *book {
 		BaseCurrency: "EUR", BaseScale: 2, ValueDaysBack: 3650, ValueDaysAhead: 366,
 	}
 	b.rows.ledgers = append(b.rows.ledgers, []any{b.ledger, name, b.terms.Origin, "UTC", 0, "EUR", 2, 3650, 366})
-	b.append(chain.Entry{Kind: chain.LedgerOpened, Ledger: &b.terms}, text{})
+	b.append(chain.Entry{Kind: chain.LedgerOpened, Ledger: &b.terms}, words{})
 	return b
 }
 
 // append chains e and queues its rows. What e leaves zero of the header is
 // filled in.
-func (b *book) append(e chain.Entry, t text) chain.Entry {
+func (b *book) append(e chain.Entry, t words) chain.Entry {
 	b.now = b.now.Add(time.Second)
 	e.LedgerID, e.Seq, e.PrevHash = b.ledger, b.next, b.head
 	if e.RequestID == (uuid.UUID{}) {
@@ -194,7 +194,7 @@ func (b *book) open(code string, kind chain.AccountType, change func(*chain.Acco
 	b.accounts[code] = a
 	b.rows.accounts = append(b.rows.accounts, []any{a.AccountID, b.ledger, a.Code, a.Type.String(), a.Currency, int64(a.Scale), b.next})
 	sealed := a.Account
-	return b.append(chain.Entry{Kind: chain.AccountOpened, Account: &sealed}, text{description: "account " + code})
+	return b.append(chain.Entry{Kind: chain.AccountOpened, Account: &sealed}, words{description: "account " + code})
 }
 
 // change puts other attributes of an account in force.
@@ -202,7 +202,7 @@ func (b *book) change(code string, change func(*chain.Account)) chain.Entry {
 	a := b.accounts[code]
 	change(&a.Account)
 	sealed := a.Account
-	return b.append(chain.Entry{Kind: chain.AccountChanged, Account: &sealed}, text{})
+	return b.append(chain.Entry{Kind: chain.AccountChanged, Account: &sealed}, words{})
 }
 
 // post makes a posting and moves the builder's balances on.
@@ -231,7 +231,7 @@ func (b *book) move(debit, credit string, amount, pending int64) []chain.Posting
 
 // transfer moves cents between two accounts.
 func (b *book) transfer(debit, credit string, amount int64) chain.Entry {
-	return b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move(debit, credit, amount, 0)}, text{})
+	return b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move(debit, credit, amount, 0)}, words{})
 }
 
 // The tables, their columns in the order of rows.

@@ -56,10 +56,13 @@
 // # What a finding claims
 //
 // One hash covers a whole entry and cannot say which column was changed, so
-// ENTRY_HASH_MISMATCH names neither account nor column unless a value cannot be
-// what its column holds. Postings are held against stored balances, not
-// recomputed ones: one wrong balance is a finding at its entry and at the
-// account's next, and not one for every posting ever after. Likewise a chain is
-// unbroken where prev_hash equals the stored or the recomputed hash of the
-// predecessor: an edited entry is one finding, not two.
+// ENTRY_HASH_MISMATCH names neither account nor column unless something else
+// proves them: a value that its column cannot hold, or a rule that says what
+// the value must have been, confirmed by the sealed hash (prove.go).
+//
+// Postings are held against stored balances, not recomputed ones: one wrong
+// balance is a finding at its entry and at the account's next, and not one for
+// every posting ever after. Likewise a chain is unbroken where prev_hash equals
+// the stored or the recomputed hash of the predecessor: an edited entry is one
+// finding, not two.
 package reconcile

@@ -25,6 +25,9 @@ type finding struct {
 
 	until    int64 // the last entry it is about, when that is not seq
 	unhashed bool  // the entry could not even be hashed
+
+	proof     string // what a second rule proves about it
+	disproved bool
 }
 
 // breaks reports whether f interrupts what the hash of the head vouches for.
@@ -134,6 +137,13 @@ func (f *findings) reasons() []string {
 		reasons = append(reasons, fmt.Sprintf("%d further places that could not be checked", f.more))
 	}
 	return reasons
+}
+
+// drop takes one finding back.
+func (f *findings) drop(code string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts[code]--
 }
 
 // critical counts the findings that make a ledger tampered.

@@ -82,6 +82,13 @@ var beyond = []string{
 
 // report puts the results together.
 func (v *verification) report(ctx context.Context, elapsed time.Duration) (Report, error) {
+	kept, err := v.prove(ctx, v.findings.sorted())
+	if err != nil {
+		if ctx.Err() != nil {
+			return Report{}, ctx.Err()
+		}
+		v.findings.notChecked(noSeq, err.Error())
+	}
 	r := Report{
 		Status: Verified, Ledger: v.snapshot.LedgerID.String(), Size: v.snapshot.Size,
 		EntriesChecked: v.scope.entries, FindingsTotal: v.findings.total(),
@@ -99,7 +106,6 @@ func (v *verification) report(ctx context.Context, elapsed time.Duration) (Repor
 	if µs := elapsed.Microseconds(); µs > 0 {
 		r.EntriesPerSecond = r.EntriesChecked * time.Second.Microseconds() / µs
 	}
-	kept := v.findings.sorted()
 	codes, requests, err := v.lookUpNames(ctx, kept)
 	if ctx.Err() != nil {
 		return Report{}, ctx.Err()
@@ -147,6 +153,9 @@ func (f *finding) public(codes map[uuid.UUID]string, requests map[int64]uuid.UUI
 	p := chain.Finding{
 		Code: f.code, Severity: check.Severity, NextStep: check.NextStep,
 		Column: optional(f.column), Stored: optional(f.stored), Recomputed: optional(f.recomputed),
+	}
+	if f.proof != "" {
+		p.NextStep = f.proof + " " + p.NextStep
 	}
 	if f.seq != noSeq {
 		seq := f.seq

@@ -124,9 +124,9 @@ func TestARequestThatStandsTwiceIsFound(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		b := small()
-		first := b.transfer("cash", "customers:1", 5)                                                                                  // 7
-		b.append(chain.Entry{Kind: chain.Transfer, RequestID: first.RequestID, Postings: b.move("cash", "customers:1", 5, 0)}, text{}) // 8
-		b.append(chain.Entry{Kind: chain.Transfer, RequestID: first.RequestID, Postings: b.move("cash", "customers:2", 5, 0)}, text{}) // 9
+		first := b.transfer("cash", "customers:1", 5)                                                                                   // 7
+		b.append(chain.Entry{Kind: chain.Transfer, RequestID: first.RequestID, Postings: b.move("cash", "customers:1", 5, 0)}, words{}) // 8
+		b.append(chain.Entry{Kind: chain.Transfer, RequestID: first.RequestID, Postings: b.move("cash", "customers:2", 5, 0)}, words{}) // 9
 		conn := connect(t, url)
 		dropUnique(t, conn, "entries", "i8_entries_request")
 		b.write(t, conn)
