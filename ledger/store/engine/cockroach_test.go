@@ -107,6 +107,8 @@ func TestKilledCockroachComesBackAtItsPort(t *testing.T) {
 	if second.URL() != first.URL() {
 		t.Errorf("URL changed from %s to %s", first.URL(), second.URL())
 	}
+	stop(t, second) // while nobody has stopped the first handle
+	await(t, "the end of the node", func() bool { return !alive(second.PID()) })
 }
 
 // A PostgreSQL ledger must not vanish behind an empty CockroachDB because someone installed one.
