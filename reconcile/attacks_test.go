@@ -2,7 +2,6 @@ package reconcile_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -28,15 +27,10 @@ type attack struct {
 	postgres bool
 }
 
-// unlock are the constraints that stand in an attacker's way.
-func unlock(constraints ...string) string {
-	var sql []string
-	for _, c := range constraints {
-		table, name, _ := strings.Cut(c, ".")
-		sql = append(sql, fmt.Sprintf("alter table book.%s drop constraint %s", table, name))
-	}
-	return strings.Join(sql, ";")
-}
+// dropChecks stands for dropping every CHECK of a table of the book.
+func dropChecks(table string) string { return checksOf + table }
+
+const checksOf = "drop the checks of "
 
 var attacks = []attack{
 	{"an amount", []string{"update book.postings set amount = 12.35 where seq = 8 and ordinal = 0"},
@@ -47,7 +41,7 @@ var attacks = []attack{
 		[]string{"ENTRY_HASH_MISMATCH@19", "ACCOUNT_SEQ_GAP@19", "CURRENCY_NOT_ZERO"}, "", false},
 	{"a currency", []string{"update book.postings set currency = 'USD' where seq = 19 and ordinal = 1"},
 		[]string{"ENTRY_HASH_MISMATCH@19", "UNBALANCED_ENTRY@19", "UNBALANCED_ENTRY@19", "CURRENCY_MISMATCH@19", "CURRENCY_NOT_ZERO", "CURRENCY_NOT_ZERO"}, "", false},
-	{"a scale", []string{"update book.postings set scale = 3 where seq = 8 and ordinal = 0"},
+	{"a scale", []string{dropChecks("postings"), "update book.postings set scale = 3 where seq = 8 and ordinal = 0"},
 		[]string{"ENTRY_HASH_MISMATCH@8", "UNBALANCED_ENTRY@8", "UNBALANCED_ENTRY@8", "BALANCE_CHAIN_BREAK@8", "CURRENCY_MISMATCH@8", "BALANCE_CHAIN_BREAK@10"}, "", false},
 	{"a value date of a posting", []string{"update book.postings set effective_date = '2026-01-01' where seq = 8 and ordinal = 0"},
 		[]string{"ENTRY_HASH_MISMATCH@8", "PROJECTION_MISMATCH@8"}, "", false},
@@ -66,13 +60,13 @@ var attacks = []attack{
 	{"the previous hash of the first entry", []string{"update book.entries set prev_hash = entry_hash where seq = 0"},
 		[]string{"ENTRY_HASH_MISMATCH@0", "CHAIN_BREAK@0", "ENTRY_MALFORMED@0"}, "", false},
 
-	{"NaN", []string{unlock("postings.i1_postings_amount_positive", "postings.i1_postings_fits_128_bits"), "update book.postings set amount = 'NaN' where seq = 8 and ordinal = 0"},
+	{"NaN", []string{dropChecks("postings"), "update book.postings set amount = 'NaN' where seq = 8 and ordinal = 0"},
 		[]string{"ENTRY_HASH_MISMATCH@8"}, "", false},
-	{"more decimals than the scale", []string{"update book.postings set posted = 1.001 where seq = 8 and ordinal = 0"}, []string{"ENTRY_HASH_MISMATCH@8"}, "", false},
+	{"more decimals than the scale", []string{dropChecks("postings"), "update book.postings set posted = 1.001 where seq = 8 and ordinal = 0"}, []string{"ENTRY_HASH_MISMATCH@8"}, "", false},
 	{"an infinite time", []string{"update book.entries set recorded_at = 'infinity' where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8"}, "", false},
-	{"a negative amount", []string{unlock("postings.i1_postings_amount_positive"), "update book.postings set amount = -amount where seq = 17"},
+	{"a negative amount", []string{dropChecks("postings"), "update book.postings set amount = -amount where seq = 17"},
 		[]string{"ENTRY_HASH_MISMATCH@17", "ENTRY_MALFORMED@17", "ENTRY_MALFORMED@17", "ENTRY_MALFORMED@17", "BALANCE_CHAIN_BREAK@17", "BALANCE_CHAIN_BREAK@17"}, "", false},
-	{"a short hash", []string{unlock("entries.i6_entries_hashes"), `update book.entries set entry_hash = '\x00' where seq = 8`}, []string{"ENTRY_HASH_MISMATCH@8", "CHAIN_BREAK@9"}, "", false},
+	{"a short hash", []string{dropChecks("entries"), `update book.entries set entry_hash = '\x00' where seq = 8`}, []string{"ENTRY_HASH_MISMATCH@8", "CHAIN_BREAK@9"}, "", false},
 	{"a null", []string{"alter table book.entries alter column actor drop not null", "update book.entries set actor = null where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8"}, "", false},
 
 	{"a middle entry deleted", []string{"delete from book.entries where seq = 14", "delete from book.postings where seq = 14", "delete from ops.payloads where seq = 14"},
@@ -88,13 +82,13 @@ var attacks = []attack{
 	{"the first entry deleted", []string{"delete from book.entries where seq = 0", "delete from ops.payloads where seq = 0"}, []string{"SEQ_GAP@0"}, "", false},
 	{"the tail deleted, its other rows left", []string{"delete from book.entries where seq >= 18"},
 		[]string{"ORPHAN_ROW@18", "ORPHAN_ROW@18", "ORPHAN_ROW@19"}, "", false},
-	{"an entry before the first", []string{unlock("entries.i5_entries_seq_not_negative"),
+	{"an entry before the first", []string{dropChecks("entries"),
 		"insert into book.entries select ledger_id, -4, format, kind, actor, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor, prior_period, null, null, null, 0, null, null, null from book.entries where seq = 18"},
 		[]string{"SEQ_GAP@-4", "ENTRY_HASH_MISMATCH@-4", "ENTRY_MALFORMED@-4", "TIME_REGRESSION@0"}, "", false},
 	{"an entry far beyond the others", []string{
 		"insert into book.entries select ledger_id, 4611686018427387904, format, kind, actor, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor, prior_period, null, null, null, 0, null, null, null from book.entries where seq = 18"},
 		[]string{"SEQ_GAP@20", "ENTRY_HASH_MISMATCH@4611686018427387904", "TIME_REGRESSION@4611686018427387904", "ENTRY_MALFORMED@4611686018427387904"}, "", false},
-	{"the same seq twice", []string{unlock("entries.i5_entries_seq", "entries.i8_entries_request"), "insert into book.entries select * from book.entries where seq = 18"},
+	{"the same seq twice", []string{"alter table book.entries drop constraint i5_entries_seq", "alter table book.entries drop constraint i8_entries_request", "insert into book.entries select * from book.entries where seq = 18"},
 		[]string{"SEQ_GAP@18", "ENTRY_HASH_MISMATCH@18", "DUPLICATE_TRANSFER@18", "ENTRY_MALFORMED@18"}, "", true},
 
 	{"a posting deleted", []string{"delete from book.postings where seq = 19 and ordinal = 1"},
@@ -185,6 +179,10 @@ func TestEveryAttackIsFound(t *testing.T) {
 				}
 				b.write(t, conn)
 				for _, sql := range a.sql {
+					if table, checks := strings.CutPrefix(sql, checksOf); checks {
+						loosen(t, conn, table)
+						continue
+					}
 					mustExec(t, conn, literals(b).Replace(sql))
 				}
 				report := verify(t, url, b.ledger)

@@ -68,7 +68,7 @@ func TestAValueThatCannotBeThereIsNamedWithItsColumn(t *testing.T) {
 		b := small()
 		conn := connect(t, url)
 		b.write(t, conn)
-		mustExec(t, conn, "alter table book.postings drop constraint i1_postings_fits_128_bits")
+		loosen(t, conn, "postings")
 		mustExec(t, conn, "update book.postings set posted = 'NaN' where seq = 6 and ordinal = 1")
 		f := verify(t, url, b.ledger).Findings
 		if len(f) != 1 || *f[0].Column != "posted" || *f[0].Stored != "NaN" || *f[0].Account != "customers:1" || f[0].Recomputed != nil {
