@@ -68,7 +68,7 @@ func (v *verification) checkBooks(ctx context.Context) error {
 			})
 		}
 		for page := range pages {
-			if err := v.checkPage(ctx, page); err != nil {
+			if err := retry(ctx, func() error { return v.checkPage(ctx, page) }); err != nil {
 				return err
 			}
 		}
@@ -89,14 +89,19 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 	after := ""
 	for {
 		var page []bookAccount
-		err := v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after, int64(v.bounds.page)}, func(r *store.Row) error {
-			a := bookAccount{id: r.UUID(0), openedSeq: r.Int64(2)}
-			after = string(r.Text(1))
-			if bad := rejected(r); bad != nil {
-				v.findings.add(finding{code: AccountStateMismatch, seq: noSeq, account: a.id, named: true, column: bad.column, stored: bad.value})
-			}
-			page = append(page, a)
-			return nil
+		var found []finding
+		last := after
+		err := retry(ctx, func() error {
+			page, found = nil, nil
+			return v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after, int64(v.bounds.page)}, func(r *store.Row) error {
+				a := bookAccount{id: r.UUID(0), openedSeq: r.Int64(2)}
+				last = string(r.Text(1))
+				if bad := rejected(r); bad != nil {
+					found = append(found, finding{code: AccountStateMismatch, seq: noSeq, account: a.id, named: true, column: bad.column, stored: bad.value})
+				}
+				page = append(page, a)
+				return nil
+			})
 		})
 		if err != nil {
 			return fmt.Errorf("reading book.accounts: %w", err)
@@ -104,6 +109,8 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 		if len(page) == 0 {
 			return nil
 		}
+		v.findings.add(found...)
+		after = last
 		if err := f(page); err != nil {
 			return err
 		}
@@ -112,13 +119,15 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 
 // checkPage looks at some accounts.
 func (v *verification) checkPage(ctx context.Context, page []bookAccount) error {
-	if err := v.checkOpened(ctx, page); err != nil {
+	found, err := v.checkOpened(ctx, page)
+	if err != nil {
 		return err
 	}
 	sums := books{totals: make(map[totalKey]*total)}
 	if err := v.addNewest(ctx, page, &sums); err != nil {
 		return err
 	}
+	v.findings.add(found...)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.books.merge(&sums)
@@ -134,26 +143,26 @@ where ledger_id = $1::uuid and seq = any($2::int8[])`
 // checkOpened looks for accounts that no entry opened. The first pass has held
 // every version against its entry, so that a version is enough here; and as an
 // account is appended with its version, this holds beyond the cut too.
-func (v *verification) checkOpened(ctx context.Context, page []bookAccount) error {
+func (v *verification) checkOpened(ctx context.Context, page []bookAccount) (found []finding, err error) {
 	seqs := make([]int64, len(page))
 	opened := make(map[bookAccount]bool, len(page))
 	for i, a := range page {
 		seqs[i] = a.openedSeq
 	}
-	err := v.snapshot.Scan(ctx, openedSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
+	err = v.snapshot.Scan(ctx, openedSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
 		opened[bookAccount{r.UUID(0), r.Int64(1)}] = true
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("reading book.account_versions: %w", err)
+		return nil, fmt.Errorf("reading book.account_versions: %w", err)
 	}
 	for _, a := range page {
 		if !opened[a] {
-			v.findings.add(finding{code: AccountStateMismatch, seq: a.openedSeq, account: a.id, named: true,
+			found = append(found, finding{code: AccountStateMismatch, seq: a.openedSeq, account: a.id, named: true,
 				column: "opened_seq", stored: fmt.Sprint(a.openedSeq), recomputed: "no entry opens the account there"})
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // Index: i9_postings_account_seq, read backwards for one row, and those that
@@ -283,15 +292,18 @@ func (v *verification) findRepeats(ctx context.Context) error {
 		}
 		var before uuid.UUID
 		var beforeSeq int64
-		return v.snapshot.Scan(ctx, accountOrderSQL, []any{ids, v.snapshot.LedgerID, v.snapshot.Size}, func(r *store.Row) error {
+		var found []finding
+		err := v.snapshot.Scan(ctx, accountOrderSQL, []any{ids, v.snapshot.LedgerID, v.snapshot.Size}, func(r *store.Row) error {
 			id, accountSeq, seq := r.UUID(0), r.Int64(1), r.Int64(2)
 			if id == before && accountSeq == beforeSeq {
-				v.findings.add(finding{code: AccountSeqGap, seq: seq, account: id, named: true, column: "account_seq",
+				found = append(found, finding{code: AccountSeqGap, seq: seq, account: id, named: true, column: "account_seq",
 					stored: fmt.Sprint(accountSeq), recomputed: "stands twice"})
 			}
 			before, beforeSeq = id, accountSeq
 			return nil
 		})
+		v.findings.add(found...)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("reading postings in account order: %w", err)
@@ -325,9 +337,12 @@ order by request_id, seq`
 // checkDuplicates holds I8 without relying on the unique key that enforces it.
 func (v *verification) checkDuplicates(ctx context.Context) error {
 	var ids []uuid.UUID
-	err := v.snapshot.Scan(ctx, duplicatesSQL, []any{v.snapshot.LedgerID, int64(v.bounds.findings)}, func(r *store.Row) error {
-		ids = append(ids, r.UUID(0))
-		return nil
+	err := retry(ctx, func() error {
+		ids = ids[:0]
+		return v.snapshot.Scan(ctx, duplicatesSQL, []any{v.snapshot.LedgerID, int64(v.bounds.findings)}, func(r *store.Row) error {
+			ids = append(ids, r.UUID(0))
+			return nil
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("grouping book.entries by request: %w", err)

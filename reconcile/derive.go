@@ -201,7 +201,7 @@ func (w *worker) checkEntry(row *entryRow) {
 			err = inner // without the seq, which is reported anyway
 		}
 		if errors.Is(err, chain.ErrUnknown) {
-			w.v.findings.notChecked(e.Seq, err.Error())
+			w.doubt(e.Seq, err.Error())
 		} else {
 			w.report(finding{code: EntryMalformed, seq: e.Seq, stored: strings.TrimSuffix(err.Error(), ": "+chain.ErrMalformed.Error())})
 		}
@@ -262,10 +262,10 @@ func (w *worker) checkUnknown(row *entryRow) {
 		return
 	}
 	if row.format != formatVersion {
-		w.v.findings.notChecked(e.Seq, fmt.Sprintf("format %d is not known to this version", row.format))
+		w.doubt(e.Seq, fmt.Sprintf("format %d is not known to this version", row.format))
 		return
 	}
-	w.v.findings.notChecked(e.Seq, fmt.Sprintf("kind %q is not known to this version", row.kind))
+	w.doubt(e.Seq, fmt.Sprintf("kind %q is not known to this version", row.kind))
 }
 
 // checkAmounts holds the postings against the table of FORMAT.md, section 6,

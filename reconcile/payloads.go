@@ -102,7 +102,7 @@ func (w *worker) checkTexts(ctx context.Context, row *entryRow) error {
 		erased, err := w.v.erasures.of(ctx, w.v.snapshot, row.entry.Seq)
 		switch {
 		case errors.Is(err, errTooManyErasures):
-			w.v.findings.notChecked(row.entry.Seq, "a text is gone, and there are more erasures than are looked up")
+			w.doubt(row.entry.Seq, "a text is gone, and there are more erasures than are looked up")
 			continue
 		case err != nil:
 			return err
@@ -121,9 +121,9 @@ func (w *worker) checkTexts(ctx context.Context, row *entryRow) error {
 type erasures struct {
 	limit int
 
-	once sync.Once
+	mu   sync.Mutex
+	read bool
 	seqs []int64 // sorted
-	err  error
 }
 
 var errTooManyErasures = errors.New("too many erasures to look up")
@@ -137,24 +137,30 @@ limit $3::int8`
 
 // of reports whether an erasure of the entry at seq is on record.
 func (e *erasures) of(ctx context.Context, from *store.Snapshot, seq int64) (bool, error) {
-	e.once.Do(func() {
-		e.err = from.Scan(ctx, erasuresSQL, []any{from.LedgerID, from.Size, int64(e.limit) + 1}, func(r *store.Row) error {
-			e.seqs = append(e.seqs, r.Int64(0))
-			return nil
-		})
-		if e.err != nil {
-			e.err = fmt.Errorf("looking for erasures: %w", e.err)
-			return
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.read {
+		if err := e.load(ctx, from); err != nil {
+			return false, err
 		}
-		if len(e.seqs) > e.limit {
-			e.seqs, e.err = nil, errTooManyErasures
-			return
-		}
-		slices.Sort(e.seqs)
-	})
-	if e.err != nil {
-		return false, e.err
+		e.read = true
+	}
+	if len(e.seqs) > e.limit {
+		return false, errTooManyErasures
 	}
 	_, found := slices.BinarySearch(e.seqs, seq)
 	return found, nil
+}
+
+func (e *erasures) load(ctx context.Context, from *store.Snapshot) error {
+	e.seqs = e.seqs[:0]
+	err := from.Scan(ctx, erasuresSQL, []any{from.LedgerID, from.Size, int64(e.limit) + 1}, func(r *store.Row) error {
+		e.seqs = append(e.seqs, r.Int64(0))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("looking for erasures: %w", err)
+	}
+	slices.Sort(e.seqs)
+	return nil
 }

@@ -279,6 +279,28 @@ func Ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID, error) {
 	}
 }
 
+// What a failure that may pass is given.
+const (
+	attempts     = 5
+	attemptPause = time.Second
+)
+
+// retry calls f until it succeeds, or fails for good. Each call must begin
+// from the beginning.
+func retry(ctx context.Context, f func() error) error {
+	for n := 1; ; n++ {
+		err := f()
+		if err == nil || n == attempts || !store.Passing(err) || errors.Is(err, errSegmentTooLarge) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(attemptPause):
+		}
+	}
+}
+
 // parallel runs n copies of f and returns the first error, which cancels the
 // others.
 func parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {

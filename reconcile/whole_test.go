@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -274,6 +275,46 @@ func TestEntriesAppendedDuringVerificationAreLeftAlone(t *testing.T) {
 		}
 		if report.Status != reconcile.Verified || report.Size != size || report.Head != head.String() || report.EntriesChecked != size || report.Scope.Accounts != 5 {
 			t.Errorf("%s, size %d, %d entries, %d accounts, %v", report.Status, report.Size, report.EntriesChecked, report.Scope.Accounts, codes(report.Findings))
+		}
+	})
+}
+
+// A lost connection is not a finding, and does not make the report incomplete.
+func TestAVerificationOutlivesItsConnections(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := small()
+		for b.next < 9002 {
+			b.transfer("cash", "customers:1", 1)
+		}
+		conn := connect(t, url)
+		if conn.PgConn().ParameterStatus("crdb_version") != "" {
+			t.Skip("pg_terminate_backend does not exist on CockroachDB")
+		}
+		b.write(t, conn)
+		mustExec(t, conn, "update book.entries set actor = request_id where seq = 9000")
+		report, err := reconcile.Verify(t.Context(), auditor(t, url, 2), b.ledger, reconcile.Options{Workers: 1, Progress: func(int64, int64) {
+			mustExec(t, conn, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := codes(report.Findings); !slices.Equal(got, []string{"ENTRY_HASH_MISMATCH@9000"}) || report.Scope.Unchecked != 0 || report.EntriesChecked != 9002 {
+			t.Errorf("%v, %d entries, %v", got, report.EntriesChecked, report.NotChecked)
+		}
+	})
+}
+
+// A verification that is cancelled says nothing about the ledger.
+func TestACancelledVerificationIsAnError(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := small()
+		b.write(t, connect(t, url))
+		ctx, cancel := context.WithCancel(t.Context())
+		report, err := reconcile.Verify(ctx, auditor(t, url, 2), b.ledger, reconcile.Options{Workers: 1, Progress: func(int64, int64) { cancel() }})
+		if !errors.Is(err, context.Canceled) || report.Status != "" {
+			t.Errorf("%v, %s", err, report.Status)
 		}
 	})
 }

@@ -21,6 +21,7 @@ type worker struct {
 	words    words
 
 	found      []finding // in the segment at hand
+	doubts     []doubt   // likewise
 	recomputed chain.Hash
 	scope      scopeCounts
 
@@ -46,7 +47,15 @@ func (c *scopeCounts) add(d scopeCounts) {
 	c.knownPostings += d.knownPostings
 }
 
+// doubt is something at an entry that could not be checked.
+type doubt struct {
+	seq  int64
+	what string
+}
+
 func (w *worker) report(f finding) { w.found = append(w.found, f) }
+
+func (w *worker) doubt(seq int64, what string) { w.doubts = append(w.doubts, doubt{seq, what}) }
 
 // run walks through stripes until there are none left. What cannot be read is
 // recorded as not checked; the error is the context's alone.
@@ -78,8 +87,7 @@ func (w *worker) walk(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		w.segment.reset(low, high)
-		err := w.segment.load(ctx, w.v.snapshot, &w.words)
+		err := w.try(ctx, low, high)
 		switch {
 		case errors.Is(err, errSegmentTooLarge) && high-low > 1:
 			w.v.stripes.setNext(w.stripe, low)
@@ -92,25 +100,70 @@ func (w *worker) walk(ctx context.Context) error {
 			w.v.stripes.setNext(w.stripe, low)
 			return err
 		}
-		if w.segment.empty() {
-			if err := w.skipGap(ctx, high); err != nil {
-				return err
-			}
-		}
-		if err := w.check(ctx); err != nil {
-			w.v.stripes.setNext(w.stripe, low)
-			return err
-		}
 		if len(w.segment.postings) < b.segmentPostings/4 {
 			size = min(2*size, b.segmentEntries)
 		}
 	}
 }
 
+// try reads and checks a segment, again if it must, and then reports what was
+// found.
+func (w *worker) try(ctx context.Context, low, high int64) error {
+	before := w.standing()
+	err := retry(ctx, func() error {
+		w.restore(before)
+		w.segment.reset(low, high)
+		if err := w.segment.load(ctx, w.v.snapshot, &w.words); err != nil {
+			return err
+		}
+		if w.segment.empty() {
+			if err := w.skipGap(ctx, high); err != nil {
+				return err
+			}
+		}
+		err := w.check(ctx)
+		if err != nil {
+			w.accounts.clear() // they are somewhere in the segment
+		}
+		return err
+	})
+	if err != nil {
+		w.restore(before)
+		return err
+	}
+	w.v.findings.add(w.found...)
+	for _, d := range w.doubts {
+		w.v.findings.notChecked(d.seq, d.what)
+	}
+	w.v.advance(w.scope.entries - before.scope.entries)
+	return nil
+}
+
+// standing is where a worker stands between two segments.
+type standing struct {
+	scope       scopeCounts
+	first, last *link
+}
+
+func (w *worker) standing() standing {
+	s := standing{scope: w.scope, first: w.stripe.first}
+	if w.stripe.last != nil {
+		last := *w.stripe.last
+		s.last = &last
+	}
+	return s
+}
+
+func (w *worker) restore(s standing) {
+	w.found, w.doubts, w.scope, w.stripe.first, w.stripe.last = w.found[:0], w.doubts[:0], s.scope, s.first, nil
+	if s.last != nil {
+		last := *s.last
+		w.stripe.last = &last
+	}
+}
+
 // check holds everything in the segment against everything else.
 func (w *worker) check(ctx context.Context) error {
-	w.found = w.found[:0]
-	done := w.scope
 	if err := w.meet(ctx); err != nil {
 		return err
 	}
@@ -120,7 +173,7 @@ func (w *worker) check(ctx context.Context) error {
 	}
 	if !w.v.textsUnreadable.Load() {
 		if err := w.checkPayloads(ctx); err != nil {
-			if ctx.Err() != nil {
+			if store.Passing(err) || ctx.Err() != nil {
 				return err
 			}
 			if !w.v.textsUnreadable.Swap(true) {
@@ -130,8 +183,6 @@ func (w *worker) check(ctx context.Context) error {
 	}
 	w.scope.entries += int64(len(w.segment.entries))
 	w.scope.postings += int64(len(w.segment.postings))
-	w.v.findings.add(w.found...)
-	w.v.advance(w.scope.entries - done.entries)
 	return nil
 }
 

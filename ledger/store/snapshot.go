@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tallystick/ledger/chain"
 )
@@ -93,6 +94,23 @@ func (db *DB) Scan(ctx context.Context, sql string, args []any, row func(*Row) e
 		return fmt.Errorf("querying: %w", err)
 	}
 	return nil
+}
+
+// Passing reports whether an error of Scan may be gone at the next attempt: the
+// connection was lost, the engine restarts, is short of something, or asks for
+// the statement to be repeated. (CockroachDB cannot repeat by itself a scan
+// whose first rows it has sent.) What the statement itself is refused for, such
+// as a missing grant, stays.
+func Passing(err error) bool {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) || len(pgErr.Code) != 5 {
+		return true
+	}
+	switch pgErr.Code[:2] {
+	case "08", "40", "53", "57": // connection, rollback, resources, operator
+		return true
+	}
+	return false
 }
 
 // Key is what one lookup of ScanEach is for.

@@ -3,11 +3,13 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
@@ -108,6 +110,30 @@ func TestScanEndsWithTheFirstError(t *testing.T) {
 		}
 		if err := db.Scan(t.Context(), "delete from book.entries", nil, func(*store.Row) error { return nil }); err == nil {
 			t.Error("an auditor may delete")
+		}
+	})
+}
+
+func TestErrorsThatMayPassAreTold(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		db := openAuditor(t, url)
+		for sql, want := range map[string]bool{
+			"select nonsense":                         false,
+			"insert into book.details default values": false,
+			"select 1 / 0":                            false,
+		} {
+			if err := db.Scan(t.Context(), sql, nil, func(*store.Row) error { return nil }); err == nil || store.Passing(err) != want {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		for code, want := range map[string]bool{"08006": true, "40001": true, "57P01": true, "53300": true, "42501": false, "": true} {
+			if got := store.Passing(fmt.Errorf("querying: %w", &pgconn.PgError{Code: code})); got != want {
+				t.Errorf("code %q: %t", code, got)
+			}
+		}
+		if !store.Passing(io.ErrUnexpectedEOF) {
+			t.Error("a lost connection does not pass")
 		}
 	})
 }
