@@ -163,7 +163,7 @@ func (h *handlers) changeAccount(x *exchange) error {
 		return err
 	}
 	change.Code = code
-	if change.ID, err = changeRequestID(x.req.Header, x.ledger); err != nil {
+	if change.ID, change.Keyed, err = changeRequestID(x.req.Header, x.ledger); err != nil {
 		return err
 	}
 	x.identify(&change.Common)
@@ -311,11 +311,12 @@ func decodeAccountChange(r *reader) *ledger.ChangeAccount {
 }
 
 // newAccountCode reads the code of an account to open. Codes that begin with
-// '_' are kept for the ledger's own accounts.
+// '_' are kept for the ledger's own accounts; "." and ".." have no place in a
+// path.
 func (r *reader) newAccountCode() string {
 	code := r.accountCode()
-	if code != "" && code[0] == '_' {
-		r.fail(codeAccountReserved, "codes that begin with '_' are reserved")
+	if code == "." || code == ".." || code != "" && code[0] == '_' {
+		r.fail(codeAccountReserved, "the codes \".\" and \"..\" and those that begin with '_' are reserved")
 	}
 	return code
 }

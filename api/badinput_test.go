@@ -281,6 +281,7 @@ func TestAccountsThatAreRefused(t *testing.T) {
 			{name: "gold has no minor unit", path: "/accounts", body: `{"code":"new","type":"asset","currency":"XAU"}`, status: 422, code: ledger.CodeUnknownCurrency},
 			{name: "other attributes", path: "/accounts", body: `{"code":"cash","type":"liability","currency":"EUR"}`, status: 409, code: ledger.CodeAccountExists, want: []string{"account", "cash"}},
 			{name: "reserved code", path: "/accounts", body: `{"code":"_fees",` + rest + `}`, status: 400, code: codeAccountReserved, want: []string{"field", "/code"}},
+			{name: "code with no place in a path", path: "/accounts", body: `{"code":"..",` + rest + `}`, status: 400, code: codeAccountReserved, want: []string{"field", "/code"}},
 			{name: "malformed code", path: "/accounts", body: `{"code":"new account",` + rest + `}`, status: 400, code: codeAccountCode},
 			{name: "colon at the end", path: "/accounts", body: `{"code":"new:",` + rest + `}`, status: 400, code: codeAccountCode},
 			{name: "unknown type", path: "/accounts", body: `{"code":"new","type":"income","currency":"EUR"}`, status: 400, code: codeValueInvalid},

@@ -86,14 +86,15 @@ func accountRequestID(id ledger.LedgerID, key, item, code string) ledger.Request
 
 // changeRequestID returns the id of a request to change an account: derived
 // from the header when there is one, else a fresh one, because the same change
-// may be asked for again later.
-func changeRequestID(h http.Header, id ledger.LedgerID) (ledger.RequestID, error) {
+// may be asked for again later. keyed says which.
+func changeRequestID(h http.Header, id ledger.LedgerID) (request ledger.RequestID, keyed bool, err error) {
 	key, err := headerKey(h)
 	switch {
 	case err != nil:
-		return ledger.RequestID{}, err
+		return request, false, err
 	case key == "":
-		return ledger.NewRequestID()
+		request, err = ledger.NewRequestID()
+		return request, false, err
 	}
-	return keyRequestID(id, ledger.OperationChangeAccount, key), nil
+	return keyRequestID(id, ledger.OperationChangeAccount, key), true, nil
 }

@@ -115,7 +115,7 @@ var ledgerMetrics = []ledgerMetric{
 	counter("entries", "Entries appended.", func(s ledger.Stats) int64 { return s.Entries }),
 	counter("refusals", "Requests refused by a rule.", func(s ledger.Stats) int64 { return s.Refusals }),
 	counter("replays", "Requests answered with an earlier entry.", func(s ledger.Stats) int64 { return s.Replays }),
-	counter("collisions", "Batches that a key refused, mostly because another process was first.", func(s ledger.Stats) int64 { return s.Collisions }),
+	counter("collisions", "Batches that came second to another process.", func(s ledger.Stats) int64 { return s.Collisions }),
 	counter("followed_entries", "Entries of other processes read.", func(s ledger.Stats) int64 { return s.Followed }),
 	counter("turns", "Turns taken while several processes post.", func(s ledger.Stats) int64 { return s.Turns }),
 	counter("turns_missed", "Turns that did not come in time.", func(s ledger.Stats) int64 { return s.TurnsMissed }),

@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tallystick/ledger"
+	"tallystick/ledger/store"
 )
 
 // This file alone knows both a code and an HTTP status.
@@ -233,6 +234,7 @@ var failures = []struct {
 	{ledger.ErrHalted, codeLedgerHalted, "this ledger stopped posting because of a finding; nothing happened, an operator has to look at it"},
 	{ledger.ErrUnknownOutcome, codeOutcomeUnknown, "the outcome is not known yet; sending the same request with the same id or key again is safe"},
 	{ledger.ErrStopped, codeStopping, "this server is shutting down; nothing happened, try again"},
+	{store.ErrDamaged, ledger.CodeAccountDamaged, "what is stored here was changed outside this server; nothing can be said about it until an operator has run tallystick verify"},
 	{ledger.ErrUnavailable, codeUnavailable, "the database does not answer or a clock is off; nothing happened, try again"},
 }
 

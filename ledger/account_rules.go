@@ -59,7 +59,7 @@ func (r *ChangeAccount) apply(o *overlay) (*draft, *Refusal) {
 	switch {
 	case refused != nil:
 		return nil, refused
-	case sameAttributes(wanted, name, a):
+	case sameAttributes(wanted, name, a) && (!r.Keyed || a.Closed):
 		return nil, nil
 	case a.Closed:
 		return nil, closedAccount(r.Code)

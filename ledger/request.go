@@ -103,10 +103,15 @@ type Limit struct {
 }
 
 // ChangeAccount asks to change attributes of an account; what is nil or not Set
-// stays as it is. A request that changes nothing makes no entry.
+// stays as it is. A request that changes nothing makes no entry, unless it is
+// Keyed.
 type ChangeAccount struct {
 	Common
-	Code       string
+	Code string
+	// Keyed says that the client chose the id. Then the change becomes an entry
+	// even if it changes nothing: only that uses the id up, and a duplicate that
+	// arrives after another change must not take effect.
+	Keyed      bool
 	Name       *string
 	MinBalance Limit
 	MaxBalance Limit

@@ -228,6 +228,7 @@ func TestAccountRules(t *testing.T) {
 		{"the same again", open(func(r *OpenAccount) { r.Code, r.Type, r.MinBalance = "alice", chain.Liability, limit("0.00") }), "", true},
 		{"change of nothing known", &ChangeAccount{Common: x.common(), Code: "nobody"}, CodeUnknownAccount, false},
 		{"change of nothing", &ChangeAccount{Common: x.common(), Code: "alice"}, "", true},
+		{"keyed change of nothing", &ChangeAccount{Common: x.common(), Code: "alice", Keyed: true}, "", false},
 		{"closing with a balance", &ChangeAccount{Common: x.common(), Code: "alice", Close: true}, CodeAccountNotEmpty, false},
 		{"changing a closed one", &ChangeAccount{Common: x.common(), Code: "closed", Frozen: &frozen}, CodeAccountClosed, false},
 		{"closing again", &ChangeAccount{Common: x.common(), Code: "closed", Close: true}, "", true},

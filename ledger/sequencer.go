@@ -170,7 +170,6 @@ func (s *Sequencer) attempt(ctx context.Context, batch []*pending) ([]*pending, 
 		batch, answers := s.answerAccepted(batch, applied)
 		return s.confirm(ctx, batch, answers, true)
 	case errors.Is(err, ErrFence):
-		s.stats.collisions.Add(1)
 		return s.afterFence(ctx, batch, err)
 	case errors.Is(err, ErrHeadMissing):
 		return s.afterHeadMissing(ctx, batch, err)
@@ -299,6 +298,9 @@ func (s *Sequencer) afterFence(ctx context.Context, batch []*pending, fence erro
 		return batch, err
 	}
 	var key *FenceError
+	if followed > 0 {
+		s.stats.collisions.Add(1)
+	}
 	if followed > 0 && !(errors.As(fence, &key) && key.Constraint == RequestFence) {
 		s.fruitless = 0
 		return batch, nil

@@ -11,7 +11,7 @@ type Stats struct {
 	Entries     int64         // entries appended
 	Refusals    int64         // requests refused by a rule
 	Replays     int64         // requests answered with an earlier entry
-	Collisions  int64         // batches that a key refused
+	Collisions  int64         // batches that came second to another process
 	Followed    int64         // entries of other processes read
 	Turns       int64         // turns taken
 	TurnsMissed int64         // turns that did not come in time

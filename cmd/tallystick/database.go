@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"tallystick/ledger/store"
@@ -41,6 +43,9 @@ func (d *Database) start(ctx context.Context) (*running, error) {
 // Connect returns the database with the rights of role, and a function that
 // closes it and stops the engine if it was started for it.
 func (d *Database) Connect(ctx context.Context, role store.Role, connections int) (*store.DB, func(), error) {
+	if err := d.mustExist(); err != nil {
+		return nil, nil, err
+	}
 	r, err := d.start(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -54,6 +59,19 @@ func (d *Database) Connect(ctx context.Context, role store.Role, connections int
 		db.Close()
 		r.stop(ctx)
 	}, nil
+}
+
+// mustExist refuses a data folder without a store: who reads must not make one.
+func (d *Database) mustExist() error {
+	if d.DatabaseURL != "" {
+		return nil
+	}
+	for _, kind := range []engine.Kind{engine.Postgres, engine.Cockroach} {
+		if _, err := os.Stat(filepath.Join(d.DataDir, string(kind))); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("looking for ledgers in %s: there is no database\nhint: name the folder that the server runs on with --data-dir, or its database with --database-url", d.DataDir)
 }
 
 // prepare starts the database, migrates it, opens it for the application and

@@ -354,7 +354,7 @@ func (db *DB) AccountAt(ctx context.Context, id ledger.LedgerID, code string, se
 	}
 	at, p, err := scanPosting(db.pool.QueryRow(ctx, postingOfAccountSQL, uuidOf(&a.AccountID), accountSeq))
 	if err != nil {
-		return ledger.Account{}, fmt.Errorf("reading posting %d of account %q: %w", accountSeq, code, notFound(err))
+		return ledger.Account{}, fmt.Errorf("reading posting %d of account %q: %w", accountSeq, code, missing(err))
 	}
 	setState(a, at, &p)
 	return *a, readableAccount(a)
@@ -400,7 +400,7 @@ func (db *DB) accountSeqAt(ctx context.Context, account uuid.UUID, seq int64) (i
 	}
 	return lastWhere(newest, func(accountSeq int64) (bool, error) {
 		if err := db.pool.QueryRow(ctx, seqOfPostingSQL, uuidOf(&account), accountSeq).Scan(&at); err != nil {
-			return false, fmt.Errorf("reading posting %d of account %s: %w", accountSeq, account, notFound(err))
+			return false, fmt.Errorf("reading posting %d of account %s: %w", accountSeq, account, missing(err))
 		}
 		return at <= seq, nil
 	})
@@ -464,7 +464,7 @@ func (db *DB) AccountPostings(ctx context.Context, id ledger.LedgerID, account l
 	for i := range list {
 		at, ok := a.bySeq[list[i].Seq]
 		if !ok {
-			return nil, fmt.Errorf("reading entry %d of account %q: %w", list[i].Seq, account.Code, ErrNotFound)
+			return nil, fmt.Errorf("reading entry %d of account %q: %w", list[i].Seq, account.Code, ErrDamaged)
 		}
 		a.records[at].Postings = []chain.Posting{list[i].Posting} // all that the limits are wanted for
 	}

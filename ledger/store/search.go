@@ -126,7 +126,7 @@ func (db *DB) lastEntry(ctx context.Context, id ledger.LedgerID, head ledger.Hea
 	n, err := lastWhere(head.Seq+1, func(n int64) (bool, error) {
 		var recorded, booking time.Time
 		if err := db.pool.QueryRow(ctx, timesOfEntrySQL, uuidOf(&id.UUID), n-1).Scan(&recorded, &booking); err != nil {
-			return false, fmt.Errorf("reading entry %d: %w", n-1, notFound(err))
+			return false, fmt.Errorf("reading entry %d: %w", n-1, missing(err))
 		}
 		return ok(recorded, chain.DateOf(booking)), nil
 	})

@@ -77,8 +77,7 @@ func (db *DB) Scan(ctx context.Context, sql string, args []any, row func(*Row) e
 		return fmt.Errorf("acquiring a connection: %w", err)
 	}
 	defer conn.Release()
-	formats := pgx.QueryResultFormats{pgx.BinaryFormatCode}
-	rows, err := conn.Query(ctx, sql, append([]any{formats}, args...)...)
+	rows, err := conn.Query(ctx, sql, queryArgs(args)...)
 	if err != nil {
 		return fmt.Errorf("querying: %w", err)
 	}
@@ -94,6 +93,23 @@ func (db *DB) Scan(ctx context.Context, sql string, args []any, row func(*Row) e
 		return fmt.Errorf("querying: %w", err)
 	}
 	return nil
+}
+
+// queryArgs asks for binary results and turns lists of ids into what pgx
+// encodes without calling each element's Value, which costs ten times as much.
+func queryArgs(args []any) []any {
+	all := append(make([]any, 0, len(args)+1), pgx.QueryResultFormats{pgx.BinaryFormatCode})
+	for _, a := range args {
+		if ids, ok := a.([]uuid.UUID); ok {
+			list := make(uuids, len(ids))
+			for i := range ids {
+				list[i] = uuidOf(&ids[i])
+			}
+			a = list
+		}
+		all = append(all, a)
+	}
+	return all
 }
 
 // Passing reports whether an error of Scan may be gone at the next attempt: the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/shopspring/decimal"
 
@@ -15,6 +16,14 @@ import (
 // ErrDamaged: a column holds what no version of this software writes, such as
 // more decimals than the currency has. tallystick verify says what and where.
 var ErrDamaged = errors.New("what is stored cannot be read; run tallystick verify")
+
+// missing turns the absence of a row that must be there into ErrDamaged.
+func missing(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrDamaged
+	}
+	return err
+}
 
 // unreadable stands for an amount that cannot be read. It is the one Int128
 // that no amount is, so that no entry which holds it has the hash that is
