@@ -19,6 +19,8 @@ type accountState struct {
 	epoch uint32 // the segment that needed it last
 	again bool   // it has been used since the cache last looked
 
+	seq int64 // of the posting that left the balances
+
 	balances
 	attributes
 }
@@ -120,11 +122,12 @@ type unmet struct {
 
 // meet makes sure of the states of all accounts that the segment posts to, as
 // of the entry before it, and of the rows of those that it opens or changes.
+// The former only where accounts are followed along the chain.
 func (w *worker) meet(ctx context.Context) error {
 	s, c := &w.segment, w.accounts
 	c.epoch++
 	w.unmet, w.ids, w.held = w.unmet[:0], w.ids[:0], w.held[:0]
-	for i := range s.postings {
+	for i := 0; i < len(s.postings) && w.follows; i++ {
 		p := &s.postings[i]
 		at, strange := c.hold(p.AccountID)
 		w.held = append(w.held, at)
@@ -237,7 +240,8 @@ func (w *worker) loadBalances(ctx context.Context) error {
 		// One that stands later in the book than the segment begins is out of
 		// order: it is left to balancesBefore to say so.
 		if p.seq < w.segment.low {
-			w.accounts.find(p.account).balances = p.balances
+			a := w.accounts.find(p.account)
+			a.seq, a.balances = p.seq, p.balances
 		}
 	})
 }

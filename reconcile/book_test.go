@@ -343,20 +343,25 @@ func verify(tb testing.TB, url string, ledger uuid.UUID) reconcile.Report {
 }
 
 // sameNarrowly verifies again within narrow bounds, with one worker and with
-// several: however the work is cut, the findings are the same.
+// several, along the chain and by account: however the work is cut, the findings
+// are the same.
 func sameNarrowly(tb testing.TB, url string, ledger uuid.UUID, want *reconcile.Report) {
 	tb.Helper()
-	for _, workers := range []int{1, 4} {
+	for _, c := range []struct {
+		workers   int
+		byAccount bool
+	}{{1, false}, {4, false}, {1, true}, {4, true}} {
+		workers := c.workers
 		db := auditor(tb, url, workers+1)
-		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, reconcile.Options{Workers: workers})
+		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, reconcile.Options{Workers: workers}, c.byAccount)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		if got, want := details(report.Findings), details(want.Findings); got != want {
-			tb.Errorf("with narrow bounds and %d workers found %s\nwant %s", workers, got, want)
+			tb.Errorf("with narrow bounds, %+v: found %s\nwant %s", c, got, want)
 		}
 		if report.Status != want.Status || report.EntriesChecked != want.EntriesChecked || report.FindingsTotal != want.FindingsTotal {
-			tb.Errorf("with narrow bounds and %d workers: %s, %d entries, %d findings; want %s, %d, %d", workers,
+			tb.Errorf("with narrow bounds, %+v: %s, %d entries, %d findings; want %s, %d, %d", c,
 				report.Status, report.EntriesChecked, report.FindingsTotal, want.Status, want.EntriesChecked, want.FindingsTotal)
 		}
 		db.Close()

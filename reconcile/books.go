@@ -47,11 +47,16 @@ where ledger_id = $1::uuid and code > $2::text
 order by code
 limit $3::int8`
 
-// checkBooks is the second pass. It reads every account once, with its newest
-// posting, and holds I2 and the other end of I9: the account_seq of the newest
-// postings add up to the number of postings that the first pass has seen.
-// Since that has found a predecessor for every posting, any other sum means
-// that an account_seq repeats.
+// checkBooks is the second pass, account by account. It holds I2, and of I9
+// what the first pass has left.
+//
+// Where accounts were followed along the chain, it reads the newest posting of
+// each. The first pass has found a predecessor for every posting, so that the
+// account_seq of an account are 1 to n; their newest ones add up to the number
+// of postings unless one stands twice.
+//
+// Otherwise it reads all postings of each account. If they are fewer than the
+// first pass has seen, the others are on accounts that are not this ledger's.
 func (v *verification) checkBooks(ctx context.Context) error {
 	v.books.totals = make(map[totalKey]*total)
 	pages := make(chan []bookAccount)
@@ -67,8 +72,9 @@ func (v *verification) checkBooks(ctx context.Context) error {
 				}
 			})
 		}
+		w := v.newWorker()
 		for page := range pages {
-			if err := retry(ctx, func() error { return v.checkPage(ctx, page) }); err != nil {
+			if err := retry(ctx, func() error { return w.checkPage(ctx, page) }); err != nil {
 				return err
 			}
 		}
@@ -78,10 +84,16 @@ func (v *verification) checkBooks(ctx context.Context) error {
 		return err
 	}
 	v.checkTotals()
-	if v.incomplete.Load() || v.books.postings == v.scope.knownPostings {
+	switch {
+	case v.incomplete.Load():
 		return nil
+	case v.alongChain && v.books.postings != v.scope.knownPostings:
+		return v.findRepeats(ctx)
+	case !v.alongChain && v.books.postings != v.scope.postings:
+		v.stripes = newStripes(v.snapshot.Size, v.workers, v.bounds)
+		return v.walkStripes(ctx, true)
 	}
-	return v.findRepeats(ctx)
+	return nil
 }
 
 // eachPage calls f with the accounts of the ledger, in order of their codes.
@@ -118,19 +130,34 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 }
 
 // checkPage looks at some accounts.
-func (v *verification) checkPage(ctx context.Context, page []bookAccount) error {
+func (w *worker) checkPage(ctx context.Context, page []bookAccount) error {
+	v := w.v
 	found, err := v.checkOpened(ctx, page)
 	if err != nil {
 		return err
 	}
 	sums := books{totals: make(map[totalKey]*total)}
-	if err := v.addNewest(ctx, page, &sums); err != nil {
+	for _, a := range page {
+		if a.openedSeq < v.snapshot.Size {
+			sums.accounts++
+		}
+	}
+	w.found, w.doubts = append(w.found[:0], found...), w.doubts[:0]
+	if v.alongChain {
+		err = v.addNewest(ctx, page, &sums)
+	} else {
+		err = w.followPage(ctx, page, &sums)
+	}
+	if err != nil {
 		return err
 	}
-	v.findings.add(found...)
+	w.flush()
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.books.merge(&sums)
+	v.mu.Unlock()
+	if !v.alongChain {
+		v.advance(v.snapshot.Size * int64(len(page)) / max(v.accounts, int64(len(page))))
+	}
 	return nil
 }
 
@@ -178,9 +205,6 @@ func (v *verification) addNewest(ctx context.Context, page []bookAccount, sums *
 	keys := make([]store.Key, len(page))
 	for i, a := range page {
 		keys[i] = store.Key{ID: a.id, N: v.snapshot.Size}
-		if a.openedSeq < v.snapshot.Size {
-			sums.accounts++
-		}
 	}
 	var words words
 	err := v.snapshot.ScanEach(ctx, newestPostingSQL, []any{v.snapshot.LedgerID}, keys, func(r *store.Row) error {

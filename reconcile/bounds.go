@@ -22,9 +22,24 @@ type bounds struct {
 	findings int
 	// erasures is how many erasure entries are looked up when text is missing.
 	erasures int
+	// follow is how accounts are followed.
+	follow way
 	// page is how many accounts, requests or findings one statement is about.
 	page int
 }
+
+// way is a way to hold postings against the ones before them on their account.
+// Both find the same.
+type way int
+
+const (
+	cheapest way = iota
+	// alongChain follows the accounts in the first pass, and looks up those it
+	// has not met.
+	alongChain
+	// byAccount reads the postings again in account order.
+	byAccount
+)
 
 // standard bounds were found by measuring: larger segments are no faster, and
 // with 8192 entries what a segment costs beside its rows is about 1 %.

@@ -17,41 +17,41 @@
 //	│ 8192 entries │    │              │        │              │           │
 //	└────┴────┴────┘    └────┴────┴────┘        └────┴────┴────┘           │
 //	  each: entries, postings, versions, details, payloads by range scan;  │
-//	  merged by seq in Go; every entry encoded and hashed again;           │
-//	  every posting held against its account's previous one                │
+//	  merged by seq in Go; every entry encoded and hashed again            │
 //	                                                                       ▼
-//	accounts, a page at a time: newest postings add up (I2, I9) ─▶ findings ─▶ Report
+//	accounts, a page at a time: they follow (I9), add up (I2) ──▶ findings ──▶ Report
 //
 // The first pass walks through the entries in order of seq, on as many stripes
 // as there are workers, with range scans in primary-key order and no joins. A
 // worker looks at an entry alone (does it re-hash from its columns, does it
-// balance), at its predecessor (chain, time, density) and at its accounts
-// (balance, limits, freezes). For the last it holds the states of the accounts
-// it has met, at most cachedAccounts of them; a state that it does not hold it
-// reads from the book as of that entry: the posting with the account_seq
-// before, and the attributes in force. Where two stripes meet, first and last
-// entry are held against each other.
-//
-// The second pass reads, for every account, its newest posting. The balances
-// must add up to zero, and the account_seq to the number of postings: as every
-// posting has been found to follow one with the number before it, the numbers
-// of an account are 1 to n, and if the sum agrees none stands twice.
+// balance) and at its predecessor (chain, time, density). Where two stripes
+// meet, first and last entry are held against each other.
 //
 // Memory is the segment, the account states and the findings, each with a
-// named bound (checks.go), times the workers; nothing grows with the ledger.
+// named bound (bounds.go), times the workers; nothing grows with the ledger.
 //
-// # Why not in account order
+// # Two ways to follow an account
 //
-// The obvious way to hold a posting against the one before it is a scan by
-// (account_id, account_seq). Measured, with a million entries over 20,000
-// accounts, it costs PostgreSQL 1.9 µs of processor time a posting, against
-// 0.7 µs in order of seq, because each posting lies on another page; it would
-// have been more than half of the whole verification, and far more once the
-// table does not fit in memory. Following accounts along the chain needs one
-// look-up for each account and stripe instead; on a ledger with so many active
-// accounts that most of them are not held when they are met again, it costs
-// about as much as the scan would. It also has no order of its own: any range
-// of entries can be verified by itself, against what stands before it.
+// Every posting is held against the one before it on its account (balance,
+// account_seq) and against the attributes in force (limits, freezes). Both ways
+// to do so share every rule (follow.go) and are tested to find the same.
+//
+// By account (order.go): the second pass reads the postings again by
+// (account_id, account_seq), a page of accounts at a time. Simple, but each
+// posting lies on another page of the table: with a million entries over 20,000
+// accounts, this cost PostgreSQL 1.9 µs of processor time a posting, against
+// 0.7 µs in order of seq, and more than the whole first pass.
+//
+// Along the chain (follow.go): the first pass itself holds the states of the
+// accounts it has met, at most cachedAccounts of them, and reads a state that
+// it does not hold from the book as of that entry: the posting before, and the
+// attributes in force. The second pass then reads no more than the newest
+// posting of each account. Its account_seq must add up to the number of
+// postings: as every posting has been found to follow one with the number
+// before it, the numbers of an account are 1 to n, and if the sum agrees none
+// stands twice. This is twice as fast where accounts are met often, and much
+// slower where most postings meet an account that is not held; chooseWay
+// decides by their number.
 //
 // # What a finding claims
 //

@@ -10,9 +10,15 @@ import (
 
 // VerifyNarrowly is Verify with bounds so small that the sample ledger is cut
 // into many segments, that accounts are dropped and met again, that workers
-// take work from each other, and that entries are read in pieces.
-func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (Report, error) {
+// take work from each other, and that entries are read in pieces. Accounts are
+// followed along the chain or in account order.
+func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options, byAccounts bool) (Report, error) {
+	follow := alongChain
+	if byAccounts {
+		follow = byAccount
+	}
 	return verifyWithin(ctx, db, ledgerID, opts, &bounds{
+		follow:         follow,
 		segmentEntries: 3, segmentPostings: 4, segmentText: 1200, cachedAccounts: 4, stolenEntries: 1,
 		findings: 1000, erasures: 10, page: 2,
 	})

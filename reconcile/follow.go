@@ -14,19 +14,34 @@ func (w *worker) followAccounts(ctx context.Context) error {
 	s := &w.segment
 	next := 0
 	for i := range s.postings {
-		at := &s.places[i]
+		p, at := &s.postings[i], &s.places[i]
 		for ; next < len(s.versions) && s.versions[next].seq < at.seq; next++ {
 			w.changeAccount(&s.versions[next])
 		}
-		if err := w.checkPosting(ctx, &s.postings[i], at, &w.accounts.states[w.held[i]]); err != nil {
-			return err
+		a := &w.accounts.states[w.held[i]]
+		if w.strangersOnly && !a.stranger() {
+			continue
 		}
+		if !a.stranger() {
+			w.scope.knownPostings++
+		}
+		before := previous{seq: a.seq, balances: a.balances}
+		if p.AccountSeq != a.accountSeq+1 && at.rejected == nil {
+			var err error
+			if before, err = w.lookUp(ctx, p.AccountID, p.AccountSeq); err != nil {
+				return err
+			}
+		}
+		w.checkPosting(p, at, a, &before)
 	}
 	for ; next < len(s.versions); next++ {
 		w.changeAccount(&s.versions[next])
 	}
 	return nil
 }
+
+// stranger reports whether the account is not one of this ledger's.
+func (a *accountState) stranger() bool { return !a.exists || a.foreign }
 
 // changeAccount puts the attributes of an account entry in force.
 func (w *worker) changeAccount(v *versionRow) {
@@ -40,53 +55,36 @@ func (w *worker) changeAccount(v *versionRow) {
 	a.setVersion(v)
 }
 
-// checkPosting holds I9, I10 and I3 at one posting.
-func (w *worker) checkPosting(ctx context.Context, p *chain.Posting, at *place, a *accountState) error {
-	after := balances{
-		accountSeq: p.AccountSeq, posted: p.Posted, pendingDebit: p.PendingDebit, pendingCredit: p.PendingCredit,
-		unreadable: at.rejected != nil,
-	}
-	if a.exists && !a.foreign {
-		w.scope.knownPostings++
-	}
+// checkPosting holds I9, I10 and I3 at one posting, given the account's
+// posting before it, and moves the account on.
+func (w *worker) checkPosting(p *chain.Posting, at *place, a *accountState, before *previous) {
 	if at.rejected == nil {
-		before, err := w.balancesBefore(ctx, p, at, a)
-		if err != nil {
-			return err
-		}
-		if !before.unreadable {
-			w.checkBalances(p, at, &before)
+		if !before.unreadable && w.checkAccountSeq(p, at, before) {
+			w.checkBalances(p, at, &before.balances)
 		}
 		w.checkRules(p, at, a)
 	}
-	a.balances = after
-	return nil
+	a.seq = at.seq
+	a.balances = balances{
+		accountSeq: p.AccountSeq, posted: p.Posted, pendingDebit: p.PendingDebit, pendingCredit: p.PendingCredit,
+		unreadable: at.rejected != nil,
+	}
 }
 
-// balancesBefore returns what the account had before p; unreadable when that
-// cannot be said.
-func (w *worker) balancesBefore(ctx context.Context, p *chain.Posting, at *place, a *accountState) (balances, error) {
-	if p.AccountSeq == a.accountSeq+1 {
-		return a.balances, nil
-	}
-	prev, err := w.lookUp(ctx, p.AccountID, p.AccountSeq)
-	if err != nil {
-		return balances{}, err
-	}
+// checkAccountSeq reports whether before is the posting that p follows.
+func (w *worker) checkAccountSeq(p *chain.Posting, at *place, before *previous) bool {
 	gap := finding{code: AccountSeqGap, seq: at.seq, account: p.AccountID, named: true, column: "account_seq",
 		stored: fmt.Sprint(p.AccountSeq)}
 	switch {
-	case prev.unreadable:
-	case prev.accountSeq+1 != p.AccountSeq:
-		gap.recomputed = fmt.Sprint(prev.accountSeq + 1)
-		w.report(gap)
-		prev.unreadable = true
-	case prev.seq >= at.seq:
-		gap.recomputed = fmt.Sprintf("before %d, which stands at entry %d", prev.accountSeq, prev.seq)
-		w.report(gap)
-		prev.unreadable = true
+	case before.accountSeq+1 != p.AccountSeq:
+		gap.recomputed = fmt.Sprint(before.accountSeq + 1)
+	case before.accountSeq > 0 && before.seq > at.seq:
+		gap.recomputed = fmt.Sprintf("after %d, which stands at entry %d", before.accountSeq, before.seq)
+	default:
+		return true
 	}
-	return prev.balances, nil
+	w.report(gap)
+	return false
 }
 
 // checkBalances holds the balances after p against those before it.

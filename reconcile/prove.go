@@ -41,7 +41,8 @@ type guess struct {
 // that do not re-hash, and says so in their findings. An account whose entry
 // was changed elsewhere is as it was sealed after all.
 func (v *verification) prove(ctx context.Context, kept []finding) ([]finding, error) {
-	w := &worker{v: v, segment: segment{bounds: v.bounds}, accounts: newAccountCache(v.bounds.cachedAccounts)}
+	w := v.newWorker()
+	w.follows = true // the accounts of the entry are wanted as they were before it
 	proofs := 0
 	for i := range kept {
 		f := &kept[i]

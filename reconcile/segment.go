@@ -257,14 +257,7 @@ func (s *segment) addPosting(r *store.Row, words *words) error {
 	p := &s.postings[len(s.postings)-1]
 	at := place{seq: r.Int64(0), ordinal: r.Int64(1)}
 	p.AccountID = r.UUID(2)
-	switch string(r.Text(3)) {
-	case "debit":
-		p.Direction = chain.Debit
-	case "credit":
-		p.Direction = chain.Credit
-	default:
-		r.Reject(3)
-	}
+	p.Direction = direction(r, 3)
 	p.Currency, p.Scale = words.of(r.Text(4)), r.Scale(5)
 	p.Amount, p.PendingChange = r.Units(6, p.Scale), r.Units(7, p.Scale)
 	p.EffectiveDate, p.AccountSeq = r.Date(8), r.Int64(9)
@@ -273,6 +266,19 @@ func (s *segment) addPosting(r *store.Row, words *words) error {
 	at.rejected = rejected(r).of(p.AccountID)
 	s.places = append(s.places, at)
 	return nil
+}
+
+// direction reads the side of a posting.
+func direction(r *store.Row, column int) chain.Direction {
+	switch string(r.Text(column)) {
+	case "debit":
+		return chain.Debit
+	case "credit":
+		return chain.Credit
+	default:
+		r.Reject(column)
+		return chain.Debit
+	}
 }
 
 // Index: i10_account_versions_seq.

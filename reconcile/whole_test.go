@@ -176,7 +176,7 @@ func TestAnEntryTooLargeToHoldIsReportedAndPassedOver(t *testing.T) {
 		b.write(t, conn)
 		mustExec(t, conn, `insert into book.postings select ledger_id, seq, ordinal + g, account_id, direction, currency, scale, amount, pending_change,
 			effective_date, back_valued, account_seq + g, posted, pending_debit, pending_credit from book.postings, generate_series(100, 106) g where seq = 6 and ordinal = 0`)
-		report, err := reconcile.VerifyNarrowly(t.Context(), auditor(t, url, 2), b.ledger, reconcile.Options{Workers: 1})
+		report, err := reconcile.VerifyNarrowly(t.Context(), auditor(t, url, 2), b.ledger, reconcile.Options{Workers: 1}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

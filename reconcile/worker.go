@@ -20,6 +20,9 @@ type worker struct {
 	accounts *accountCache
 	words    words
 
+	follows       bool // hold postings against their accounts
+	strangersOnly bool // look for postings on accounts of no or another ledger, and nothing else
+
 	found      []finding // in the segment at hand
 	doubts     []doubt   // likewise
 	recomputed chain.Hash
@@ -131,12 +134,17 @@ func (w *worker) try(ctx context.Context, low, high int64) error {
 		w.restore(before)
 		return err
 	}
+	w.flush()
+	w.v.advance(w.scope.entries - before.scope.entries)
+	return nil
+}
+
+// flush reports what was found.
+func (w *worker) flush() {
 	w.v.findings.add(w.found...)
 	for _, d := range w.doubts {
 		w.v.findings.notChecked(d.seq, d.what)
 	}
-	w.v.advance(w.scope.entries - before.scope.entries)
-	return nil
 }
 
 // standing is where a worker stands between two segments.
@@ -167,10 +175,15 @@ func (w *worker) check(ctx context.Context) error {
 	if err := w.meet(ctx); err != nil {
 		return err
 	}
-	w.derive()
-	if err := w.followAccounts(ctx); err != nil {
-		return err
+	if w.follows {
+		if err := w.followAccounts(ctx); err != nil {
+			return err
+		}
 	}
+	if w.strangersOnly {
+		return nil
+	}
+	w.derive()
 	if !w.v.textsUnreadable.Load() {
 		if err := w.checkPayloads(ctx); err != nil {
 			if store.Passing(err) || ctx.Err() != nil {
