@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -168,9 +169,11 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// freeAddress returns a loopback address that nobody listened on just now.
+// freeAddress returns an address that nobody listened on just now. All of
+// 127.0.0.0/8 is the loopback: an address of its own in it keeps apart what runs
+// at once, where a free port alone might be taken by another before it is used.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)))
 	if err != nil {
 		return "", fmt.Errorf("looking for a free port: %w", err)
 	}
