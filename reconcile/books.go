@@ -35,13 +35,13 @@ type total struct {
 
 // bookAccount is an account of the second pass.
 type bookAccount struct {
-	id        uuid.UUID
-	openedSeq int64
+	id  uuid.UUID
+	row accountRow
 }
 
 // Index: i10_accounts_code.
 const accountPageSQL = `
-select account_id, code, opened_seq
+select account_id, ledger_id, code, type, currency, scale, opened_seq
 from book.accounts
 where ledger_id = $1::uuid and code > $2::text
 order by code
@@ -99,6 +99,7 @@ func (v *verification) checkBooks(ctx context.Context) error {
 // eachPage calls f with the accounts of the ledger, in order of their codes.
 func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error) error {
 	after := ""
+	var words words
 	for {
 		var page []bookAccount
 		var found []finding
@@ -106,12 +107,12 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 		err := retry(ctx, func() error {
 			page, found = nil, nil
 			return v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after, int64(v.bounds.page)}, func(r *store.Row) error {
-				a := bookAccount{id: r.UUID(0), openedSeq: r.Int64(2)}
-				last = string(r.Text(1))
-				if bad := rejected(r); bad != nil {
-					found = append(found, finding{code: AccountStateMismatch, seq: noSeq, account: a.id, named: true, column: bad.column, stored: bad.value})
+				id, row := readAccount(r, &words)
+				if last = row.code; row.rejected != nil {
+					found = append(found, finding{code: AccountStateMismatch, seq: noSeq, account: id, named: true,
+						column: row.rejected.column, stored: row.rejected.value})
 				}
-				page = append(page, a)
+				page = append(page, bookAccount{id, row})
 				return nil
 			})
 		})
@@ -132,21 +133,22 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 // checkPage looks at some accounts.
 func (w *worker) checkPage(ctx context.Context, page []bookAccount) error {
 	v := w.v
-	found, err := v.checkOpened(ctx, page)
-	if err != nil {
-		return err
-	}
+	w.found, w.doubts = w.found[:0], w.doubts[:0]
 	sums := books{totals: make(map[totalKey]*total)}
+	var unopened []bookAccount
 	for _, a := range page {
-		if a.openedSeq < v.snapshot.Size {
+		if a.row.openedSeq < v.snapshot.Size {
 			sums.accounts++
 		}
 	}
-	w.found, w.doubts = append(w.found[:0], found...), w.doubts[:0]
+	var err error
 	if v.alongChain {
-		err = v.addNewest(ctx, page, &sums)
+		unopened, err = page, v.addNewest(ctx, page, &sums)
 	} else {
-		err = w.followPage(ctx, page, &sums)
+		unopened, err = w.followPage(ctx, page, &sums)
+	}
+	if err == nil {
+		err = w.checkOpened(ctx, unopened)
 	}
 	if err != nil {
 		return err
@@ -170,26 +172,33 @@ where ledger_id = $1::uuid and seq = any($2::int8[])`
 // checkOpened looks for accounts that no entry opened. The first pass has held
 // every version against its entry, so that a version is enough here; and as an
 // account is appended with its version, this holds beyond the cut too.
-func (v *verification) checkOpened(ctx context.Context, page []bookAccount) (found []finding, err error) {
-	seqs := make([]int64, len(page))
-	opened := make(map[bookAccount]bool, len(page))
-	for i, a := range page {
-		seqs[i] = a.openedSeq
+func (w *worker) checkOpened(ctx context.Context, page []bookAccount) error {
+	if len(page) == 0 {
+		return nil
 	}
-	err = v.snapshot.Scan(ctx, openedSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
-		opened[bookAccount{r.UUID(0), r.Int64(1)}] = true
+	type opening struct {
+		account uuid.UUID
+		seq     int64
+	}
+	seqs := make([]int64, len(page))
+	opened := make(map[opening]bool, len(page))
+	for i, a := range page {
+		seqs[i] = a.row.openedSeq
+	}
+	err := w.v.snapshot.Scan(ctx, openedSQL, []any{w.v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
+		opened[opening{r.UUID(0), r.Int64(1)}] = true
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading book.account_versions: %w", err)
+		return fmt.Errorf("reading book.account_versions: %w", err)
 	}
 	for _, a := range page {
-		if !opened[a] {
-			found = append(found, finding{code: AccountStateMismatch, seq: a.openedSeq, account: a.id, named: true,
-				column: "opened_seq", stored: fmt.Sprint(a.openedSeq), recomputed: "no entry opens the account there"})
+		if !opened[opening{a.id, a.row.openedSeq}] {
+			w.report(finding{code: AccountStateMismatch, seq: a.row.openedSeq, account: a.id, named: true,
+				column: "opened_seq", stored: fmt.Sprint(a.row.openedSeq), recomputed: "no entry opens the account there"})
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // Index: i9_postings_account_seq, read backwards for one row, and those that

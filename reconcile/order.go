@@ -14,30 +14,49 @@ import (
 )
 
 // followPage holds all postings of some accounts against one another, account
-// by account, and adds the newest ones to sums.
-func (w *worker) followPage(ctx context.Context, page []bookAccount, sums *books) error {
+// by account, and adds the newest ones to sums. It returns the accounts that
+// were not seen to be opened where they say.
+func (w *worker) followPage(ctx context.Context, page []bookAccount, sums *books) ([]bookAccount, error) {
+	w.segment.reset(0, 0)
+	w.segment.accounts = make(map[uuid.UUID]accountRow, len(page))
 	w.ids = w.ids[:0]
 	for _, a := range page {
 		w.ids = append(w.ids, a.id)
-	}
-	w.segment.reset(0, 0)
-	if err := w.segment.loadAccounts(ctx, w.v.snapshot, w.ids, &w.words); err != nil {
-		return err
+		w.segment.accounts[a.id] = a.row
 	}
 	err := w.loadHistories(ctx)
 	switch half := len(page) / 2; {
 	case errors.Is(err, errSegmentTooLarge) && half > 0:
-		if err := w.followPage(ctx, page[:half], sums); err != nil {
-			return err
+		first, err := w.followPage(ctx, page[:half], sums)
+		if err != nil {
+			return nil, err
 		}
-		return w.followPage(ctx, page[half:], sums)
+		second, err := w.followPage(ctx, page[half:], sums)
+		return append(first, second...), err
 	case errors.Is(err, errSegmentTooLarge):
 		w.doubt(noSeq, fmt.Sprintf("limits, freezes and closing of account %s: it was changed too often to hold", page[0].id))
 		w.segment.versions = w.segment.versions[:0]
 	case err != nil:
-		return err
+		return nil, err
 	}
-	return w.followHistories(ctx, sums)
+	var unopened []bookAccount
+	for _, a := range page {
+		if h := w.historyOf(a.id); len(h) == 0 || h[0].seq != a.row.openedSeq {
+			unopened = append(unopened, a)
+		}
+	}
+	return unopened, w.followHistories(ctx, sums)
+}
+
+// historyOf returns the versions of an account, by seq.
+func (w *worker) historyOf(id uuid.UUID) []versionRow {
+	all := w.segment.versions
+	from := sort.Search(len(all), func(i int) bool { return bytes.Compare(all[i].account[:], id[:]) >= 0 })
+	to := from
+	for to < len(all) && all[to].account == id {
+		to++
+	}
+	return all[from:to]
 }
 
 // Index: the primary key.
@@ -107,13 +126,7 @@ func (w *worker) begin(h *history, id uuid.UUID) {
 	if row, ok := w.segment.accounts[id]; ok {
 		h.setAccount(&row, w.v.snapshot.LedgerID)
 	}
-	all := w.segment.versions
-	from := sort.Search(len(all), func(i int) bool { return bytes.Compare(all[i].account[:], id[:]) >= 0 })
-	to := from
-	for to < len(all) && all[to].account == id {
-		to++
-	}
-	h.versions = all[from:to]
+	h.versions = w.historyOf(id)
 }
 
 // continueHistory puts the attributes in force at a posting, and checks it.
