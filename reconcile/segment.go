@@ -75,7 +75,6 @@ type versionRow struct {
 	closed                 bool
 	tags                   []chain.Tag
 	rejected               *rejection
-	taken                  bool // an entry of its seq has been found
 }
 
 // accountRow is a row of book.accounts.

@@ -234,11 +234,6 @@ func validNumber(s string) bool {
 	return err == nil && n >= 0 && strconv.FormatInt(n, 10) == s
 }
 
-func validScale(s string) bool {
-	n, err := strconv.Atoi(s)
-	return err == nil && n <= money.MaxScale && validNumber(s)
-}
-
 // validAmount accepts ParseAmount's syntax but for "-0", "-0.00" and the like.
 func validAmount(s string) bool {
 	d, err := money.ParseAmount(s)
