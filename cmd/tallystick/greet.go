@@ -24,7 +24,7 @@ func greet(w io.Writer, engine, address string, key adminKey) {
 	fmt.Fprintf(w, `
 Paste these to open two accounts, post a transfer, and verify:
   curl -sS %[1]s -H 'Content-Type: application/json' %[2]s/accounts/batch -d '{"accounts":[{"code":"till","type":"asset","currency":"EUR"},{"code":"customers:7","type":"liability","currency":"EUR","min_balance":"0"}]}'
-  curl -sS %[1]s -H 'Content-Type: application/json' -H 'Idempotency-Key: first-deposit' %[2]s/transfers -d '{"debit":"till","credit":"customers:7","amount":"12.34"}'
+  curl -sS %[1]s -H 'Content-Type: application/json' -H 'Idempotency-Key: first-deposit' %[2]s/transfers -d '{"debit":"till","credit":"customers:7","amount":"5.00"}'
   curl -sS %[1]s '%[2]s/accounts/customers:7' && bin/tallystick verify
 
 `, authorization, base)
