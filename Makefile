@@ -33,3 +33,23 @@ lint: ## go vet and staticcheck
 .PHONY: clean
 clean: ## remove what was built; data/ stays
 	@rm -rf bin
+
+# The long versions of what the tests run in short. Each starts and stops servers of its own.
+
+.PHONY: crash
+crash: ## kill -9 server and engine, 20 rounds each, and look for what was lost or doubled
+	@sh scripts/install.sh engine
+	@$(GO) run ./scripts/crash --victim server
+	@$(GO) run ./scripts/crash --victim engine
+
+.PHONY: contention
+contention: ## two servers on one ledger for 60 s, undisturbed, one killed, one stopped
+	@sh scripts/install.sh engine
+	@$(GO) run ./scripts/contention
+	@$(GO) run ./scripts/contention --disturb kill
+	@$(GO) run ./scripts/contention --disturb stop
+
+.PHONY: memory
+memory: ## compare the memory of verify on 2 million entries with that on 200,000
+	@sh scripts/install.sh postgres
+	@LARGE=2000000 $(GO) test -count=1 -timeout=60m -run=TestMemoryDoesNotGrowWithTheLedger -v ./reconcile

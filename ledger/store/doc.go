@@ -1,2 +1,34 @@
-// Package store keeps ledgers in CockroachDB or PostgreSQL.
+// Package store keeps ledgers in CockroachDB or PostgreSQL. It is the only
+// package that speaks SQL; statements stand as constants above the methods that
+// use them, in the subset that both engines run alike, and what differs between
+// the engines is in engines.go.
+//
+//	book (append-only)   ledgers ◄─ entries ◄─ postings, account_versions, details
+//	                     accounts
+//	ops  (may change)    payloads (erasable text), turns, api_keys, findings
+//
+//	sequencer ──► Journal() ─► posting pool ─► Commit: inserts in one implicit transaction
+//	                        └► turns pool   ─► Turn: a locked row, while several processes post
+//	clients   ──► DB        ─► read pool    ─► accounts, balances, entries, searches
+//	auditors  ──► Open(RoleAuditor) ─► Snapshot.Scan: raw rows of a cut, seq < size
+//
+// Nothing in book is ever updated. The balance of an account is the one on its
+// newest posting; its attributes are those of its newest version; a consistent
+// cut is a seq. Every connection takes on a role that has only the rights its
+// work needs, whatever rights the URL's user has, so that the application
+// cannot change the book even if it is told to.
+//
+// Commit is all or nothing and has one of five meanings when it fails; see
+// errors.go. A batch whose outcome is unknown may be submitted again as it is:
+// the keys make sure that it is stored once.
+//
+// What cannot be read (a balance with too many decimals, NaN) is not an error of
+// reading: it becomes a value that no hash fits, so that only what rests on it is
+// blocked; see stored.go.
+//
+// Rejected: foreign keys on the hot tables (a third of the throughput of a
+// prototype), a table of current balances (as much again, and a place to tamper
+// with), a second unique index by (account, seq) for balances at an entry (a
+// binary search over account_seq finds them), binary decimal arrays (three times
+// the allocations of array literals).
 package store
