@@ -40,7 +40,7 @@ const (
 	connLifetime       = 20 * time.Minute
 	connLifetimeJitter = 5 * time.Minute
 	// postingConns bounds the commits in flight, one per ledger posted to.
-	postingConns = 12
+	postingConns = 8
 	// turnConns bounds the ledgers on which this process holds the turn at once.
 	turnConns = 8
 )
@@ -48,7 +48,8 @@ const (
 // DB holds the connections of one role.
 type DB struct {
 	pool    *pgxpool.Pool // reads
-	posting *pgxpool.Pool // commits and their reads, which never wait behind clients' reads; RoleApp only
+	posting *pgxpool.Pool // commits; RoleApp only
+	journal *pgxpool.Pool // the sequencers' reads, which never wait behind those of clients; RoleApp only
 	turns   *pgxpool.Pool // connections that hold a turn while posting commits; RoleApp only
 	engine  engine
 	ledgers ledgerNames
@@ -67,12 +68,16 @@ func Open(ctx context.Context, url string, role Role, maxConns int) (*DB, error)
 	cfg.MaxConnLifetimeJitter = connLifetimeJitter
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
 	db := &DB{}
-	if db.pool, err = openPool(ctx, cfg, role, maxConns); err != nil {
+	if db.pool, err = openPool(ctx, cfg, role, maxConns, nil, readPlans); err != nil {
 		return nil, err
 	}
 	if role == RoleApp {
-		if db.posting, err = openPool(ctx, cfg, role, postingConns); err == nil {
-			db.turns, err = openPool(ctx, cfg, role, turnConns, turnSettings...)
+		db.posting, err = openPool(ctx, cfg, role, postingConns, nil, commitPlans)
+		if err == nil {
+			db.journal, err = openPool(ctx, cfg, role, postingConns, nil, readPlans)
+		}
+		if err == nil {
+			db.turns, err = openPool(ctx, cfg, role, turnConns, turnSettings, nil)
 		}
 	}
 	if err == nil {
@@ -88,11 +93,16 @@ func Open(ctx context.Context, url string, role Role, maxConns int) (*DB, error)
 	return db, nil
 }
 
-func openPool(ctx context.Context, base *pgxpool.Config, role Role, maxConns int, settings ...string) (*pgxpool.Pool, error) {
+// openPool opens connections that run settings, and plans on PostgreSQL.
+func openPool(ctx context.Context, base *pgxpool.Config, role Role, maxConns int, settings, plans []string) (*pgxpool.Pool, error) {
 	cfg := base.Copy()
 	cfg.MaxConns = int32(maxConns)
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		return prepareSession(ctx, conn, append(sessionSettings(conn, role), settings...))
+		all := append(sessionSettings(conn, role), settings...)
+		if !isCockroach(conn) {
+			all = append(all, plans...)
+		}
+		return prepareSession(ctx, conn, all)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -116,12 +126,12 @@ func prepareSession(ctx context.Context, conn *pgx.Conn, settings []string) erro
 // Journal returns the view of db that the sequencers use: its reads do not wait
 // behind those of clients. It must not be closed, and ends with db.
 func (db *DB) Journal() *DB {
-	return &DB{pool: db.posting, posting: db.posting, turns: db.turns, engine: db.engine}
+	return &DB{pool: db.journal, posting: db.posting, turns: db.turns, engine: db.engine}
 }
 
 // Close returns when all connections are closed.
 func (db *DB) Close() {
-	for _, pool := range []*pgxpool.Pool{db.turns, db.posting, db.pool} {
+	for _, pool := range []*pgxpool.Pool{db.turns, db.posting, db.journal, db.pool} {
 		if pool != nil {
 			pool.Close()
 		}
