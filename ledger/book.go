@@ -123,6 +123,9 @@ func (c *accountCache) init(limit int) {
 	}
 }
 
+// clear forgets every account and keeps the limit.
+func (c *accountCache) clear() { c.init(c.limit) }
+
 func (c *accountCache) get(code string) *Account {
 	e := c.codes[code]
 	if e == nil {

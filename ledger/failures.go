@@ -80,7 +80,7 @@ func (s *Sequencer) halve(ctx context.Context, batch []*pending, err error) ([]*
 // halt stops posting to the ledger and records why. It returns the error for
 // the requests at hand.
 func (s *Sequencer) halt(ctx context.Context, f chain.Finding) error {
-	s.book.accounts.init(CacheBytes)
+	s.book.accounts.clear()
 	s.halted = fmt.Errorf("%w: %s", ErrHalted, f.Code)
 	s.stats.halted.Store(true)
 	s.unstored = &f

@@ -38,6 +38,9 @@ var (
 	ErrNothingHappened = errors.New("nothing was stored")
 )
 
+// ErrNoTurn is what Journal.Turn returns when the turn did not come in time.
+var ErrNoTurn = errors.New("the turn to post did not come in time")
+
 // FenceError says which key refused a batch.
 type FenceError struct{ Constraint string }
 

@@ -215,7 +215,7 @@ func (s *Sequencer) idle(ctx context.Context) *pending {
 			return nil
 		case <-timer.C:
 			if s.book != nil {
-				s.book.accounts.init(CacheBytes)
+				s.book.accounts.clear()
 			}
 		}
 	}

@@ -198,7 +198,7 @@ func (s *Sequencer) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
 	}
-	s.book, err = NewBook(s.id, terms, HeadOf(&newest), CacheBytes)
+	s.book, err = NewBook(s.id, terms, HeadOf(&newest), s.share())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -315,7 +315,7 @@ func (s *Sequencer) afterFence(ctx context.Context, batch []*pending, fence erro
 		return rest, nil
 	}
 	// Nothing explains the fence: what is cached of an account may be wrong.
-	s.book.accounts.init(CacheBytes)
+	s.book.accounts.clear()
 	if s.fruitless++; s.fruitless > maxFruitlessFences {
 		return batch, s.halt(ctx, unexplainedFence(s.book.head, fence))
 	}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -102,6 +101,3 @@ func (s *Sequencer) skipAhead(ctx context.Context) error {
 	s.foreignAt = s.now()
 	return s.open(ctx)
 }
-
-// ErrNoTurn is what Journal.Turn returns when the turn did not come in time.
-var ErrNoTurn = errors.New("the turn to post did not come in time")
