@@ -105,9 +105,11 @@ func clientFolder(socket string) (string, error) {
 	return link, nil
 }
 
+// url names the socket's folder in the query, where a space is %20: a plus sign is one of a folder's own.
 func (c *postgresCluster) url() string {
 	u := url.URL{Scheme: "postgres", User: url.User(superuser), Path: "/" + database}
-	u.RawQuery = url.Values{"host": {c.socket}, "port": {strconv.Itoa(socketPort)}}.Encode()
+	query := url.Values{"host": {c.socket}, "port": {strconv.Itoa(socketPort)}}.Encode()
+	u.RawQuery = strings.ReplaceAll(query, "+", "%20")
 	return u.String()
 }
 
