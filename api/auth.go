@@ -10,8 +10,16 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tallystick/ledger"
 	"tallystick/ledger/store"
+)
+
+// What a route asks of the key; each scope holds those before it.
+const (
+	anyone       = store.Scopes(0) // no key at all
+	scopeRead    = store.ScopeRead
+	scopePost    = store.ScopePost    // moves money, opens accounts
+	scopeApprove = store.ScopeApprove // closes periods, posts into closed ones, changes accounts
+	scopeAdmin   = store.ScopeAdmin   // opens ledgers
 )
 
 // Bounds of the cache of API keys. A key that is withdrawn in the database
@@ -33,7 +41,7 @@ const (
 // compared, and they are found by map lookup: how long that takes says nothing
 // about the key.
 type keyring struct {
-	lookup  func(context.Context, [sha256.Size]byte) (ledger.KeyID, error)
+	lookup  func(context.Context, [sha256.Size]byte) (store.Principal, error)
 	slots   chan struct{}
 	mu      sync.RWMutex
 	known   map[[sha256.Size]byte]*knownKey
@@ -42,12 +50,12 @@ type keyring struct {
 
 // knownKey is a key that the database confirmed at some time.
 type knownKey struct {
-	id         ledger.KeyID
+	principal  store.Principal
 	confirmed  time.Time
 	refreshing atomic.Bool
 }
 
-func newKeyring(lookup func(context.Context, [sha256.Size]byte) (ledger.KeyID, error)) *keyring {
+func newKeyring(lookup func(context.Context, [sha256.Size]byte) (store.Principal, error)) *keyring {
 	return &keyring{
 		lookup:  lookup,
 		slots:   make(chan struct{}, maxKeyLookups),
@@ -56,17 +64,22 @@ func newKeyring(lookup func(context.Context, [sha256.Size]byte) (ledger.KeyID, e
 	}
 }
 
-// actor returns whose key the request carries.
-func (k *keyring) actor(ctx context.Context, h http.Header) (ledger.KeyID, error) {
+// principal returns whose key the request carries, when it may do what needs
+// that scope.
+func (k *keyring) principal(ctx context.Context, h http.Header, needs store.Scopes) (store.Principal, error) {
 	token, ok := bearer(h)
 	if !ok {
-		return ledger.KeyID{}, fieldProblem(codeUnauthenticated, "Authorization", "send the header Authorization: Bearer with an API key")
+		return store.Principal{}, fieldProblem(codeUnauthenticated, "Authorization", "send the header Authorization: Bearer with an API key")
 	}
-	id, err := k.find(ctx, sha256.Sum256([]byte(token)))
+	p, err := k.find(ctx, sha256.Sum256([]byte(token)))
 	if errors.Is(err, store.ErrNotFound) {
-		return ledger.KeyID{}, fieldProblem(codeUnauthenticated, "Authorization", "this API key is not known")
+		return store.Principal{}, fieldProblem(codeUnauthenticated, "Authorization", "this API key is not known")
 	}
-	return id, err
+	if err == nil && !p.Scopes.Has(needs) {
+		return store.Principal{}, fieldProblem(codeForbidden, "Authorization",
+			"this needs an API key with the scope %s; this key has %s", needs, p.Scopes)
+	}
+	return p, err
 }
 
 // bearer returns the key of an Authorization header that stands once.
@@ -89,45 +102,45 @@ func bearer(h http.Header) (string, bool) {
 
 // find returns the key of a hash, or store.ErrNotFound. A key confirmed a while
 // ago is confirmed again by one request while the others go on with it.
-func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte) (ledger.KeyID, error) {
+func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte) (store.Principal, error) {
 	now := time.Now()
 	k.mu.RLock()
 	key, until := k.known[hash], k.unknown[hash]
 	k.mu.RUnlock()
 	switch {
 	case key != nil && now.Sub(key.confirmed) < keyFresh:
-		return key.id, nil
+		return key.principal, nil
 	case key != nil && now.Sub(key.confirmed) < keyStale:
 		return k.refresh(ctx, hash, key)
 	case key == nil && now.Before(until):
-		return ledger.KeyID{}, store.ErrNotFound
+		return store.Principal{}, store.ErrNotFound
 	}
 	select {
 	case k.slots <- struct{}{}:
 		defer func() { <-k.slots }()
 	case <-ctx.Done():
-		return ledger.KeyID{}, ctx.Err()
+		return store.Principal{}, ctx.Err()
 	}
 	return k.ask(ctx, hash)
 }
 
 // refresh confirms a key again, unless another request is about it. As long as
 // the database does not answer, the key is good until it is stale.
-func (k *keyring) refresh(ctx context.Context, hash [sha256.Size]byte, key *knownKey) (ledger.KeyID, error) {
+func (k *keyring) refresh(ctx context.Context, hash [sha256.Size]byte, key *knownKey) (store.Principal, error) {
 	if !key.refreshing.CompareAndSwap(false, true) {
-		return key.id, nil
+		return key.principal, nil
 	}
 	defer key.refreshing.Store(false)
-	id, err := k.ask(ctx, hash)
+	p, err := k.ask(ctx, hash)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return key.id, nil
+		return key.principal, nil
 	}
-	return id, err
+	return p, err
 }
 
 // ask looks in the database and keeps what it says.
-func (k *keyring) ask(ctx context.Context, hash [sha256.Size]byte) (ledger.KeyID, error) {
-	id, err := k.lookup(ctx, hash)
+func (k *keyring) ask(ctx context.Context, hash [sha256.Size]byte) (store.Principal, error) {
+	p, err := k.lookup(ctx, hash)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
@@ -135,7 +148,7 @@ func (k *keyring) ask(ctx context.Context, hash [sha256.Size]byte) (ledger.KeyID
 		if len(k.known) >= maxKnownKeys {
 			clear(k.known)
 		}
-		k.known[hash] = &knownKey{id: id, confirmed: time.Now()}
+		k.known[hash] = &knownKey{principal: p, confirmed: time.Now()}
 	case errors.Is(err, store.ErrNotFound):
 		delete(k.known, hash)
 		if len(k.unknown) >= maxUnknownKeys {
@@ -143,5 +156,5 @@ func (k *keyring) ask(ctx context.Context, hash [sha256.Size]byte) (ledger.KeyID
 		}
 		k.unknown[hash] = time.Now().Add(unknownKeyFresh)
 	}
-	return id, err
+	return p, err
 }

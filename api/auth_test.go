@@ -19,7 +19,7 @@ import (
 // vault is a database of keys that counts how often it is asked.
 type vault struct {
 	mu    sync.Mutex
-	keys  map[[sha256.Size]byte]ledger.KeyID
+	keys  map[[sha256.Size]byte]store.Principal
 	err   error
 	asked atomic.Int64
 	busy  chan struct{} // when set, lookups wait for it
@@ -27,7 +27,7 @@ type vault struct {
 	now   atomic.Int64
 }
 
-func (v *vault) lookup(_ context.Context, hash [sha256.Size]byte) (ledger.KeyID, error) {
+func (v *vault) lookup(_ context.Context, hash [sha256.Size]byte) (store.Principal, error) {
 	v.asked.Add(1)
 	if n := v.now.Add(1); n > v.peak.Load() {
 		v.peak.Store(n)
@@ -39,30 +39,30 @@ func (v *vault) lookup(_ context.Context, hash [sha256.Size]byte) (ledger.KeyID,
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.err != nil {
-		return ledger.KeyID{}, v.err
+		return store.Principal{}, v.err
 	}
 	if id, ok := v.keys[hash]; ok {
 		return id, nil
 	}
-	return ledger.KeyID{}, fmt.Errorf("looking for an API key: %w", store.ErrNotFound)
+	return store.Principal{}, fmt.Errorf("looking for an API key: %w", store.ErrNotFound)
 }
 
-func (v *vault) set(key string, known bool, err error) ledger.KeyID {
+func (v *vault) set(key string, known bool, err error) store.Principal {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.err = err
 	hash := sha256.Sum256([]byte(key))
 	if !known {
 		delete(v.keys, hash)
-		return ledger.KeyID{}
+		return store.Principal{}
 	}
 	id, _ := ledger.NewKeyID()
-	v.keys[hash] = id
-	return id
+	v.keys[hash] = store.Principal{ID: id, Scopes: scopePost}
+	return v.keys[hash]
 }
 
 func newVault() (*vault, *keyring) {
-	v := &vault{keys: map[[sha256.Size]byte]ledger.KeyID{}}
+	v := &vault{keys: map[[sha256.Size]byte]store.Principal{}}
 	return v, newKeyring(v.lookup)
 }
 
@@ -78,10 +78,10 @@ func TestKeysAreAskedForOnceInAWhile(t *testing.T) {
 		id := v.set("good", true, nil)
 		ctx := t.Context()
 		for range 5 {
-			if got, err := k.actor(ctx, authorization("Bearer good")); err != nil || got != id {
+			if got, err := k.principal(ctx, authorization("Bearer good"), scopeRead); err != nil || got != id {
 				t.Fatalf("a good key: %v, %v", got, err)
 			}
-			if _, err := k.actor(ctx, authorization("bearer bad")); err == nil {
+			if _, err := k.principal(ctx, authorization("bearer bad"), scopeRead); err == nil {
 				t.Fatal("a bad key was accepted")
 			}
 		}
@@ -90,12 +90,12 @@ func TestKeysAreAskedForOnceInAWhile(t *testing.T) {
 		}
 		pass(unknownKeyFresh)
 		v.set("bad", true, nil) // it becomes a good one
-		if _, err := k.actor(ctx, authorization("Bearer bad")); err != nil {
+		if _, err := k.principal(ctx, authorization("Bearer bad"), scopeRead); err != nil {
 			t.Errorf("a new key is still refused: %v", err)
 		}
 		v.set("good", false, nil)
 		pass(keyFresh)
-		if _, err := k.actor(ctx, authorization("Bearer good")); err == nil {
+		if _, err := k.principal(ctx, authorization("Bearer good"), scopeRead); err == nil {
 			t.Error("a withdrawn key works after keyFresh")
 		}
 	})
@@ -107,17 +107,17 @@ func TestAKnownKeyOutlivesAShortOutage(t *testing.T) {
 		v, k := newVault()
 		id := v.set("good", true, nil)
 		ctx := t.Context()
-		if _, err := k.actor(ctx, authorization("Bearer good")); err != nil {
+		if _, err := k.principal(ctx, authorization("Bearer good"), scopeRead); err != nil {
 			t.Fatal(err)
 		}
 		away := errors.New("away")
 		v.set("other", true, away)
 		pass(keyStale - time.Millisecond)
-		if got, err := k.actor(ctx, authorization("Bearer good")); err != nil || got != id {
+		if got, err := k.principal(ctx, authorization("Bearer good"), scopeRead); err != nil || got != id {
 			t.Errorf("during an outage: %v, %v", got, err)
 		}
 		pass(time.Millisecond)
-		if _, err := k.actor(ctx, authorization("Bearer good")); !errors.Is(err, away) {
+		if _, err := k.principal(ctx, authorization("Bearer good"), scopeRead); !errors.Is(err, away) {
 			t.Errorf("after keyStale: %v", err)
 		}
 	})
@@ -131,7 +131,7 @@ func TestGuessingKeysIsBounded(t *testing.T) {
 		var wait sync.WaitGroup
 		for i := range 100 {
 			wait.Go(func() {
-				if _, err := k.actor(t.Context(), authorization(fmt.Sprintf("Bearer guess-%d", i))); err == nil {
+				if _, err := k.principal(t.Context(), authorization(fmt.Sprintf("Bearer guess-%d", i)), scopeRead); err == nil {
 					t.Error("a guess was accepted")
 				}
 			})
@@ -142,7 +142,7 @@ func TestGuessingKeysIsBounded(t *testing.T) {
 		}
 		impatient, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := k.actor(impatient, authorization("Bearer one-more")); !errors.Is(err, context.Canceled) {
+		if _, err := k.principal(impatient, authorization("Bearer one-more"), scopeRead); !errors.Is(err, context.Canceled) {
 			t.Errorf("a request that ended while waiting: %v", err)
 		}
 		close(v.busy)
@@ -151,7 +151,7 @@ func TestGuessingKeysIsBounded(t *testing.T) {
 			t.Errorf("%d lookups at once", v.peak.Load())
 		}
 		for i := range maxUnknownKeys + 10 {
-			_, _ = k.actor(t.Context(), authorization(fmt.Sprintf("Bearer more-%d", i)))
+			_, _ = k.principal(t.Context(), authorization(fmt.Sprintf("Bearer more-%d", i)), scopeRead)
 		}
 		if n := len(k.unknown); n > maxUnknownKeys {
 			t.Errorf("%d unknown keys are remembered, the bound is %d", n, maxUnknownKeys)
@@ -165,7 +165,7 @@ func TestOneRequestConfirmsAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, k := newVault()
 		v.set("good", true, nil)
-		if _, err := k.actor(t.Context(), authorization("Bearer good")); err != nil {
+		if _, err := k.principal(t.Context(), authorization("Bearer good"), scopeRead); err != nil {
 			t.Fatal(err)
 		}
 		pass(keyFresh)
@@ -174,7 +174,7 @@ func TestOneRequestConfirmsAKey(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 50 {
 			wait.Go(func() {
-				if _, err := k.actor(t.Context(), authorization("Bearer good")); err != nil {
+				if _, err := k.principal(t.Context(), authorization("Bearer good"), scopeRead); err != nil {
 					t.Error(err)
 				}
 				answered.Add(1)

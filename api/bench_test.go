@@ -65,7 +65,7 @@ func BenchmarkPostTransfer(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.EnsureKey(b.Context(), sha256.Sum256([]byte(testKey)), "bench"); err != nil {
+	if _, err := db.EnsureKey(b.Context(), sha256.Sum256([]byte(testKey)), "bench", scopeAdmin); err != nil {
 		b.Fatal(err)
 	}
 	id, err := ledger.NewLedgerID()

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tallystick/ledger"
+	"tallystick/ledger/store"
 )
 
 // exchange is one request and its answer, and what the log says about them.
@@ -20,6 +21,7 @@ type exchange struct {
 	req    *http.Request
 	header http.Header // of the answer
 	actor  ledger.KeyID
+	scopes store.Scopes    // of the actor's key
 	ledger ledger.LedgerID // set by handlers.ledger
 	out    []byte          // the body of the answer, reused
 
@@ -59,6 +61,9 @@ var (
 	noStore     = []string{"no-store"}
 	noSniff     = []string{"nosniff"}
 )
+
+// may reports whether the caller's key has the scope.
+func (x *exchange) may(scope store.Scopes) bool { return x.scopes.Has(scope) }
 
 // send answers with x.out as JSON.
 func (x *exchange) send(status int) error { return x.sendAs(status, jsonType) }
@@ -148,9 +153,13 @@ func (h *handlers) serve(r *route) echo.HandlerFunc {
 // notRouted answers what Echo's router has no handler for: under /v1 only to
 // those who may know what is there.
 func (h *handlers) notRouted(err error, c echo.Context) {
+	needs := anyone
+	if strings.HasPrefix(c.Request().URL.Path, "/v1/") {
+		needs = scopeRead
+	}
 	h.answer(c, &route{
 		path:  "none",
-		open:  !strings.HasPrefix(c.Request().URL.Path, "/v1/"),
+		needs: needs,
 		serve: func(*handlers, *exchange) error { return err },
 	}, h.unrouted)
 }
@@ -171,10 +180,12 @@ func (h *handlers) answer(c echo.Context, r *route, observe observer) {
 
 func (h *handlers) run(r *route, x *exchange) (err error) {
 	defer x.recovered(&err)
-	if !r.open {
-		if x.actor, err = h.keys.actor(x.req.Context(), x.req.Header); err != nil {
+	if r.needs != anyone {
+		p, err := h.keys.principal(x.req.Context(), x.req.Header, r.needs)
+		if err != nil {
 			return err
 		}
+		x.actor, x.scopes = p.ID, p.Scopes
 	}
 	return r.serve(h, x)
 }

@@ -53,7 +53,7 @@ func newBank(t testing.TB, url string, wrap func(Poster) Poster) *bank {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	if _, err := db.EnsureKey(ctx, sha256.Sum256([]byte(testKey)), "test"); err != nil {
+	if _, err := db.EnsureKey(ctx, sha256.Sum256([]byte(testKey)), "test", scopeAdmin); err != nil {
 		t.Fatal(err)
 	}
 	sequencers := ledger.NewSequencers(context.WithoutCancel(ctx), db, db.ClockOffset)

@@ -72,6 +72,7 @@ const (
 
 	// Who asks, and whether the server can answer.
 	codeUnauthenticated ledger.Code = "unauthenticated"
+	codeForbidden       ledger.Code = "forbidden"
 	codeInternal        ledger.Code = "internal"
 	codeOverloaded      ledger.Code = "overloaded"
 	codeLedgerHalted    ledger.Code = "ledger_halted"
@@ -116,6 +117,8 @@ var statusOf = map[ledger.Code]int{
 	codeCursorInvalid:     http.StatusBadRequest,
 
 	codeUnauthenticated: http.StatusUnauthorized,
+
+	codeForbidden: http.StatusForbidden,
 
 	codeRouteNotFound:    http.StatusNotFound,
 	codeLedgerNotFound:   http.StatusNotFound,

@@ -182,12 +182,16 @@ create table if not exists ops.turns (
 );
 
 -- key_hash is SHA-256 of the key: a key has 256 bits of randomness and needs
--- no slow hash. key_id is the actor in entries.
+-- no slow hash. key_id is the actor in entries, so that rows are revoked and
+-- never deleted. scopes are words out of read, post, approve, admin, in this
+-- order, with a space between.
 create table if not exists ops.api_keys (
     key_id     uuid not null,
     key_hash   bytea not null,
     name       text not null,
     created_at timestamptz not null,
+    scopes     text not null,
+    revoked_at timestamptz,
     constraint api_keys_id primary key (key_id),
     constraint api_keys_hash unique (key_hash),
     constraint api_keys_hash_length check (length(key_hash) = 32)

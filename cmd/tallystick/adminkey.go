@@ -48,9 +48,25 @@ func loadAdminKey(ctx context.Context, db *store.DB, dataDir string) (adminKey, 
 	if err := checkKey(key.text); err != nil {
 		return key, err
 	}
-	var err error
-	key.id, err = db.EnsureKey(ctx, sha256.Sum256([]byte(key.text)), "admin")
-	return key, err
+	p, err := db.EnsureKey(ctx, sha256.Sum256([]byte(key.text)), "admin", store.ScopeAdmin)
+	switch {
+	case errors.Is(err, store.ErrKeyRevoked):
+		return key, fmt.Errorf("%w\nhint: %s", err, key.another())
+	case err != nil:
+		return key, err
+	case !p.Scopes.Has(store.ScopeAdmin):
+		return key, fmt.Errorf("taking the admin key: it is known with the scopes %s, without admin\nhint: %s", p.Scopes, key.another())
+	}
+	key.id = p.ID
+	return key, nil
+}
+
+// another says how to come by another admin key.
+func (k *adminKey) another() string {
+	if k.file == "" {
+		return "put another key into " + adminKeyVariable
+	}
+	return "delete " + k.file + ", and a new key is made at the next start"
 }
 
 func (k *adminKey) fromFile(path string) error {

@@ -490,17 +490,3 @@ func TestTransactionsAreRetriedWhole(t *testing.T) {
 		}
 	})
 }
-
-func TestKeysAreFoundByTheirHash(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, d *desk) {
-		hash := [32]byte{1}
-		if _, err := d.db.KeyByHash(t.Context(), hash); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("an unknown key: %v, want ErrNotFound", err)
-		}
-		first := must(d.db.EnsureKey(t.Context(), hash, "admin"))
-		if again := must(d.db.EnsureKey(t.Context(), hash, "admin")); again != first || must(d.db.KeyByHash(t.Context(), hash)) != first {
-			t.Errorf("one key has the ids %s and %s", first, again)
-		}
-	})
-}
