@@ -22,7 +22,10 @@ type layer struct {
 var outside = []string{"os", "net", "database", "syscall", "log", "plugin", "embed", "io/fs", "io/ioutil", "path/filepath", "math/rand", "unsafe"}
 
 var layers = []layer{
-	{"cmd/tallystick", []string{"api/...", "reconcile/...", "ledger/...", "migrations"}, []string{"alecthomas/kong", "schollz/progressbar/v3", "google/uuid", "shopspring/decimal"}, nil},
+	{"cmd/tallystick", []string{"cmd/tallystick/internal/...", "api/...", "reconcile/...", "ledger/...", "migrations"}, []string{"alecthomas/kong", "schollz/progressbar/v3", "google/uuid", "shopspring/decimal"}, nil},
+	{"cmd/tallystick/internal/mapping", []string{"cmd/tallystick/internal/tabular", "ledger/money"}, []string{"go.yaml.in/yaml/v3"}, outside},
+	{"cmd/tallystick/internal/tabular", nil, []string{"go-json-experiment/json", "golang.org/x/text"}, outside},
+	{"cmd/tallystick/internal/entryfile", nil, nil, outside},
 	{"scripts/...", []string{"api/client", "ledger/...", "scripts/..."}, []string{"alecthomas/kong", "schollz/progressbar/v3", "google/uuid", "jackc/pgx/v5", "shopspring/decimal"}, nil},
 
 	{"api/client", nil, []string{"google/uuid", "shopspring/decimal", "valyala/fasthttp"}, []string{"log"}},
