@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"tallystick/ledger"
 	"tallystick/ledger/store"
@@ -190,4 +193,67 @@ func TestOneRequestConfirmsAKey(t *testing.T) {
 			t.Errorf("the database was asked %d times, want 2", n)
 		}
 	})
+}
+
+// TestEveryRouteAsksForItsScope sends every route keys of every scope: who has
+// less is refused, and told what is missing.
+func TestEveryRouteAsksForItsScope(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		b.openAccounts()
+		scopes := []store.Scopes{scopeRead, scopePost, scopeApprove, scopeAdmin}
+		for _, has := range scopes {
+			if _, err := b.db.CreateKey(t.Context(), sha256.Sum256([]byte("key-"+has.String())), has.String(), has); err != nil {
+				t.Fatal(err)
+			}
+		}
+		params := strings.NewReplacer("{ledger}", "main", "{account}", "cash", "{id}", uuid.NewString(), "{seq}", "0")
+		refused := 0
+		for _, r := range routes {
+			for _, has := range scopes {
+				a := b.do(r.method, params.Replace(r.path), "", headers{"Authorization": {"Bearer key-" + has.String()}})
+				if want := !has.Has(r.needs); (a.status == http.StatusForbidden) != want {
+					t.Errorf("%s %s with scope %s: %d %s", r.method, r.path, has, a.status, a.body)
+				}
+				if a.status == http.StatusForbidden {
+					refused++
+					a.is(http.StatusForbidden, codeForbidden).want("field", "Authorization")
+					if detail := a.text("detail"); !strings.Contains(detail, "the scope "+r.needs.String()+";") || !strings.HasSuffix(detail, " "+has.String()) {
+						t.Errorf("%s %s with scope %s: %s", r.method, r.path, has, detail)
+					}
+				}
+			}
+		}
+		if refused == 0 {
+			t.Error("nothing was refused")
+		}
+	})
+}
+
+// TestAKeyWithoutAnyScopeMayNothing: such a one can only be of a later version.
+func TestAKeyWithoutAnyScopeMayNothing(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		if _, err := b.db.CreateKey(t.Context(), sha256.Sum256([]byte("bare")), "bare", 0); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/v1/ledgers", "/v1/nothing", "/metrics"} {
+			b.do("GET", path, "", headers{"Authorization": {"Bearer bare"}}).is(http.StatusForbidden, codeForbidden)
+		}
+		b.do("GET", "/healthz", "", headers{"Authorization": {"Bearer bare"}}).is(http.StatusOK, "")
+	})
+}
+
+// TestAKnownKeyCostsNoMemory: every request passes here.
+func TestAKnownKeyCostsNoMemory(t *testing.T) {
+	v, k := newVault()
+	v.set("good", true, nil)
+	h, ctx := authorization("Bearer good"), t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := k.principal(ctx, h, scopePost); err != nil {
+			t.Error(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations for each request", n)
+	}
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,8 +19,6 @@ const (
 	adminKeyVariable = "TALLYSTICK_ADMIN_KEY"
 	// adminKeyFile is its file in the data folder.
 	adminKeyFile = "admin.key"
-	// keyBytes is how much randomness a generated key has.
-	keyBytes = 32
 	// minKeyLength and maxKeyLength bound a key that is given, in bytes.
 	minKeyLength = 32
 	maxKeyLength = 255
@@ -79,11 +75,10 @@ func (k *adminKey) fromFile(path string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading the admin key: %w", err)
 	}
-	var random [keyBytes]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return fmt.Errorf("making the admin key: %w", err)
+	if k.text, err = makeKey(); err != nil {
+		return err
 	}
-	k.text, k.fresh = "tallystick_"+base64.RawURLEncoding.EncodeToString(random[:]), true
+	k.fresh = true
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("making the folder of the admin key: %w", err)
 	}

@@ -24,6 +24,11 @@ type commands struct {
 	Ledger  struct {
 		Open ledgerOpenCommand `cmd:"" help:"Open a ledger."`
 	} `cmd:"" help:"Ledgers."`
+	Keys struct {
+		Create keysCreateCommand `cmd:"" help:"Make an API key and print it, this once."`
+		List   keysListCommand   `cmd:"" help:"List all API keys, revoked ones too."`
+		Revoke keysRevokeCommand `cmd:"" help:"End an API key for ever."`
+	} `cmd:"" help:"API keys."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
 	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,4 +161,92 @@ func (db *DB) KeyByHash(ctx context.Context, hash [sha256.Size]byte) (Principal,
 		return Principal{}, fmt.Errorf("looking for an API key: %w", notFound(err))
 	}
 	return p, nil
+}
+
+const keyNameTakenSQL = `select exists (select 1 from ops.api_keys where name = $1::text and revoked_at is null)`
+
+// CreateKey makes the API key with this SHA-256 known. A name that a key in
+// force has is ErrKeyName.
+func (db *DB) CreateKey(ctx context.Context, hash [sha256.Size]byte, name string, scopes Scopes) (Principal, error) {
+	p := Principal{Scopes: scopes}
+	var err error
+	if p.ID, err = ledger.NewKeyID(); err != nil {
+		return Principal{}, err
+	}
+	err = db.transact(ctx, func(tx pgx.Tx) error {
+		var taken bool
+		if err := tx.QueryRow(ctx, keyNameTakenSQL, name).Scan(&taken); err != nil {
+			return err
+		}
+		if taken {
+			return ErrKeyName
+		}
+		return insertKey(ctx, tx, p.ID, hash, name, scopes)
+	})
+	if err != nil {
+		return Principal{}, fmt.Errorf("making the API key %s: %w", name, err)
+	}
+	return p, nil
+}
+
+const keysSQL = `
+select key_id, name, scopes, created_at, revoked_at from ops.api_keys order by created_at, key_id`
+
+// Keys returns every API key there ever was, oldest first.
+func (db *DB) Keys(ctx context.Context) ([]APIKey, error) {
+	rows, err := db.pool.Query(ctx, keysSQL)
+	if err != nil {
+		return nil, fmt.Errorf("listing API keys: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, scanKey)
+	if err != nil {
+		return nil, fmt.Errorf("listing API keys: %w", err)
+	}
+	return keys, nil
+}
+
+func scanKey(row pgx.CollectableRow) (k APIKey, err error) {
+	var scopes string
+	err = row.Scan((*[16]byte)(&k.ID.UUID), &k.Name, &scopes, &k.CreatedAt, &k.RevokedAt)
+	k.Scopes = storedScopes(scopes)
+	return k, err
+}
+
+// The locks make sure that of two last admin keys not both are revoked at once.
+const lockKeysSQL = `
+select key_id, name, scopes, created_at, revoked_at from ops.api_keys
+where revoked_at is null order by key_id for update`
+
+const revokeKeySQL = `update ops.api_keys set revoked_at = $2::timestamptz where key_id = $1::uuid`
+
+// RevokeKey ends the API key that choose picks among those in force, and
+// returns it. The last key with the scope admin is ErrLastAdmin. Servers notice
+// within seconds.
+func (db *DB) RevokeKey(ctx context.Context, choose func([]APIKey) (APIKey, error)) (APIKey, error) {
+	var chosen APIKey
+	err := db.transact(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, lockKeysSQL)
+		if err != nil {
+			return err
+		}
+		keys, err := pgx.CollectRows(rows, scanKey)
+		if err != nil {
+			return err
+		}
+		if chosen, err = choose(keys); err != nil {
+			return err
+		}
+		others := slices.ContainsFunc(keys, func(k APIKey) bool { return k.ID != chosen.ID && k.Scopes.Has(ScopeAdmin) })
+		if chosen.Scopes.Has(ScopeAdmin) && !others {
+			return ErrLastAdmin
+		}
+		now := time.Now()
+		chosen.RevokedAt = &now
+		_, err = tx.Exec(ctx, revokeKeySQL, uuidOf(&chosen.ID.UUID), now)
+		return err
+	})
+	if err != nil {
+		return APIKey{}, fmt.Errorf("revoking an API key: %w", err)
+	}
+	return chosen, nil
 }
