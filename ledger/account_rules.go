@@ -13,7 +13,7 @@ import (
 // apply opens an account: known currency, limits that fit it and do not cross,
 // a code that is new. The same attributes again change nothing.
 func (r *OpenAccount) apply(o *overlay) (*draft, *Refusal) {
-	currency, ok := money.ISO(r.Currency)
+	currency, ok := o.rules.currency(r.Currency)
 	if !ok {
 		return nil, unknownCurrency(r.Currency)
 	}

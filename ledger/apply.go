@@ -14,6 +14,7 @@ type Answer struct {
 	Replayed  bool     // Entry stands for an earlier request of this batch with the same id
 	Unchanged bool     // the request asks for what already is
 	Refusal   *Refusal // set when the request was refused
+	Items     []Answer // of an accepted AtomicBatch, whose Entry is the last of them
 }
 
 // Applied is a decided batch: answers in the order of the requests, the
@@ -23,17 +24,19 @@ type Applied struct {
 	Entries []Entry
 
 	head     Head
+	rules    *ruleset
 	accounts map[uuid.UUID]*Account
 }
 
 // Apply decides requests in order, each on the state that the accepted ones
 // before it leave behind. It is pure and deterministic: the book is not
-// changed (see Advance), now is the only clock, and every account that a
-// request names and that exists must be cached in the book.
+// changed (see Advance), now is the only clock, and every account and target
+// that a request names and that exists must be known to the book.
 func Apply(b *Book, now time.Time, requests []Request) *Applied {
 	o := &overlay{
 		book:     b,
 		head:     b.head,
+		rules:    b.rules,
 		accounts: make(map[uuid.UUID]*Account, 2*len(requests)),
 		now:      max(now.UnixMicro(), b.head.RecordedAt),
 		seen:     make(map[RequestID]int, len(requests)),
@@ -44,12 +47,12 @@ func Apply(b *Book, now time.Time, requests []Request) *Applied {
 	for i, r := range requests {
 		answers[i] = o.decide(r)
 	}
-	return &Applied{Answers: answers, Entries: o.entries, head: o.head, accounts: o.accounts}
+	return &Applied{Answers: answers, Entries: o.entries, head: o.head, rules: o.rules, accounts: o.accounts}
 }
 
 // Advance moves the book over its own committed batch.
 func (b *Book) Advance(a *Applied) {
-	b.head = a.head
+	b.head, b.rules = a.head, a.rules
 	for _, acc := range a.accounts {
 		b.accounts.put(acc)
 	}
@@ -60,13 +63,50 @@ func (b *Book) Advance(a *Applied) {
 type overlay struct {
 	book        *Book
 	head        Head
+	rules       *ruleset
 	now         int64
 	bookingDate chain.Date
 	accounts    map[uuid.UUID]*Account // changed copies
 	opened      map[string]*Account    // those of them that are new
 	seen        map[RequestID]int      // accepted ids of this batch
 	entries     []Entry
+	acted       map[int64]int // entries acted on by entries of this batch, by seq
+	undo        *undo         // while a group is decided that stands or falls together
 	buf         []byte
+}
+
+// undo is what the overlay was when a group began.
+type undo struct {
+	head     Head
+	rules    *ruleset
+	entries  int
+	accounts map[uuid.UUID]*Account // nil where the overlay had no copy
+}
+
+// begin starts a group; it ends with rollBack, or with undo set to nil.
+func (o *overlay) begin() {
+	o.undo = &undo{head: o.head, rules: o.rules, entries: len(o.entries), accounts: make(map[uuid.UUID]*Account)}
+}
+
+// rollBack leaves the overlay as it was when the group began. A group opens no
+// accounts.
+func (o *overlay) rollBack() {
+	for i := o.undo.entries; i < len(o.entries); i++ {
+		r := &o.entries[i].record
+		delete(o.seen, RequestID{r.RequestID})
+		if r.RefSeq != nil {
+			delete(o.acted, *r.RefSeq)
+		}
+	}
+	for id, a := range o.undo.accounts {
+		if a == nil {
+			delete(o.accounts, id)
+		} else {
+			o.accounts[id] = a
+		}
+	}
+	o.head, o.rules, o.entries = o.undo.head, o.undo.rules, o.entries[:o.undo.entries]
+	o.undo = nil
 }
 
 // draft is an accepted request before it has a place in the chain.
@@ -77,9 +117,17 @@ type draft struct {
 	accounts  []PostingAccount
 	account   *chain.Account
 	name      *string // of account: stands as the entry's description
+	prior     bool
+	refSeq    *int64
+	relatedTo *uuid.UUID
+	expiresAt *int64
+	details   []chain.Detail
 }
 
 func (o *overlay) decide(r Request) Answer {
+	if batch, ok := r.(*AtomicBatch); ok {
+		return o.decideAtomic(batch)
+	}
 	c := r.common()
 	if i, ok := o.seen[c.ID]; ok {
 		if refusal := Conflict(r, &o.entries[i]); refusal != nil {
@@ -97,9 +145,46 @@ func (o *overlay) decide(r Request) Answer {
 	case d == nil:
 		return Answer{Entry: -1, Unchanged: true}
 	}
-	o.entries = append(o.entries, o.seal(r, d))
-	o.seen[c.ID] = len(o.entries) - 1
+	o.accept(r, d)
 	return Answer{Entry: len(o.entries) - 1}
+}
+
+// accept appends what a request became.
+func (o *overlay) accept(r Request, d *draft) {
+	o.entries = append(o.entries, o.seal(r, d))
+	o.seen[r.common().ID] = len(o.entries) - 1
+	if d.refSeq != nil {
+		if o.acted == nil {
+			o.acted = make(map[int64]int)
+		}
+		o.acted[*d.refSeq] = len(o.entries) - 1
+	}
+}
+
+// target returns what stands under an id at this point of the batch, nil when
+// nothing does.
+func (o *overlay) target(id RequestID) *Target {
+	var t Target
+	if i, ok := o.seen[id]; ok {
+		t.Entry = &o.entries[i]
+	} else if below := o.book.targets[id]; below != nil {
+		t = *below
+	} else {
+		return nil
+	}
+	if i, ok := o.acted[t.Entry.Seq()]; ok {
+		if e := &o.entries[i]; e.record.Kind == chain.Reversal {
+			t.Reversed = e
+		} else {
+			t.Settled = e
+		}
+	}
+	if t.Settled != nil {
+		if i, ok := o.acted[t.Settled.Seq()]; ok {
+			t.Reversed = &o.entries[i]
+		}
+	}
+	return &t
 }
 
 func (o *overlay) refuse(r *Refusal) Answer {
@@ -125,26 +210,62 @@ func Conflict(r Request, e *Entry) *Refusal {
 		"this id or idempotency key stands for another request already; use a new one for a new request")
 }
 
-// sameMoney compares what an erasure leaves: the legs of a transfer.
+// sameMoney compares what an erasure leaves: kind and amounts.
 func sameMoney(r Request, e *Entry) bool {
-	t, ok := r.(*TransferRequest)
-	if !ok || e.record.Kind != chain.Transfer || len(e.accounts) != len(e.record.Postings) {
-		return false
+	switch r := r.(type) {
+	case *TransferRequest:
+		return r.sameMoney(e)
+	case *CaptureHold:
+		return e.record.Kind == chain.Capture && r.sameMoney(e)
+	case *ReleaseHold:
+		return e.record.Kind == chain.Release
+	case *ReverseTransfer:
+		return e.record.Kind == chain.Reversal
+	}
+	return false
+}
+
+func (r *TransferRequest) sameMoney(e *Entry) bool {
+	kind := chain.Transfer
+	if r.Hold {
+		kind = chain.Hold
 	}
 	booked := make(map[string]chain.Posting, len(e.accounts))
-	for i := range e.record.Postings {
+	for i := range e.accounts {
 		booked[e.accounts[i].Code] = e.record.Postings[i]
 	}
-	asked, refused := summedUnits(t, func(code string) (uint8, bool) {
+	asked, refused := summedUnits(r.Legs, func(code string) (uint8, bool) {
 		p, ok := booked[code]
 		return p.Scale, ok
 	})
-	if refused != nil || len(asked) != len(booked) {
+	if refused != nil || e.record.Kind != kind || len(asked) != len(booked) {
 		return false
 	}
 	for _, l := range asked {
-		if p := booked[l.code]; p.Direction != l.direction || p.Amount != l.units {
+		p := booked[l.code]
+		units := p.Amount
+		if r.Hold {
+			units = p.PendingChange
+		}
+		if p.Direction != l.direction || units != l.units {
 			return false
+		}
+	}
+	return true
+}
+
+// sameMoney compares the amounts that a capture names, if it names any.
+func (r *CaptureHold) sameMoney(e *Entry) bool {
+	for i := range e.record.Postings {
+		p := &e.record.Postings[i]
+		booked := p.Amount.Decimal(p.Scale)
+		if r.Amount != nil && !r.Amount.Equal(booked) {
+			return false
+		}
+		for _, leg := range r.Legs {
+			if leg.Account == e.accounts[i].Code && (leg.Direction != p.Direction || !leg.Amount.Equal(booked)) {
+				return false
+			}
 		}
 	}
 	return true
@@ -164,11 +285,16 @@ func (o *overlay) seal(r Request, d *draft) Entry {
 		BookingDate:   o.bookingDate,
 		EffectiveDate: d.effective,
 		Actor:         c.Actor.UUID,
+		PriorPeriod:   d.prior,
+		RefSeq:        d.refSeq,
+		RelatedTo:     d.relatedTo,
+		ExpiresAt:     d.expiresAt,
 		Description:   commit(c, chain.FieldDescription, e.text.Description),
 		Reference:     commit(c, chain.FieldReference, e.text.Reference),
 		Metadata:      commit(c, chain.FieldMetadata, e.text.Metadata),
 		Postings:      d.postings,
 		Account:       d.account,
+		Details:       d.details,
 	}
 	o.buf = e.record.AppendCanonical(o.buf[:0])
 	e.hash = chain.HashCanonical(o.buf)
@@ -183,6 +309,7 @@ func (o *overlay) bookEntry(e *Entry) {
 	for i := range r.Postings {
 		bookPosting(o.changed(r.Postings[i].AccountID, e.accounts[i].Code), &r.Postings[i], r.Seq)
 	}
+	o.rules = o.rules.after(r)
 	if r.Account == nil {
 		return
 	}
@@ -196,6 +323,7 @@ func (o *overlay) bookEntry(e *Entry) {
 // changed returns the overlay's own copy of an account, a blank one when the
 // account is new.
 func (o *overlay) changed(id uuid.UUID, code string) *Account {
+	o.noteForUndo(id)
 	if a := o.accounts[id]; a != nil {
 		return a
 	}
@@ -210,6 +338,22 @@ func (o *overlay) changed(id uuid.UUID, code string) *Account {
 	}
 	o.accounts[id] = a
 	return a
+}
+
+// noteForUndo keeps what the overlay has of an account before a group changes it.
+func (o *overlay) noteForUndo(id uuid.UUID) {
+	if o.undo == nil {
+		return
+	}
+	if _, noted := o.undo.accounts[id]; noted {
+		return
+	}
+	var before *Account
+	if a := o.accounts[id]; a != nil {
+		copied := *a
+		before = &copied
+	}
+	o.undo.accounts[id] = before
 }
 
 // account returns the state of an account at this point of the batch, or nil

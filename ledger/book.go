@@ -31,7 +31,12 @@ type Book struct {
 	terms    chain.LedgerTerms
 	zone     *time.Location
 	head     Head
+	rules    *ruleset
 	accounts accountCache
+
+	// What the batch at hand refers to, as of the head; see Sequencer.load.
+	targets map[RequestID]*Target
+	incomes []Income
 }
 
 // NewBook returns the book of a ledger at head with nothing cached. It fails
@@ -41,7 +46,7 @@ func NewBook(id LedgerID, terms chain.LedgerTerms, head Head, cacheBytes int) (*
 	if err != nil {
 		return nil, fmt.Errorf("loading the time zone of ledger %s: %w", terms.Name, err)
 	}
-	b := &Book{id: id, terms: terms, zone: zone, head: head}
+	b := &Book{id: id, terms: terms, zone: zone, head: head, rules: new(ruleset)}
 	b.accounts.init(cacheBytes)
 	return b, nil
 }
@@ -51,6 +56,21 @@ func (b *Book) Head() Head { return b.head }
 
 // Account returns the cached state of an account, or nil.
 func (b *Book) Account(code string) *Account { return b.accounts.get(code) }
+
+// RememberRules sets the closed periods and currencies to what rules, all entries
+// that SetsRules selects in order, say.
+func (b *Book) RememberRules(rules []Entry) {
+	b.rules = new(ruleset)
+	for i := range rules {
+		b.rules = b.rules.after(&rules[i].record)
+	}
+}
+
+// RememberTargets sets what the requests to come refer to, as of the head.
+func (b *Book) RememberTargets(targets map[RequestID]*Target) { b.targets = targets }
+
+// RememberIncomes sets what a period to be closed has earned, as of the head.
+func (b *Book) RememberIncomes(incomes []Income) { b.incomes = incomes }
 
 // Remember caches the states of accounts, which must be as of the head.
 func (b *Book) Remember(accounts ...*Account) {
@@ -69,7 +89,7 @@ func (b *Book) Follow(e *Entry) error {
 	if !e.Intact() {
 		return fmt.Errorf("following entry %d: its stored hash %s is not the hash of its columns", r.Seq, e.hash)
 	}
-	b.head = HeadOf(e)
+	b.head, b.rules = HeadOf(e), b.rules.after(r)
 	for i := range r.Postings {
 		if a := b.accounts.byID(r.Postings[i].AccountID); a != nil {
 			bookPosting(a, &r.Postings[i], r.Seq)

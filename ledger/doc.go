@@ -13,11 +13,15 @@
 //
 // A Request is what a client asks for, an Entry is a fact; they are different
 // types, and a fact has no setters. rules.go answers when money may move, in
-// order of precedence, and account_rules.go when an account may change. book.go
-// is the state in memory, apply.go the pure step on it, queue.go where requests
-// wait, sequencer.go the loop, failures.go what happens when a commit does not
-// simply succeed, turns.go how several processes share one ledger, journal.go
-// what all this needs of the store.
+// order of precedence (with what is particular to holds and reversals in holds.go
+// and reversals.go), account_rules.go when an account may change, periods.go when
+// the books may be closed, currencies.go what is a currency. book.go is the state
+// in memory and ruleset.go the part of it that concerns all accounts; apply.go is
+// the pure step on it and batch.go that of several transfers at once. queue.go is
+// where requests wait, sequencer.go the loop, targets.go what it reads for a batch,
+// answers.go how it answers, rehearsal.go the dry run, failures.go what happens
+// when a commit does not simply succeed, turns.go how several processes share one
+// ledger, journal.go what all this needs of the store.
 //
 // Safety never rests on the memory of a process: the primary key of entries
 // refuses a second writer at the same place, a guard refuses a missing

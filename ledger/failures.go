@@ -22,7 +22,7 @@ func (s *Sequencer) append(ctx context.Context, batch []*pending, a *Applied) er
 		return err
 	}
 	s.stats.unknown.Add(1)
-	giveUp, told := s.now().Add(ResolvePatience), false
+	giveUp, told := time.Now().Add(ResolvePatience), false
 	for {
 		pause(ctx, retryPause)
 		err = s.journal.Commit(ctx, s.id, prev, a.Entries)
@@ -32,7 +32,7 @@ func (s *Sequencer) append(ctx context.Context, batch []*pending, a *Applied) er
 		case !errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrNothingHappened):
 			return err // stored, or refused for good
 		}
-		if s.now().Before(giveUp) {
+		if time.Now().Before(giveUp) {
 			continue
 		}
 		if !told {

@@ -3,8 +3,10 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 
 	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
 )
 
 // What can go wrong with a request, beside being refused. Each is a sentinel;
@@ -53,11 +55,53 @@ func (e *FenceError) Is(target error) bool { return target == ErrFence }
 // RequestFence is the constraint that refuses an id used before (I8).
 const RequestFence = "i8_entries_request"
 
+// Opening is what a book begins with: the terms of the ledger, its newest entry,
+// and the entries that set rules for all accounts, in order (see SetsRules).
+type Opening struct {
+	Terms  chain.LedgerTerms
+	Newest Entry
+	Rules  []Entry
+}
+
+// SetsRules reports whether entries of kind k change what the whole ledger
+// accepts: its closed periods and its currencies.
+func SetsRules(k chain.Kind) bool {
+	return k == chain.PeriodClosed || k == chain.PeriodReopened || k == chain.CurrencyDefined
+}
+
+// Target is an entry that a request refers to, and what has become of it.
+type Target struct {
+	Entry    *Entry // what stands under the id, of whatever kind
+	Settled  *Entry // the capture or release of a hold, nil while it is open
+	Reversed *Entry // the reversal of Entry, or of the capture of a hold; nil when there is none
+}
+
+// Income is the balance of a revenue or expense account.
+type Income struct {
+	Code     string
+	Currency string
+	Scale    uint8
+	Balance  money.Int128 // debit-positive
+}
+
+// DueHold is a hold that has expired and that nothing has settled.
+type DueHold struct {
+	Ledger    LedgerID
+	ID        RequestID
+	ExpiresAt time.Time
+}
+
 // Journal is what a sequencer needs of the store. Reads see at least what was
 // committed before they began.
 type Journal interface {
-	// Opening returns the terms of a ledger and its newest entry.
-	Opening(ctx context.Context, id LedgerID) (chain.LedgerTerms, Entry, error)
+	// Opening returns what a book begins with.
+	Opening(ctx context.Context, id LedgerID) (Opening, error)
+	// Targets returns the transfers and holds that exist among ids, and what has
+	// become of each.
+	Targets(ctx context.Context, id LedgerID, ids []RequestID) (map[RequestID]*Target, error)
+	// Incomes returns the revenue and expense accounts whose balance at the end
+	// of a day, by value date and as of entry asOf, is not zero; at most limit.
+	Incomes(ctx context.Context, id LedgerID, day chain.Date, asOf int64, limit int) ([]Income, error)
 	// LoadAccounts returns the accounts that exist among codes, as of entry
 	// asOf, with the entries that their states come from.
 	LoadAccounts(ctx context.Context, id LedgerID, codes []string, asOf int64) ([]*Account, map[int64]*Entry, error)

@@ -137,23 +137,31 @@ func (s *Sequencer) turnAway() {
 // batch. It returns nil when ctx ends.
 func (s *Sequencer) collect(ctx context.Context) []*pending {
 	var batch []*pending
-	weight := 0
+	weight, size := 0, 0
 	if p := s.carry; p != nil {
 		s.carry = nil
-		batch, weight = append(batch, p), p.weight
+		batch, weight, size = append(batch, p), p.weight, p.size()
 	}
-	for len(batch) < MaxBatchRequests {
+	for size < MaxBatchRequests {
 		p := s.next(ctx, len(batch) == 0)
 		if p == nil {
 			break
 		}
-		if len(batch) > 0 && weight+p.weight > MaxBatchBytes {
+		if len(batch) > 0 && (weight+p.weight > MaxBatchBytes || size+p.size() > MaxBatchRequests) {
 			s.carry = p
 			break
 		}
-		batch, weight = append(batch, p), weight+p.weight
+		batch, weight, size = append(batch, p), weight+p.weight, size+p.size()
 	}
 	return batch
+}
+
+// size is how many requests count against MaxBatchRequests.
+func (p *pending) size() int {
+	if batch, ok := p.request.(*AtomicBatch); ok {
+		return len(batch.Items)
+	}
+	return 1
 }
 
 // next takes one request; it waits for one only when asked to, and gives the

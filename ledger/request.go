@@ -11,7 +11,8 @@ import (
 
 // Request is something a client asks for. It becomes an Entry, a fact, when
 // Apply accepts it and the store has committed it. The implementations are
-// TransferRequest, OpenAccount and ChangeAccount.
+// TransferRequest, CaptureHold, ReleaseHold, ReverseTransfer, AtomicBatch,
+// OpenAccount, ChangeAccount, DefineCurrency, ClosePeriod and ReopenPeriod.
 type Request interface {
 	// common returns what every request carries.
 	common() *Common
@@ -23,9 +24,17 @@ type Request interface {
 	apply(o *overlay) (*draft, *Refusal)
 	// weight estimates the bytes of its columns beside those of Common.
 	weight() int
-	// accountCodes lists the accounts that deciding needs.
+	// accountCodes lists the accounts that deciding needs, beside those of its
+	// target.
 	accountCodes(dst []string) []string
+	// targets lists the earlier requests that it refers to.
+	targets(dst []RequestID) []RequestID
 }
+
+// standalone is a request that refers to no other.
+type standalone struct{}
+
+func (standalone) targets(dst []RequestID) []RequestID { return dst }
 
 // Common is what every request carries beside its own fields.
 type Common struct {
@@ -56,13 +65,20 @@ const (
 	MaxTagKey      = chain.MaxTagKey
 	MaxTagValue    = chain.MaxTagValue
 	MaxAccountName = 255
+	MaxRate        = 255
 )
 
 // Operations name the kinds of request where a request id is derived.
 const (
-	OperationTransfer      = "transfer"
-	OperationOpenAccount   = "account_opened"
-	OperationChangeAccount = "account_changed"
+	OperationTransfer       = "transfer"
+	OperationCapture        = "capture"
+	OperationRelease        = "release"
+	OperationReverse        = "reversal"
+	OperationOpenAccount    = "account_opened"
+	OperationChangeAccount  = "account_changed"
+	OperationDefineCurrency = "currency_defined"
+	OperationClosePeriod    = "period_closed"
+	OperationReopenPeriod   = "period_reopened"
 )
 
 // Leg is one posting of a TransferRequest.
@@ -73,17 +89,33 @@ type Leg struct {
 	Currency  string          // asserted when not empty
 }
 
-// TransferRequest asks to move money.
+// ValueDate is the value date that a request asks for.
+type ValueDate struct {
+	EffectiveDate *chain.Date // the booking date when nil
+	// PriorPeriod says that the value date is meant to lie in a closed period.
+	PriorPeriod bool
+	// MayApprove says that the key of the request has the right to approve that.
+	// It is not part of the fingerprint.
+	MayApprove bool
+}
+
+// TransferRequest asks to move money, or with Hold to set it aside.
 type TransferRequest struct {
 	Common
-	EffectiveDate *chain.Date // the booking date when nil
-	Legs          []Leg
+	ValueDate
+	standalone
+	Legs      []Leg
+	Hold      bool
+	ExpiresAt *time.Time // of a hold, cut to microseconds; nil: never
+	RelatedTo *RequestID // another transfer, of this ledger or not
+	Rate      *string    // exchange rate as agreed, at most MaxRate bytes
 }
 
 // OpenAccount asks for a new account. Opening an account that exists with the
 // same attributes changes nothing.
 type OpenAccount struct {
 	Common
+	standalone
 	AccountID  AccountID // used when the account is new
 	Code       string
 	Type       chain.AccountType
@@ -107,6 +139,7 @@ type Limit struct {
 // Keyed.
 type ChangeAccount struct {
 	Common
+	standalone
 	Code string
 	// Keyed says that the client chose the id. Then the change becomes an entry
 	// even if it changes nothing: only that uses the id up, and a duplicate that
@@ -143,30 +176,21 @@ func Fingerprint(r Request, salt []byte) chain.Hash {
 	b = appendOptional(b, c.Description)
 	b = appendOptional(b, c.Reference)
 	b = appendOptional(b, c.Metadata)
-	if c.NotAfter != nil {
-		b = binary.BigEndian.AppendUint64(append(b, 1), uint64(c.NotAfter.UnixMicro()))
-	} else {
-		b = append(b, 0)
-	}
+	b = appendOptionalTime(b, c.NotAfter)
 	b = r.fingerprintTo(b)
 	return chain.Commitment(salt, chain.FieldRequest, string(b))
 }
 
 func (r *TransferRequest) fingerprintTo(b []byte) []byte {
-	if r.EffectiveDate != nil {
-		b = binary.BigEndian.AppendUint32(append(b, 1), uint32(*r.EffectiveDate))
+	b = appendLegs(appendValueDate(b, r.ValueDate), r.Legs)
+	b = append(b, boolByte(r.Hold))
+	b = appendOptionalTime(b, r.ExpiresAt)
+	if r.RelatedTo != nil {
+		b = append(append(b, 1), r.RelatedTo.UUID[:]...)
 	} else {
 		b = append(b, 0)
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(r.Legs)))
-	for i := range r.Legs {
-		leg := &r.Legs[i]
-		b = appendText(b, leg.Account)
-		b = append(b, byte(leg.Direction))
-		b = appendText(b, leg.Amount.String())
-		b = appendText(b, leg.Currency)
-	}
-	return b
+	return appendOptional(b, r.Rate)
 }
 
 func (r *OpenAccount) fingerprintTo(b []byte) []byte {
@@ -216,6 +240,33 @@ func appendOptional(b []byte, s *string) []byte {
 		return append(b, 0)
 	}
 	return appendText(append(b, 1), *s)
+}
+
+func appendOptionalTime(b []byte, t *time.Time) []byte {
+	if t == nil {
+		return append(b, 0)
+	}
+	return binary.BigEndian.AppendUint64(append(b, 1), uint64(t.UnixMicro()))
+}
+
+func appendValueDate(b []byte, d ValueDate) []byte {
+	if d.EffectiveDate != nil {
+		b = binary.BigEndian.AppendUint32(append(b, 1), uint32(*d.EffectiveDate))
+	} else {
+		b = append(b, 0)
+	}
+	return append(b, boolByte(d.PriorPeriod))
+}
+
+func appendLegs(b []byte, legs []Leg) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(legs)))
+	for i := range legs {
+		b = appendText(b, legs[i].Account)
+		b = append(b, byte(legs[i].Direction))
+		b = appendText(b, legs[i].Amount.String())
+		b = appendText(b, legs[i].Currency)
+	}
+	return b
 }
 
 func appendTags(b []byte, tags []chain.Tag) []byte {

@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -12,10 +12,11 @@ import (
 
 // This file answers the question "when may money move?". Rules are checked in
 // the order written here; the first that does not hold is the answer. When an
-// account may be opened or changed is in account_rules.go.
+// account may be opened or changed is in account_rules.go, when a period may be
+// closed in periods.go.
 
-// transferRules are the rules of a transfer, in order of precedence. Each works
-// on what the ones before it have established.
+// transferRules are the rules of a transfer and of a hold, in order of
+// precedence. Each works on what the ones before it have established.
 var transferRules = []func(*movement) *Refusal{
 	postingCount,
 	amountsPositive,
@@ -25,39 +26,101 @@ var transferRules = []func(*movement) *Refusal{
 	amountsFitCurrency,
 	currenciesBalance,
 	valueDateAllowed,
+	periodOpen,
+	expiryAhead,
 	accountsOpen,
 	accountsNotFrozen,
 	balancesFit,
 	withinLimits,
 }
 
-// movement is a transfer while it is decided.
+// captureRules are those of a capture. The limits are not among them: a hold was
+// held against them, and a capture takes no more than it set aside.
+var captureRules = []func(*movement) *Refusal{
+	targetKnown,
+	targetIsHold,
+	holdOpen,
+	holdNotExpired,
+	accountsKnown,
+	captureAmounts,
+	currenciesBalance,
+	valueDateAllowed,
+	periodOpen,
+	accountsNotFrozen,
+	balancesFit,
+}
+
+// releaseRules are those of a release. A freeze does not stop one: nothing is
+// taken.
+var releaseRules = []func(*movement) *Refusal{
+	targetKnown,
+	targetIsHold,
+	holdOpen,
+	expiryReached,
+	accountsKnown,
+	balancesFit,
+}
+
+// reversalRules are those of a reversal.
+var reversalRules = []func(*movement) *Refusal{
+	targetKnown,
+	targetReversible,
+	accountsKnown,
+	accountsOpen,
+	accountsNotFrozen,
+	balancesFit,
+	withinLimits,
+}
+
+// closingRules are those of the transfers by which closing a period moves its
+// result.
+var closingRules = []func(*movement) *Refusal{
+	accountsKnown,
+	valueDateAllowed,
+	accountsOpen,
+	accountsNotFrozen,
+	balancesFit,
+	withinLimits,
+}
+
+// movement is a request to move money while it is decided.
 type movement struct {
 	o         *overlay
-	r         *TransferRequest
+	legs      []Leg
+	dated     ValueDate
+	hold      bool       // set the money aside only
+	expiresAt *time.Time // of the hold to be
+	target    *Target    // what a capture, release or reversal acts on
+	targetID  RequestID
+	capture   *CaptureHold // the request of a capture
+	onExpiry  bool         // release only when the hold has expired
+	refSeq    *int64       // the entry acted on
+
 	accounts  []*Account // one per leg
 	sums      []sum      // one per account
 	effective chain.Date
 	postings  []chain.Posting // one per sum
 }
 
-// sum is what a transfer does to one account: legs that name it twice count
+// sum is what a movement does to one account: legs that name it twice count
 // together, so that an account stands at most once per entry.
 type sum struct {
 	code      string
 	direction chain.Direction
-	units     money.Int128
-	leg       int // the first leg that names it
+	units     money.Int128 // booked, or set aside by a hold
+	settled   money.Int128 // of an earlier hold, no longer set aside
+	leg       int          // the first leg that names it
 }
 
-func (r *TransferRequest) apply(o *overlay) (*draft, *Refusal) {
-	m := &movement{o: o, r: r}
-	for _, rule := range transferRules {
+// decide holds m against rules and makes an entry of it.
+func (m *movement) decide(rules []func(*movement) *Refusal, kind chain.Kind) (*draft, *Refusal) {
+	m.effective = m.o.bookingDate
+	for _, rule := range rules {
 		if refused := rule(m); refused != nil {
 			return nil, refused
 		}
 	}
-	d := &draft{kind: chain.Transfer, effective: m.effective, postings: m.postings}
+	d := &draft{kind: kind, effective: m.effective, prior: m.dated.PriorPeriod, refSeq: m.refSeq, postings: m.postings}
 	d.accounts = make([]PostingAccount, len(m.sums))
 	for i := range m.sums {
 		a := m.accounts[m.sums[i].leg]
@@ -66,9 +129,38 @@ func (r *TransferRequest) apply(o *overlay) (*draft, *Refusal) {
 	return d, nil
 }
 
+func (r *TransferRequest) apply(o *overlay) (*draft, *Refusal) {
+	m := &movement{o: o, legs: r.Legs, dated: r.ValueDate, hold: r.Hold, expiresAt: r.ExpiresAt}
+	kind := chain.Transfer
+	if r.Hold {
+		kind = chain.Hold
+	}
+	d, refused := m.decide(transferRules, kind)
+	if refused != nil {
+		return nil, refused
+	}
+	if r.RelatedTo != nil {
+		d.relatedTo = &r.RelatedTo.UUID
+	}
+	if r.Hold && r.ExpiresAt != nil {
+		micros := r.ExpiresAt.UnixMicro()
+		d.expiresAt = &micros
+	}
+	d.details = rateDetail(r.Rate)
+	return d, nil
+}
+
+// rateDetail is the exchange rate as an entry binds it.
+func rateDetail(rate *string) []chain.Detail {
+	if rate == nil {
+		return nil
+	}
+	return []chain.Detail{{Name: "rate", Value: *rate}}
+}
+
 // postingCount bounds the legs of a transfer.
 func postingCount(m *movement) *Refusal {
-	n := len(m.r.Legs)
+	n := len(m.legs)
 	if n >= MinPostings && n <= MaxPostings {
 		return nil
 	}
@@ -77,8 +169,8 @@ func postingCount(m *movement) *Refusal {
 
 // amountsPositive holds I1: the side says the sign.
 func amountsPositive(m *movement) *Refusal {
-	for i := range m.r.Legs {
-		if leg := &m.r.Legs[i]; leg.Amount.Sign() <= 0 {
+	for i := range m.legs {
+		if leg := &m.legs[i]; leg.Amount.Sign() <= 0 {
 			return atLeg(m, i, refusal(CodeAmountNotPositive,
 				"amounts are greater than zero; swap debit and credit instead of a negative amount"))
 		}
@@ -88,7 +180,7 @@ func amountsPositive(m *movement) *Refusal {
 
 // accountOnOneSide refuses an account that is debited and credited at once.
 func accountOnOneSide(m *movement) *Refusal {
-	legs := m.r.Legs
+	legs := m.legs
 	if len(legs) == 2 {
 		if legs[0].Account == legs[1].Account && legs[0].Direction != legs[1].Direction {
 			return atLeg(m, 1, refusal(CodeAccountTwice, "account %s is debited and credited in one transfer", legs[1].Account))
@@ -108,9 +200,9 @@ func accountOnOneSide(m *movement) *Refusal {
 
 // accountsKnown finds the accounts, and refuses those whose stored state is damaged.
 func accountsKnown(m *movement) *Refusal {
-	m.accounts = make([]*Account, len(m.r.Legs))
-	for i := range m.r.Legs {
-		code := m.r.Legs[i].Account
+	m.accounts = make([]*Account, len(m.legs))
+	for i := range m.legs {
+		code := m.legs[i].Account
 		if m.accounts[i] = m.o.account(code); m.accounts[i] == nil {
 			return atLeg(m, i, unknownAccount(code))
 		}
@@ -123,12 +215,12 @@ func accountsKnown(m *movement) *Refusal {
 
 // currenciesAgree holds I10 where a leg asserts its currency.
 func currenciesAgree(m *movement) *Refusal {
-	for i := range m.r.Legs {
-		asserted, a := m.r.Legs[i].Currency, m.accounts[i]
+	for i := range m.legs {
+		asserted, a := m.legs[i].Currency, m.accounts[i]
 		if asserted == "" || asserted == a.Currency {
 			continue
 		}
-		if _, ok := money.ISO(asserted); !ok {
+		if _, ok := m.o.rules.currency(asserted); !ok {
 			return atLeg(m, i, unknownCurrency(asserted))
 		}
 		return atLeg(m, i, refusal(CodeCurrencyMismatch, "account %s is kept in %s, not in %s", a.Code, a.Currency, asserted))
@@ -143,7 +235,7 @@ func amountsFitCurrency(m *movement) *Refusal {
 		scales[a.Code] = a.Scale
 	}
 	var refused *Refusal
-	m.sums, refused = summedUnits(m.r, func(code string) (uint8, bool) {
+	m.sums, refused = summedUnits(m.legs, func(code string) (uint8, bool) {
 		scale, ok := scales[code]
 		return scale, ok
 	})
@@ -153,19 +245,19 @@ func amountsFitCurrency(m *movement) *Refusal {
 	return nil
 }
 
-// summedUnits turns the legs of r into units, one sum per account in the order
+// summedUnits turns legs into units, one sum per account in the order
 // of first mention.
-func summedUnits(r *TransferRequest, scaleOf func(code string) (scale uint8, ok bool)) ([]sum, *Refusal) {
-	sums := make([]sum, 0, len(r.Legs))
+func summedUnits(legs []Leg, scaleOf func(code string) (scale uint8, ok bool)) ([]sum, *Refusal) {
+	sums := make([]sum, 0, len(legs))
 	var index map[string]int
-	if len(r.Legs) > 2 {
-		index = make(map[string]int, len(r.Legs))
+	if len(legs) > 2 {
+		index = make(map[string]int, len(legs))
 	}
-	for i := range r.Legs {
-		leg := &r.Legs[i]
+	for i := range legs {
+		leg := &legs[i]
 		scale, ok := scaleOf(leg.Account)
 		if !ok {
-			return nil, &Refusal{Code: CodeUnknownAccount, Posting: i}
+			return nil, &Refusal{Code: CodeUnknownAccount, Posting: i, Item: -1}
 		}
 		units, refused := unitsOf(leg.Amount, scale)
 		if refused != nil {
@@ -181,7 +273,7 @@ func summedUnits(r *TransferRequest, scaleOf func(code string) (scale uint8, ok 
 			continue
 		}
 		if sums[at].units, ok = sums[at].units.Add(units); !ok {
-			return nil, &Refusal{Code: CodeAmountRange, Detail: "the legs of one account sum to more than 128 bits", Posting: i}
+			return nil, &Refusal{Code: CodeAmountRange, Detail: "the legs of one account sum to more than 128 bits", Posting: i, Item: -1}
 		}
 	}
 	return sums, nil
@@ -225,11 +317,10 @@ func currenciesBalance(m *movement) *Refusal {
 // valueDateAllowed keeps value dates within the ledger's terms (I10).
 func valueDateAllowed(m *movement) *Refusal {
 	booking := m.o.bookingDate
-	m.effective = booking
-	if m.r.EffectiveDate == nil {
+	if m.dated.EffectiveDate == nil {
 		return nil
 	}
-	m.effective = *m.r.EffectiveDate
+	m.effective = *m.dated.EffectiveDate
 	terms := &m.o.book.terms
 	first, last := booking-chain.Date(terms.ValueDaysBack), booking+chain.Date(terms.ValueDaysAhead)
 	if m.effective < first || m.effective > last {
@@ -237,6 +328,31 @@ func valueDateAllowed(m *movement) *Refusal {
 			m.effective, first, last)
 	}
 	return nil
+}
+
+// periodOpen holds I10 for closed periods: only an approved prior-period entry
+// takes a value date in one.
+func periodOpen(m *movement) *Refusal {
+	closed := m.o.rules.closed(m.effective)
+	switch {
+	case m.dated.PriorPeriod && !m.dated.MayApprove:
+		return refusal(CodeApprovalRequired, "prior_period needs an API key with the scope approve")
+	case closed && !m.dated.PriorPeriod:
+		newest, _ := m.o.rules.newest()
+		return refusal(CodePeriodClosed, "the books are closed up to %s and effective_date is %s; use a later date, or prior_period with approval",
+			newest.end, m.effective)
+	case !closed && m.dated.PriorPeriod:
+		return refusal(CodePriorPeriodUnneeded, "effective_date %s lies in no closed period; leave prior_period out", m.effective)
+	}
+	return nil
+}
+
+// expiryAhead refuses a hold that has expired before it stands.
+func expiryAhead(m *movement) *Refusal {
+	if m.expiresAt == nil || m.expiresAt.UnixMicro() > m.o.now {
+		return nil
+	}
+	return refusal(CodeExpiryPassed, "expires_at has passed already; a hold expires in the future, or never")
 }
 
 // accountsOpen holds I10 for closed accounts.
@@ -249,12 +365,13 @@ func accountsOpen(m *movement) *Refusal {
 	return nil
 }
 
-// accountsNotFrozen holds I10 for frozen ones.
+// accountsNotFrozen holds I10 for frozen ones. A leg of a hold that its capture
+// leaves out takes nothing.
 func accountsNotFrozen(m *movement) *Refusal {
-	for i, a := range m.accounts {
-		d := m.r.Legs[i].Direction
-		if a.Frozen.Refuses(d) {
-			return atLeg(m, i, refusal(CodeAccountFrozen, "account %s is frozen (%s) and takes no %s", a.Code, a.Frozen, d))
+	for _, s := range m.sums {
+		a := m.accounts[s.leg]
+		if !s.units.IsZero() && a.Frozen.Refuses(s.direction) {
+			return atLeg(m, s.leg, refusal(CodeAccountFrozen, "account %s is frozen (%s) and takes no %s", a.Code, a.Frozen, s.direction))
 		}
 	}
 	return nil
@@ -266,24 +383,40 @@ func balancesFit(m *movement) *Refusal {
 	m.postings = make([]chain.Posting, len(m.sums))
 	for i, s := range m.sums {
 		a := m.accounts[s.leg]
-		book := a.Posted.Add
-		if s.direction == chain.Credit {
-			book = a.Posted.Sub
-		}
-		posted, ok := book(s.units)
-		if ok {
-			_, ok = posted.Neg()
-		}
+		p, ok := m.posting(a, &s)
 		if !ok {
 			return atLeg(m, s.leg, refusal(CodeAmountRange, "the balance of %s would need more than 128 bits", a.Code))
 		}
-		m.postings[i] = chain.Posting{
-			AccountID: a.AccountID, Direction: s.direction, Currency: a.Currency, Scale: a.Scale,
-			Amount: s.units, EffectiveDate: m.effective, AccountSeq: a.AccountSeq + 1,
-			Posted: posted, PendingDebit: a.PendingDebit, PendingCredit: a.PendingCredit,
+		if p.PendingDebit.Sign() < 0 || p.PendingCredit.Sign() < 0 {
+			return atLeg(m, s.leg, damagedAccount(a.Code)) // it holds less than this hold set aside
 		}
+		m.postings[i] = p
 	}
 	return nil
+}
+
+// posting books s on a; ok is false when 128 bits cannot hold the result.
+func (m *movement) posting(a *Account, s *sum) (p chain.Posting, ok bool) {
+	p = chain.Posting{
+		AccountID: a.AccountID, Direction: s.direction, Currency: a.Currency, Scale: a.Scale,
+		EffectiveDate: m.effective, AccountSeq: a.AccountSeq + 1,
+		Posted: a.Posted, PendingDebit: a.PendingDebit, PendingCredit: a.PendingCredit,
+	}
+	if m.hold {
+		p.PendingChange = s.units
+	} else {
+		p.Amount = s.units
+		p.PendingChange, _ = s.settled.Neg() // no hold is larger than 2^127−1
+	}
+	book, pending := a.Posted.Add, &p.PendingDebit
+	if s.direction == chain.Credit {
+		book, pending = a.Posted.Sub, &p.PendingCredit
+	}
+	if p.Posted, ok = book(p.Amount); !ok || !p.Posted.InRange() {
+		return p, false
+	}
+	*pending, ok = pending.Add(p.PendingChange)
+	return p, ok
 }
 
 // withinLimits holds I3. A limit stops a movement towards it, never one away
@@ -336,39 +469,4 @@ func unitsOf(d decimal.Decimal, scale uint8) (money.Int128, *Refusal) {
 		return units, refusal(CodeAmountPrecision, "the currency has %d decimals, the amount has more; amounts are never rounded", scale)
 	}
 	return units, refusal(CodeAmountRange, "the amount needs more than 128 bits at %d decimals", scale)
-}
-
-func refusal(code Code, format string, args ...any) *Refusal {
-	return &Refusal{Code: code, Detail: fmt.Sprintf(format, args...), Posting: -1}
-}
-
-// atLeg says which posting a refusal is about.
-func atLeg(m *movement, leg int, r *Refusal) *Refusal {
-	r.Posting, r.Account = leg, m.r.Legs[leg].Account
-	if m.accounts != nil && m.accounts[leg] != nil {
-		r.Currency, r.Scale = m.accounts[leg].Currency, m.accounts[leg].Scale
-	}
-	return r
-}
-
-func unknownAccount(code string) *Refusal {
-	r := refusal(CodeUnknownAccount, "this ledger has no account %s; open it first", code)
-	r.Account = code
-	return r
-}
-
-func unknownCurrency(code string) *Refusal {
-	return refusal(CodeUnknownCurrency, "%s is neither an active ISO 4217 currency nor one that this ledger defines", code)
-}
-
-func closedAccount(code string) *Refusal {
-	r := refusal(CodeAccountClosed, "account %s is closed and takes nothing any more", code)
-	r.Account = code
-	return r
-}
-
-func damagedAccount(code string) *Refusal {
-	r := refusal(CodeAccountDamaged, "what is stored of account %s does not match its hash; nothing is posted to it until the finding is resolved", code)
-	r.Account = code
-	return r
 }

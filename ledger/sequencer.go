@@ -48,16 +48,19 @@ const (
 
 // Outcome is the answer to a request.
 type Outcome struct {
-	Entry     *Entry   // the fact it became, or had become before (Replayed)
-	Replayed  bool     // the id stood already for this very request
-	Unchanged bool     // the request asks for what already is; no entry
-	Refusal   *Refusal // set when it was refused
+	Entry     *Entry    // the fact it became, or had become before (Replayed)
+	Replayed  bool      // the id stood already for this very request
+	Unchanged bool      // the request asks for what already is; no entry
+	Refusal   *Refusal  // set when it was refused
+	Items     []Outcome // of an accepted AtomicBatch, in its order; Entry is nil then
 }
 
 // Result is an Outcome, or why there is none.
 type Result struct {
 	Outcome
 	Err error
+
+	rehearsed []Outcome
 }
 
 // Sequencer turns the requests of one ledger into entries, one batch at a
@@ -117,13 +120,13 @@ func (s *Sequencer) run(ctx context.Context) {
 // decide answers every request of a batch. A batch that meets a foreign entry
 // or a used id is applied again, at once, on what the ledger then is.
 func (s *Sequencer) decide(ctx context.Context, batch []*pending) {
-	giveUp := s.now().Add(RetryPatience)
+	giveUp := time.Now().Add(RetryPatience)
 	for len(batch) > 0 {
 		again, err := s.attempt(ctx, batch)
 		switch {
 		case err == nil:
 			batch = again
-		case errors.Is(err, ErrNothingHappened) && s.now().Before(giveUp):
+		case errors.Is(err, ErrNothingHappened) && time.Now().Before(giveUp):
 			batch = again
 			pause(ctx, retryPause)
 		default:
@@ -150,18 +153,22 @@ func (s *Sequencer) attempt(ctx context.Context, batch []*pending) ([]*pending, 
 	if err := s.fit(); err != nil {
 		return batch, err
 	}
-	if err := s.prepare(ctx, batch); err != nil {
+	batch, err := s.rehearseAll(ctx, batch)
+	if err != nil || len(batch) == 0 {
 		return batch, err
 	}
-	requests := make([]Request, len(batch))
-	for i, p := range batch {
-		requests[i] = p.request
+	requests := requestsOf(batch)
+	if err := s.prepare(ctx, requests); err != nil {
+		return batch, err
+	}
+	if len(batch) > 1 && s.targetWeight() > MaxBatchBytes {
+		return s.halve(ctx, batch, nil)
 	}
 	applied := Apply(s.book, s.now(), requests)
 	if len(applied.Entries) == 0 {
 		return s.confirm(ctx, batch, applied.Answers, false)
 	}
-	err := s.append(ctx, batch, applied)
+	err = s.append(ctx, batch, applied)
 	switch {
 	case err == nil:
 		s.fruitless = 0
@@ -179,9 +186,9 @@ func (s *Sequencer) attempt(ctx context.Context, batch []*pending) ([]*pending, 
 	return batch, err
 }
 
-// prepare makes the book ready for a batch: opened, in turn, with every
-// account of the batch that exists.
-func (s *Sequencer) prepare(ctx context.Context, batch []*pending) error {
+// prepare makes the book ready for requests: opened, in turn, with all that
+// they refer to.
+func (s *Sequencer) prepare(ctx context.Context, requests []Request) error {
 	if s.book == nil {
 		if err := s.open(ctx); err != nil {
 			return err
@@ -190,31 +197,43 @@ func (s *Sequencer) prepare(ctx context.Context, batch []*pending) error {
 	if err := s.takeTurn(ctx); err != nil {
 		return err
 	}
-	return s.load(ctx, batch)
+	codes, err := s.loadTargets(ctx, requests)
+	if err != nil {
+		return err
+	}
+	more, err := s.loadIncomes(ctx, requests)
+	if err != nil {
+		return err
+	}
+	codes = append(codes, more...)
+	for _, r := range requests {
+		codes = r.accountCodes(codes)
+	}
+	return s.load(ctx, codes)
 }
 
 func (s *Sequencer) open(ctx context.Context) error {
-	terms, newest, err := s.journal.Opening(ctx, s.id)
+	o, err := s.journal.Opening(ctx, s.id)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
 	}
-	s.book, err = NewBook(s.id, terms, HeadOf(&newest), s.share())
+	s.book, err = NewBook(s.id, o.Terms, HeadOf(&o.Newest), s.share())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if !newest.Intact() {
-		return s.halt(ctx, hashMismatch(newest.Seq(), &newest))
+	for _, e := range append(o.Rules, o.Newest) {
+		if !e.Intact() {
+			return s.halt(ctx, hashMismatch(e.Seq(), &e))
+		}
 	}
+	s.book.RememberRules(o.Rules)
 	return s.noteHead(ctx)
 }
 
-// load caches the accounts that the batch names and the book does not know.
-// An account whose newest entry is not intact is marked as damaged.
-func (s *Sequencer) load(ctx context.Context, batch []*pending) error {
-	var codes, missing []string
-	for _, p := range batch {
-		codes = p.request.accountCodes(codes)
-	}
+// load caches the accounts that the book does not know of those named. An
+// account whose newest entry is not intact is marked as damaged.
+func (s *Sequencer) load(ctx context.Context, codes []string) error {
+	var missing []string
 	asked := make(map[string]bool)
 	for _, code := range codes {
 		if s.book.Account(code) == nil && !asked[code] {
@@ -239,131 +258,6 @@ func (s *Sequencer) load(ctx context.Context, batch []*pending) error {
 	}
 	s.book.Remember(accounts...)
 	return nil
-}
-
-// answerAccepted answers the requests that became entries and returns the
-// others with their answers.
-func (s *Sequencer) answerAccepted(batch []*pending, a *Applied) ([]*pending, []Answer) {
-	var rest []*pending
-	var answers []Answer
-	for i, p := range batch {
-		answer := a.Answers[i]
-		if answer.Entry < 0 {
-			rest, answers = append(rest, p), append(answers, answer)
-			continue
-		}
-		p.answer(Result{Outcome: Outcome{Entry: &a.Entries[answer.Entry], Replayed: answer.Replayed}})
-	}
-	return rest, answers
-}
-
-// confirm sends refusals, after two questions: does the id stand for an entry
-// already, and is the head on which they were decided still the head? The
-// second is answered by the batch's own commit when there was one.
-func (s *Sequencer) confirm(ctx context.Context, batch []*pending, answers []Answer, committed bool) ([]*pending, error) {
-	if len(batch) == 0 {
-		return nil, nil
-	}
-	head, found, err := s.journal.Requests(ctx, s.id, requestIDs(batch))
-	if err != nil {
-		return batch, fmt.Errorf("%w: %w", ErrNothingHappened, err)
-	}
-	if !committed && head != s.book.head {
-		if head.Seq <= s.book.head.Seq {
-			return batch, s.halt(ctx, rolledBack(s.book.head))
-		}
-		if _, err := s.catchUp(ctx); err != nil {
-			return batch, err
-		}
-		return s.answerReplays(batch, found), nil
-	}
-	for i, p := range batch {
-		if e := found[p.request.common().ID]; e != nil {
-			s.answerReplay(p, e, answers[i].Refusal)
-			continue
-		}
-		if answers[i].Refusal != nil {
-			s.stats.refusals.Add(1)
-		}
-		p.answer(Result{Outcome: Outcome{Unchanged: answers[i].Unchanged, Refusal: answers[i].Refusal}})
-	}
-	return nil, nil
-}
-
-// afterFence finds out what stands in the way: entries of another process, or
-// ids used before. It returns the requests to apply again.
-func (s *Sequencer) afterFence(ctx context.Context, batch []*pending, fence error) ([]*pending, error) {
-	followed, err := s.catchUp(ctx)
-	if err != nil {
-		return batch, err
-	}
-	var key *FenceError
-	if followed > 0 {
-		s.stats.collisions.Add(1)
-	}
-	if followed > 0 && !(errors.As(fence, &key) && key.Constraint == RequestFence) {
-		s.fruitless = 0
-		return batch, nil
-	}
-	_, found, err := s.journal.Requests(ctx, s.id, requestIDs(batch))
-	if err != nil {
-		return batch, fmt.Errorf("%w: %w", ErrNothingHappened, err)
-	}
-	rest := s.answerReplays(batch, found)
-	if followed > 0 || len(rest) < len(batch) {
-		s.fruitless = 0
-		return rest, nil
-	}
-	// Nothing explains the fence: what is cached of an account may be wrong.
-	s.book.accounts.clear()
-	if s.fruitless++; s.fruitless > maxFruitlessFences {
-		return batch, s.halt(ctx, unexplainedFence(s.book.head, fence))
-	}
-	return batch, nil
-}
-
-// answerReplays answers the requests whose id stands for an entry and returns
-// the others.
-func (s *Sequencer) answerReplays(batch []*pending, found map[RequestID]*Entry) []*pending {
-	rest := batch[:0:0]
-	for _, p := range batch {
-		if e := found[p.request.common().ID]; e != nil {
-			s.answerReplay(p, e, nil)
-			continue
-		}
-		rest = append(rest, p)
-	}
-	return rest
-}
-
-// answerReplay answers a request whose id stands for e. An account that exists
-// otherwise is the better answer than a conflict of derived ids.
-func (s *Sequencer) answerReplay(p *pending, e *Entry, decided *Refusal) {
-	if refused := Conflict(p.request, e); refused != nil {
-		if decided != nil && decided.Code == CodeAccountExists {
-			refused = decided
-		}
-		refused.EvaluatedAtSeq = s.book.head.Seq
-		s.stats.refusals.Add(1)
-		p.answer(Result{Outcome: Outcome{Refusal: refused}})
-		return
-	}
-	s.stats.replays.Add(1)
-	p.answer(Result{Outcome: Outcome{Entry: e, Replayed: true}})
-}
-
-func (s *Sequencer) answerAll(batch []*pending, err error) {
-	for _, p := range batch {
-		p.answer(Result{Err: err})
-	}
-}
-
-func requestIDs(batch []*pending) []RequestID {
-	ids := make([]RequestID, len(batch))
-	for i, p := range batch {
-		ids[i] = p.request.common().ID
-	}
-	return ids
 }
 
 // pause waits for d or until ctx ends.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,8 @@ type Sequencers struct {
 	compared   time.Time // when clocks were last compared
 	wrong      error     // what that comparison found
 	unanswered error     // why the last attempt failed
+
+	simulated bool // the clock is made up, and compared with nothing
 }
 
 // NewSequencers returns a set with nothing running. offset compares this
@@ -48,6 +51,14 @@ func NewSequencers(ctx context.Context, journal Journal, offset func(context.Con
 	s.work.Add(1)
 	go s.watchClock(offset)
 	return s
+}
+
+// NewSimulation returns a set whose clock is now, whatever the time may be: for
+// made-up histories such as that of a demonstration, and for tests. What it posts
+// is dated by that clock, never before the ledger's head.
+func NewSimulation(ctx context.Context, journal Journal, now func() time.Time) *Sequencers {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	return &Sequencers{journal: journal, now: now, ctx: run, stop: stop, running: make(map[LedgerID]*Sequencer), simulated: true}
 }
 
 func (s *Sequencers) watchClock(offset func(context.Context) (time.Duration, error)) {
@@ -88,6 +99,8 @@ func (s *Sequencers) Ready() error {
 	defer s.mu.RUnlock()
 	now := s.now()
 	switch {
+	case s.simulated:
+		return nil
 	case s.wrong != nil:
 		return s.wrong
 	case s.compared.IsZero():
@@ -135,6 +148,26 @@ func (s *Sequencers) Submit(ctx context.Context, id LedgerID, r Request) (Outcom
 	}
 	result := q.await(ctx, p, time.Now().Add(AnswerPatience))
 	return result.Outcome, result.Err
+}
+
+// Rehearse decides requests as Submit would, in order and each on what the ones
+// before it would leave behind, and stores nothing. The entries of its outcomes
+// say what would be booked; their places and hashes are not promised. Several
+// closings of periods, or one after other requests, are not supported.
+func (s *Sequencers) Rehearse(ctx context.Context, id LedgerID, requests []Request) ([]Outcome, error) {
+	q, err := s.sequencer(id)
+	if err != nil {
+		return nil, err
+	}
+	p, err := q.enqueue(&rehearsal{items: requests})
+	if err != nil {
+		return nil, err
+	}
+	result := q.await(ctx, p, time.Now().Add(AnswerPatience))
+	if errors.Is(result.Err, ErrUnknownOutcome) {
+		return nil, fmt.Errorf("%w: the rehearsal took too long", ErrUnavailable)
+	}
+	return result.rehearsed, result.Err
 }
 
 // SubmitAll queues several independent requests together and waits for all

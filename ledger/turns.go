@@ -26,12 +26,12 @@ type turn struct {
 // too, and catches up on what that one did. Alone it does nothing. A turn that
 // cannot be had in time is done without.
 func (s *Sequencer) takeTurn(ctx context.Context) error {
-	if s.foreignAt.IsZero() || s.now().Sub(s.foreignAt) > AloneAfter {
+	if s.foreignAt.IsZero() || time.Now().Sub(s.foreignAt) > AloneAfter {
 		s.giveBackTurn()
 		return nil
 	}
 	if s.turn.release != nil {
-		if s.now().Before(s.turn.until) {
+		if time.Now().Before(s.turn.until) {
 			return nil
 		}
 		s.giveBackTurn()
@@ -39,7 +39,7 @@ func (s *Sequencer) takeTurn(ctx context.Context) error {
 	release, err := s.journal.Turn(ctx, s.id)
 	if err == nil {
 		s.stats.turns.Add(1)
-		s.turn = turn{release: release, until: s.now().Add(TurnLength)}
+		s.turn = turn{release: release, until: time.Now().Add(TurnLength)}
 	} else {
 		s.stats.turnsMissed.Add(1)
 	}
@@ -80,7 +80,7 @@ func (s *Sequencer) catchUp(ctx context.Context) (int, error) {
 		}
 	}
 	if followed > 0 {
-		s.foreignAt = s.now()
+		s.foreignAt = time.Now()
 		s.stats.followed.Add(int64(followed))
 		return followed, s.noteHead(ctx)
 	}
@@ -98,6 +98,6 @@ func (s *Sequencer) skipAhead(ctx context.Context) error {
 	if !stands {
 		return s.halt(ctx, rolledBack(s.book.head))
 	}
-	s.foreignAt = s.now()
+	s.foreignAt = time.Now()
 	return s.open(ctx)
 }

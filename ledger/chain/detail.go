@@ -55,7 +55,7 @@ var shapes = [len(kindNames)]shape{
 	PeriodClosed: {details: []detailRule{
 		{"closing_seq", false, numberSyntax},
 		{"period_end", true, dateSyntax},
-		{"retain_account", false, accountSyntax},
+		{"retain_account.", false, accountSyntax},
 		{"through_seq", true, numberSyntax},
 		{"trial_balance_sha256", false, hashSyntax},
 	}},

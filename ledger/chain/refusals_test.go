@@ -283,7 +283,7 @@ func badValues() []badEntry {
 	bad(chain.Run, "run_id", "01890A5D-AC96-774B-BCCE-000000000001", "01890a5dac96774bbcce000000000001", "x")
 	bad(chain.Run, "as_of", "2026-02-30", "2026-1-1", "0000-01-01", "20260101", "10000-01-01")
 	bad(chain.Run, "result", "Passed", "not checked", strings.Repeat("x", 65))
-	bad(chain.PeriodClosed, "retain_account", "Equity", "a::b")
+	bad(chain.PeriodClosed, "retain_account.EUR", "Equity", "a::b")
 	bad(chain.Decision, "amount", "-0", "-0.00", "1e3", "+1", "01", "1.", ".5", "1,000")
 	return list
 }

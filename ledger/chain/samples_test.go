@@ -175,7 +175,7 @@ func sampleOf(name string) chain.Entry {
 func rareKinds(h string) []sample {
 	return []sample{
 		{"period_closed", withDetails(chain.PeriodClosed, chain.Detail{Name: "closing_seq", Value: "8"},
-			chain.Detail{Name: "period_end", Value: "2025-12-31"}, chain.Detail{Name: "retain_account", Value: "equity:retained"},
+			chain.Detail{Name: "period_end", Value: "2025-12-31"}, chain.Detail{Name: "retain_account.EUR", Value: "equity:retained"},
 			chain.Detail{Name: "through_seq", Value: "8"}, chain.Detail{Name: "trial_balance_sha256", Value: h})},
 		{"period_reopened", with(withDetails(chain.PeriodReopened, chain.Detail{Name: "period_end", Value: "2025-12-31"}),
 			func(e *chain.Entry) { e.RefSeq = ptr[int64](7) })},

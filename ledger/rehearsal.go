@@ -1,0 +1,86 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// rehearsal is a pending dry run: its requests are decided in order, each on
+// what the ones before it would leave behind, and nothing is stored.
+type rehearsal struct {
+	Common
+	standalone
+	items []Request
+}
+
+func (*rehearsal) operation() string                  { return "rehearsal" }
+func (*rehearsal) fingerprintTo(b []byte) []byte      { return b }
+func (*rehearsal) accountCodes(dst []string) []string { return dst }
+func (*rehearsal) apply(*overlay) (*draft, *Refusal)  { panic("a rehearsal is not applied to the book") }
+func (r *rehearsal) weight() int {
+	n := 0
+	for _, item := range r.items {
+		n += weigh(item)
+	}
+	return n
+}
+
+// rehearseAll answers the dry runs of a batch and returns the rest.
+func (s *Sequencer) rehearseAll(ctx context.Context, batch []*pending) ([]*pending, error) {
+	isRehearsal := func(p *pending) bool { _, ok := p.request.(*rehearsal); return ok }
+	if !slices.ContainsFunc(batch, isRehearsal) {
+		return batch, nil
+	}
+	rest := make([]*pending, 0, len(batch))
+	for i, p := range batch {
+		r, ok := p.request.(*rehearsal)
+		if !ok {
+			rest = append(rest, p)
+			continue
+		}
+		outcomes, err := s.rehearse(ctx, r.items)
+		if err != nil {
+			return append(rest, batch[i:]...), err
+		}
+		p.answer(Result{rehearsed: outcomes})
+	}
+	return rest, nil
+}
+
+// rehearse decides requests on a head that is confirmed, and on what stands
+// under their ids already, as confirm does for refusals.
+func (s *Sequencer) rehearse(ctx context.Context, requests []Request) ([]Outcome, error) {
+	for {
+		if err := s.prepare(ctx, requests); err != nil {
+			return nil, err
+		}
+		applied := Apply(s.book, s.now(), requests)
+		head, found, err := s.journal.Requests(ctx, s.id, requestIDs(requests))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNothingHappened, err)
+		}
+		if head == s.book.head {
+			return s.rehearsed(requests, applied, found), nil
+		}
+		if head.Seq <= s.book.head.Seq {
+			return nil, s.halt(ctx, rolledBack(s.book.head))
+		}
+		if _, err := s.catchUp(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// rehearsed puts the answers together.
+func (s *Sequencer) rehearsed(requests []Request, a *Applied, found map[RequestID]*Entry) []Outcome {
+	outcomes := make([]Outcome, len(requests))
+	for i, r := range requests {
+		if o, ok := s.replay(r, found, a.Answers[i].Refusal); ok {
+			outcomes[i] = o
+			continue
+		}
+		outcomes[i] = a.outcome(i)
+	}
+	return outcomes
+}
