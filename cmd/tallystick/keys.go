@@ -39,6 +39,27 @@ func makeKey() (string, error) {
 	return "tallystick_" + base64.RawURLEncoding.EncodeToString(random[:]), nil
 }
 
+// undefinedTable is the SQLSTATE of a database that was never migrated.
+const undefinedTable = "42P01"
+
+// withKeys runs do on the database.
+func (d *Database) withKeys(ctx context.Context, do func(*store.DB) error) error {
+	db, disconnect, err := d.Connect(ctx, store.RoleApp, keyConnections)
+	if err != nil {
+		return err
+	}
+	defer disconnect()
+	err = do(db)
+	state, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err)
+	if ok && state.SQLState() == undefinedTable {
+		return fmt.Errorf("%w\nhint: bring the database to the newest schema first: tallystick migrate", err)
+	}
+	return err
+}
+
 // keysCreateCommand makes an API key.
 type keysCreateCommand struct {
 	Database `embed:""`
@@ -64,12 +85,11 @@ func (c *keysCreateCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, disconnect, err := c.Connect(ctx, store.RoleApp, keyConnections)
-	if err != nil {
+	var p store.Principal
+	err = c.withKeys(ctx, func(db *store.DB) (err error) {
+		p, err = db.CreateKey(ctx, sha256.Sum256([]byte(key)), c.Name, scopes)
 		return err
-	}
-	defer disconnect()
-	p, err := db.CreateKey(ctx, sha256.Sum256([]byte(key)), c.Name, scopes)
+	})
 	if errors.Is(err, store.ErrKeyName) {
 		return fmt.Errorf("%w\nhint: choose another name, or end that key first: tallystick keys revoke %s", err, c.Name)
 	}
@@ -99,12 +119,11 @@ type keysListCommand struct {
 // Run lists every key there ever was: the entries of a revoked one still name
 // it.
 func (c *keysListCommand) Run(ctx context.Context) error {
-	db, disconnect, err := c.Connect(ctx, store.RoleApp, keyConnections)
-	if err != nil {
+	var keys []store.APIKey
+	err := c.withKeys(ctx, func(db *store.DB) (err error) {
+		keys, err = db.Keys(ctx)
 		return err
-	}
-	defer disconnect()
-	keys, err := db.Keys(ctx)
+	})
 	if err != nil {
 		return err
 	}
@@ -150,13 +169,13 @@ type keysRevokeCommand struct {
 
 // Run ends the key for ever. It asks nothing.
 func (c *keysRevokeCommand) Run(ctx context.Context) error {
-	db, disconnect, err := c.Connect(ctx, store.RoleApp, keyConnections)
-	if err != nil {
+	var inFile uuid.UUID
+	var k store.APIKey
+	err := c.withKeys(ctx, func(db *store.DB) (err error) {
+		inFile = c.keyInFile(ctx, db)
+		k, err = db.RevokeKey(ctx, c.choose)
 		return err
-	}
-	defer disconnect()
-	inFile := c.keyInFile(ctx, db)
-	k, err := db.RevokeKey(ctx, c.choose)
+	})
 	switch {
 	case errors.Is(err, store.ErrLastAdmin):
 		return fmt.Errorf("%w\nhint: make another one first: tallystick keys create NAME --scope admin", err)

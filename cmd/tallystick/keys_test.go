@@ -156,6 +156,17 @@ func TestAKeyWithoutAdminIsNoAdminKey(t *testing.T) {
 	}
 }
 
+func TestKeysNeedASchema(t *testing.T) {
+	url := storetest.Database(t)
+	tamper(t, url, "drop table ops.api_keys")
+	for _, args := range [][]string{{"keys", "list"}, {"keys", "create", "till", "--scope", "read"}, {"keys", "revoke", "till"}} {
+		code, out, told := command(t, append(args, "--database-url", url)...)
+		if code != exitUsage || out != "" || !strings.Contains(told, "hint: bring the database to the newest schema first: tallystick migrate") {
+			t.Errorf("%v: exit code %d, %s%s", args, code, out, told)
+		}
+	}
+}
+
 func TestKeysThatCannotBeMade(t *testing.T) {
 	url := storetest.Database(t)
 	if code, _, told := command(t, "keys", "create", "till", "--scope", "read", "--database-url", url); code != exitFine {
