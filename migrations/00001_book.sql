@@ -43,6 +43,10 @@ create table if not exists book.accounts (
     constraint i1_accounts_scale check (scale between 0 and 18)
 );
 
+-- The accounts whose balances the closing of a period moves.
+create index if not exists accounts_income on book.accounts (ledger_id, code)
+    where type in ('revenue', 'expense');
+
 create table if not exists book.account_versions (
     account_id  uuid not null,
     seq         int8 not null,
@@ -92,6 +96,13 @@ create unique index if not exists i12_entries_settled on book.entries (ledger_id
     where kind in ('capture', 'release');
 create unique index if not exists i12_entries_reversed on book.entries (ledger_id, ref_seq)
     where kind = 'reversal';
+
+-- Closed periods and currencies, which a server reads before it posts.
+create index if not exists entries_rules on book.entries (ledger_id, seq)
+    where kind in ('period_closed', 'period_reopened', 'currency_defined');
+-- Holds in the order in which they expire, for the sweep that releases them.
+create index if not exists entries_expiring on book.entries (expires_at, ledger_id, seq) include (request_id)
+    where kind = 'hold' and expires_at is not null;
 
 create table if not exists book.postings (
     ledger_id      uuid not null,
@@ -149,7 +160,7 @@ create table if not exists book.postings (
 
 -- Balances by value date start from the booked balance and correct it by these.
 create index if not exists postings_back_valued on book.postings (account_id, effective_date, seq)
-    where back_valued;
+    include (direction, amount) where back_valued;
 
 create table if not exists book.details (
     ledger_id uuid not null,
@@ -180,6 +191,18 @@ create table if not exists ops.turns (
     ledger_id uuid not null,
     constraint turns_ledger primary key (ledger_id)
 );
+
+-- The row of a sweep is locked by the process that sweeps. Everything due before
+-- watermark is settled, but for what became visible long after its time, which
+-- a sweep finds that starts further back once in a while (looked_back_at).
+create table if not exists ops.sweeps (
+    name           text not null,
+    watermark      timestamptz not null,
+    looked_back_at timestamptz not null,
+    constraint sweeps_name primary key (name)
+);
+insert into ops.sweeps (name, watermark, looked_back_at)
+values ('expired_holds', '1970-01-01 00:00:00+00', '1970-01-01 00:00:00+00') on conflict (name) do nothing;
 
 -- key_hash is SHA-256 of the key: a key has 256 bits of randomness and needs
 -- no slow hash. key_id is the actor in entries, so that rows are revoked and
@@ -219,7 +242,7 @@ create index if not exists findings_by_ledger on ops.findings (ledger_id, found_
 -- The application appends to the book and reads it, and nothing else.
 grant select, insert on book.ledgers, book.accounts, book.account_versions, book.entries, book.postings, book.details to tallystick_app;
 grant select, insert on ops.payloads, ops.findings to tallystick_app;
-grant select, insert, update on ops.turns, ops.api_keys to tallystick_app;
+grant select, insert, update on ops.turns, ops.sweeps, ops.api_keys to tallystick_app;
 grant select on book.ledgers, book.accounts, book.account_versions, book.entries, book.postings, book.details to tallystick_auditor, tallystick_signer;
 grant select on ops.payloads, ops.findings to tallystick_auditor, tallystick_signer;
 grant select, delete on ops.payloads to tallystick_eraser;

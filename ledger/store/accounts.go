@@ -254,9 +254,9 @@ func (db *DB) LoadAccounts(ctx context.Context, id ledger.LedgerID, codes []stri
 
 // AccountsByCode returns the present states of the accounts that exist among codes.
 func (db *DB) AccountsByCode(ctx context.Context, id ledger.LedgerID, codes []string) (map[string]ledger.Account, error) {
-	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	head, err := db.head(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("reading the head: %w", err)
+		return nil, err
 	}
 	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), codes)
 	if err != nil {
@@ -299,9 +299,9 @@ type AccountFilter struct {
 
 // Accounts returns the present states of accounts in order of code.
 func (db *DB) Accounts(ctx context.Context, id ledger.LedgerID, f AccountFilter) ([]ledger.Account, error) {
-	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	head, err := db.head(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("reading the head: %w", err)
+		return nil, err
 	}
 	var rows []*ledger.Account
 	switch {

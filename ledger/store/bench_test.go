@@ -46,11 +46,11 @@ func newCommits(b *testing.B, db *store.DB, size int) *commits {
 		b.Fatal(refused, err)
 	}
 	d.id = info.ID
-	terms, first, err := db.Opening(b.Context(), d.id)
+	opening, err := db.Opening(b.Context(), d.id)
 	if err != nil {
 		b.Fatal(err)
 	}
-	book, err := ledger.NewBook(d.id, terms, ledger.HeadOf(&first), ledger.CacheBytes)
+	book, err := ledger.NewBook(d.id, opening.Terms, ledger.HeadOf(&opening.Newest), ledger.CacheBytes)
 	if err != nil {
 		b.Fatal(err)
 	}

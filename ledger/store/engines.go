@@ -107,17 +107,22 @@ func (db *DB) Settings(ctx context.Context) (map[string]string, error) {
 }
 
 // latestOf is a statement that finds, for each of many accounts, the newest row
-// at or before an entry.
+// at or before an entry: the last in order whose bound is not beyond that of
+// the place.
 type latestOf struct {
-	columns, table, order string
+	columns, table, order, bound string
 }
 
 var (
 	latestVersion = latestOf{
 		columns: `seq, account_id, min_balance, max_balance, frozen, closed, tags`,
-		table:   `book.account_versions`, order: `seq`,
+		table:   `book.account_versions`, order: `seq`, bound: `seq`,
 	}
-	latestPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`}
+	latestPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`, bound: `seq`}
+	// The same by account_seq: place.asOf is the number of a posting. Both lie in
+	// i9_postings_account_seq, so that a posting long ago is found as fast.
+	numberedPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`, bound: `account_seq`}
+	numberedSeq     = latestOf{columns: `account_id, account_seq, seq`, table: `book.postings`, order: `account_seq`, bound: `account_seq`}
 )
 
 // latestArms is how many accounts one statement looks up on CockroachDB, where
@@ -125,7 +130,7 @@ var (
 // ALL reads one.
 const latestArms = 64
 
-// place is an account as of an entry.
+// place is an account as of an entry, or at the posting of that number.
 type place struct {
 	account uuid.UUID
 	asOf    int64
@@ -175,7 +180,7 @@ func (db *DB) each(ctx context.Context, scan func(pgx.Row) error, sql string, ar
 func (w latestOf) lateral() string {
 	return `select r.* from unnest($1::uuid[], $2::int8[]) as u(id, as_of) cross join lateral (
     select ` + w.columns + ` from ` + w.table + `
-    where account_id = u.id and seq <= u.as_of order by ` + w.order + ` desc limit 1) as r`
+    where account_id = u.id and ` + w.bound + ` <= u.as_of order by ` + w.order + ` desc limit 1) as r`
 }
 
 func (w latestOf) arms(n int) string {
@@ -184,8 +189,8 @@ func (w latestOf) arms(n int) string {
 		if i > 1 {
 			b.WriteString(" union all ")
 		}
-		fmt.Fprintf(&b, "(select %s from %s where account_id = $%d::uuid and seq <= $%d::int8 order by %s desc limit 1)",
-			w.columns, w.table, 2*i-1, 2*i, w.order)
+		fmt.Fprintf(&b, "(select %s from %s where account_id = $%d::uuid and %s <= $%d::int8 order by %s desc limit 1)",
+			w.columns, w.table, 2*i-1, w.bound, 2*i, w.order)
 	}
 	return b.String()
 }

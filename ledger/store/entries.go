@@ -262,7 +262,7 @@ func (a *assembly) readRare(ctx context.Context) error {
 			}
 			e.Ledger = &terms
 			detailed = append(detailed, e.Seq)
-		case chain.Transfer, chain.Hold, chain.Capture, chain.Release, chain.Reversal:
+		case chain.Release, chain.Reversal: // never have details
 		default:
 			detailed = append(detailed, e.Seq)
 		}

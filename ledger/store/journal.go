@@ -18,26 +18,46 @@ const headSQL = `
 select seq, entry_hash, recorded_at, booking_date from book.entries
 where ledger_id = $1::uuid order by seq desc limit 1`
 
-// Opening returns the terms of a ledger and its newest entry.
-func (db *DB) Opening(ctx context.Context, id ledger.LedgerID) (chain.LedgerTerms, ledger.Entry, error) {
+// Index: entries_rules.
+const rulesSQL = `
+select seq from book.entries
+where ledger_id = $1::uuid and seq <= $2::int8 and kind in ('period_closed', 'period_reopened', 'currency_defined')
+order by seq`
+
+// Opening returns what a book begins with, as of the newest entry.
+func (db *DB) Opening(ctx context.Context, id ledger.LedgerID) (ledger.Opening, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	terms, err := db.terms(ctx, id)
 	if err != nil {
-		return chain.LedgerTerms{}, ledger.Entry{}, err
+		return ledger.Opening{}, err
 	}
-	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	head, err := db.head(ctx, id)
 	if err != nil {
-		return chain.LedgerTerms{}, ledger.Entry{}, fmt.Errorf("reading the head of ledger %s: %w", terms.Name, err)
+		return ledger.Opening{}, err
 	}
-	entries, err := db.entriesAt(ctx, id, []int64{head.Seq}, false)
-	if err == nil && len(entries) == 0 {
+	newest, err := db.entriesAt(ctx, id, []int64{head.Seq}, false)
+	if err == nil && len(newest) == 0 {
 		err = fmt.Errorf("reading entry %d: %w", head.Seq, ErrNotFound)
 	}
 	if err != nil {
-		return chain.LedgerTerms{}, ledger.Entry{}, err
+		return ledger.Opening{}, err
 	}
-	return terms, entries[0], nil
+	seqs, err := db.seqs(ctx, rulesSQL, uuidOf(&id.UUID), head.Seq)
+	if err != nil {
+		return ledger.Opening{}, err
+	}
+	rules, err := db.entriesAt(ctx, id, seqs, false)
+	return ledger.Opening{Terms: terms, Newest: newest[0], Rules: rules}, err
+}
+
+// head returns the newest entry of a ledger.
+func (db *DB) head(ctx context.Context, id ledger.LedgerID) (ledger.Head, error) {
+	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	if err != nil {
+		return ledger.Head{}, fmt.Errorf("reading the head of ledger %s: %w", id, err)
+	}
+	return head, nil
 }
 
 func scanHead(row pgx.Row) (ledger.Head, error) {
@@ -66,11 +86,7 @@ union all
 func (db *DB) Requests(ctx context.Context, id ledger.LedgerID, ids []ledger.RequestID) (ledger.Head, map[ledger.RequestID]*ledger.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	list := make(uuids, len(ids))
-	for i := range ids {
-		list[i] = uuidOf(&ids[i].UUID)
-	}
-	rows, err := db.pool.Query(ctx, requestsSQL, uuidOf(&id.UUID), list)
+	rows, err := db.pool.Query(ctx, requestsSQL, uuidOf(&id.UUID), requestUUIDs(ids))
 	if err != nil {
 		return ledger.Head{}, nil, fmt.Errorf("looking for request ids: %w", err)
 	}

@@ -38,9 +38,9 @@ type EntryPage struct {
 
 // Entries returns the entries that f selects, in order of seq.
 func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (EntryPage, error) {
-	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	head, err := db.head(ctx, id)
 	if err != nil {
-		return EntryPage{}, fmt.Errorf("reading the head: %w", err)
+		return EntryPage{}, err
 	}
 	first, last, err := db.interval(ctx, id, f, head)
 	if err != nil || first > last {
@@ -110,9 +110,9 @@ func (db *DB) lastBooked(ctx context.Context, id ledger.LedgerID, d chain.Date, 
 
 // SeqAt returns the last seq recorded at or before t, −1 when there is none.
 func (db *DB) SeqAt(ctx context.Context, id ledger.LedgerID, t time.Time) (int64, error) {
-	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
+	head, err := db.head(ctx, id)
 	if err != nil {
-		return 0, fmt.Errorf("reading the head: %w", err)
+		return 0, err
 	}
 	return db.lastEntry(ctx, id, head, func(recorded time.Time, _ chain.Date) bool { return !recorded.After(t) })
 }

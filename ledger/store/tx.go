@@ -10,6 +10,7 @@ import (
 	crdbpgx "github.com/cockroachdb/cockroach-go/v2/crdb/crdbpgxv5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Bounds of retrying a transaction.
@@ -27,11 +28,16 @@ const (
 // was rolled back can be taken for success: there the whole transaction is
 // retried.
 func (db *DB) transact(ctx context.Context, f func(pgx.Tx) error) error {
+	return db.transactOn(ctx, db.pool, f)
+}
+
+// transactOn is transact on a connection of pool.
+func (db *DB) transactOn(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {
 	if db.engine.cockroach {
-		return crdbpgx.ExecuteTx(ctx, db.pool, pgx.TxOptions{}, f)
+		return crdbpgx.ExecuteTx(ctx, pool, pgx.TxOptions{}, f)
 	}
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, db.pool, f)
+		err := pgx.BeginFunc(ctx, pool, f)
 		if err == nil || attempt == txAttempts || !asksForRetry(err) {
 			return err
 		}
