@@ -48,6 +48,9 @@ func (r *ruleset) currency(code string) (money.Currency, bool) {
 
 // after returns the rules after e, which is an entry that sets some, or r.
 func (r *ruleset) after(e *chain.Entry) *ruleset {
+	if !SetsRules(e.Kind) {
+		return r
+	}
 	next := *r
 	switch e.Kind {
 	case chain.PeriodClosed:
@@ -65,8 +68,6 @@ func (r *ruleset) after(e *chain.Entry) *ruleset {
 			next.currencies = make(map[string]money.Currency)
 		}
 		next.currencies[code] = money.Currency{Code: code, Scale: parseScale(scale)}
-	default:
-		return r
 	}
 	return &next
 }
