@@ -41,6 +41,7 @@ var routes = []route{
 	{"GET", "/healthz", anyone, (*handlers).health},
 	{"GET", "/readyz", anyone, (*handlers).ready},
 	{"GET", "/openapi.yaml", anyone, (*handlers).document},
+	{"GET", "/docs", anyone, (*handlers).docs},
 }
 
 // pathParams turns {ledger} into :ledger, as Echo has it.
