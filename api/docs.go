@@ -146,8 +146,8 @@ type (
 	docsCode struct{ Code, Meaning, RetryAfter string }
 )
 
-// methods are the operations of a path, in the order in which they are shown.
-var methods = []string{"get", "post", "put", "patch", "delete"}
+// methods are the members of a path that are operations.
+var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 func contentOf(root branch) *docsContent {
 	c := &docsContent{
@@ -164,9 +164,8 @@ func contentOf(root branch) *docsContent {
 		c.Groups = append(c.Groups, g)
 	}
 	for path, item := range root.at("paths").members() {
-		for _, method := range methods {
-			operation := item.at(method)
-			if !operation.there() {
+		for method, operation := range item.members() {
+			if !slices.Contains(methods, method) {
 				continue
 			}
 			tag := operation.at("tags").first().value()
@@ -224,7 +223,11 @@ func operationOf(method, path string, item, operation branch) docsOperation {
 	o.Call = callOf(&o, parameters, operation.at("requestBody", "content", "application/json"), samples[0].Text)
 	o.Samples = samples[1:]
 	for status, answer := range operation.at("responses").members() {
-		o.Answers = append(o.Answers, answerOf(status, answer))
+		a := answerOf(status, answer)
+		if slices.ContainsFunc(o.Answers, func(other docsAnswer) bool { return other.Sample == a.Sample }) {
+			a.Sample = "" // shown already
+		}
+		o.Answers = append(o.Answers, a)
 	}
 	return o
 }

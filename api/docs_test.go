@@ -154,7 +154,7 @@ func TestTheDocsShowEveryOperation(t *testing.T) {
 			t.Errorf("schema %s is not on the page", name)
 		}
 	}
-	if shown := words(byID["postTransfer"]); !strings.Contains(shown, "Either postings , or debit, credit, amount .") || !strings.Contains(shown, "array of object 2 to 500.") {
+	if shown := words(byID["postTransfer"]); !strings.Contains(shown, "Either postings , or debit, credit, amount .") || !strings.Contains(shown, "array of Leg 2 to 500.") {
 		t.Errorf("the two forms of a transfer are not explained: %s", shown)
 	}
 }

@@ -198,16 +198,20 @@ func typeOf(b branch) []docsWord {
 	return []docsWord{{Text: "any value"}}
 }
 
+// docsChoices is how many values are listed where a schema is only named.
+const docsChoices = 8
+
 // notesOf says within which bounds a value is.
 func notesOf(b branch) []string {
-	if b.ref() != "" {
-		return nil
-	}
 	var notes []string
-	note := func(key, before, after string) {
-		if v := b.own(key); v.there() {
-			notes = append(notes, before+v.json()+after)
+	if b.ref() != "" { // the bounds stand where the name leads
+		if values := b.at("enum").values(); len(values) > 0 && len(values) <= docsChoices {
+			notes = append(notes, strings.Join(values, " | "))
 		}
+		if e := b.at("examples").first(); e.there() && e.node.Kind == yaml.ScalarNode {
+			notes = append(notes, "such as "+e.json())
+		}
+		return notes
 	}
 	if values := b.own("enum").values(); len(values) > 0 {
 		notes = append(notes, strings.Join(values, " | "))
@@ -215,16 +219,25 @@ func notesOf(b branch) []string {
 	if f := b.own("format").value(); f != "" && f != "int64" {
 		notes = append(notes, f)
 	}
-	note("minimum", "at least ", "")
-	note("maximum", "at most ", "")
-	note("minLength", "length at least ", "")
-	note("maxLength", "length at most ", "")
-	note("minItems", "at least ", " elements")
-	note("maxItems", "at most ", " elements")
-	note("maxProperties", "at most ", " members")
-	note("default", "default ", "")
+	bounds := func(least, most, unit string) {
+		switch from, to := b.own(least), b.own(most); {
+		case from.there() && to.there():
+			notes = append(notes, from.json()+" to "+to.json()+unit)
+		case from.there():
+			notes = append(notes, "at least "+from.json()+unit)
+		case to.there():
+			notes = append(notes, "at most "+to.json()+unit)
+		}
+	}
+	bounds("minimum", "maximum", "")
+	bounds("minLength", "maxLength", " bytes")
+	bounds("minItems", "maxItems", " elements")
+	bounds("minProperties", "maxProperties", " members")
+	if v := b.own("default"); v.there() {
+		notes = append(notes, "default "+v.json())
+	}
 	if p := b.own("pattern").value(); p != "" {
-		notes = append(notes, p)
+		notes = append(notes, "pattern "+p)
 	}
 	if e := b.own("examples").first(); e.there() && e.node.Kind == yaml.ScalarNode {
 		notes = append(notes, "such as "+e.json())
@@ -261,7 +274,7 @@ func sample(b branch, depth int) branch {
 		}
 		return scalar("!!int", "1")
 	case "boolean":
-		return scalar("!!bool", "true")
+		return scalar("!!bool", "false")
 	}
 	switch b.text("format") {
 	case "uuid":
