@@ -30,6 +30,7 @@ type commands struct {
 		Revoke keysRevokeCommand `cmd:"" help:"End an API key for ever."`
 	} `cmd:"" help:"API keys."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
