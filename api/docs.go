@@ -116,7 +116,7 @@ type (
 		Status, About, MediaType string
 		Headers                  []docsRow
 		Schema                   docsSchema
-		Sample                   string
+		Samples                  []docsSample
 	}
 	docsSample struct{ Title, Text string }
 	// docsSchema is what a value may be; Rows are the members of an object.
@@ -224,16 +224,15 @@ func operationOf(method, path string, item, operation branch) docsOperation {
 	o.Samples = samples[1:]
 	for status, answer := range operation.at("responses").members() {
 		a := answerOf(status, answer)
-		if slices.ContainsFunc(o.Answers, func(other docsAnswer) bool { return other.Sample == a.Sample }) {
-			a.Sample = "" // shown already
+		if slices.ContainsFunc(o.Answers, func(other docsAnswer) bool { return slices.Equal(other.Samples, a.Samples) }) {
+			a.Samples = nil // shown already
 		}
 		o.Answers = append(o.Answers, a)
 	}
 	return o
 }
 
-// samplesOf returns the examples of a request's content, or one made of its
-// schema.
+// samplesOf returns the examples of a content, or one made of its schema.
 func samplesOf(content branch) []docsSample {
 	var samples []docsSample
 	for _, e := range content.at("examples").members() {
@@ -255,7 +254,7 @@ func answerOf(status string, answer branch) docsAnswer {
 	for mediaType, content := range answer.at("content").members() {
 		a.MediaType, a.Schema = mediaType, schemaOf(content.at("schema"))
 		if strings.HasPrefix(status, "2") && strings.HasSuffix(mediaType, "json") {
-			a.Sample = sample(content.at("schema"), 0).json()
+			a.Samples = samplesOf(content)
 		}
 	}
 	return a
