@@ -163,7 +163,7 @@ func (h *handlers) changeAccount(x *exchange) error {
 		return err
 	}
 	change.Code = code
-	if change.ID, change.Keyed, err = changeRequestID(x.req.Header, x.ledger); err != nil {
+	if change.ID, change.Keyed, err = freshRequestID(x.req.Header, x.ledger, ledger.OperationChangeAccount); err != nil {
 		return err
 	}
 	x.identify(&change.Common)

@@ -20,6 +20,8 @@ type Poster interface {
 	// SubmitAll asks for several independent things at once; the results come in
 	// the order of the requests.
 	SubmitAll(ctx context.Context, id ledger.LedgerID, requests []ledger.Request) []ledger.Result
+	// Rehearse decides requests as Submit would, in order, and stores nothing.
+	Rehearse(ctx context.Context, id ledger.LedgerID, requests []ledger.Request) ([]ledger.Outcome, error)
 	// Ready returns nil when this process may post.
 	Ready() error
 	// Stats returns the counts of every ledger posted to.

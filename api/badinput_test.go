@@ -144,7 +144,7 @@ func TestTransfersThatCannotBeRead(t *testing.T) {
 			{name: "date with time", body: head + `,"effective_date":"2026-01-31T00:00:00Z"}`, status: 400, code: codeDateInvalid},
 			{name: "not_after without zone", body: head + `,"not_after":"2026-01-31T00:00:00"}`, status: 400, code: codeTimeInvalid},
 			{name: "not_after with a comma", body: head + `,"not_after":"2026-01-31T00:00:00,5Z"}`, status: 400, code: codeTimeInvalid},
-			{name: "unknown field", body: head + `,"hold":true}`, status: 400, code: codeUnknownField, want: []string{"field", "/hold"}},
+			{name: "unknown field", body: head + `,"held":true}`, status: 400, code: codeUnknownField, want: []string{"field", "/held"}},
 			{name: "field in other case", body: head + `,"Description":"x"}`, status: 400, code: codeUnknownField},
 			{name: "unknown field of a posting", body: `{"postings":[{"account":"cash","direction":"debit","amount":"1","note":"x"}]}`, status: 400, code: codeUnknownField,
 				want: []string{"field", "/postings/0/note"}},
@@ -204,7 +204,17 @@ func TestTransfersThatCannotBeRead(t *testing.T) {
 			{name: "id in braces", body: head + `,"id":"{01890a5d-ac96-774b-bcce-b302099a8057}"}`, status: 400, code: codeIDInvalid},
 			{name: "id without hyphens", body: head + `,"id":"01890a5dac96774bbcceb302099a8057"}`, status: 400, code: codeIDInvalid},
 			{name: "id of zeros", body: head + `,"id":"00000000-0000-0000-0000-000000000000"}`, status: 400, code: codeIDInvalid},
-			{name: "parameter where none is", path: "/transfers?dry_run=true", body: head + `}`, status: 400, code: codeUnknownParameter},
+			{name: "parameter of another route", path: "/transfers?limit=1", body: head + `}`, status: 400, code: codeUnknownParameter, want: []string{"field", "limit"}},
+			{name: "dry_run neither true nor false", path: "/transfers?dry_run=1", body: head + `}`, status: 400, code: codeInvalidParameter, want: []string{"field", "dry_run"}},
+			{name: "dry_run twice", path: "/transfers?dry_run=true&dry_run=true", body: head + `}`, status: 400, code: codeRepeatedParameter},
+			{name: "hold in words", body: head + `,"hold":"yes"}`, status: 400, code: codeWrongType, want: []string{"field", "/hold"}},
+			{name: "expiry of no hold", body: head + `,"expires_at":"2999-01-01T00:00:00Z"}`, status: 400, code: codeConflictingForm, want: []string{"field", "/expires_at"}},
+			{name: "expiry without zone", body: head + `,"hold":true,"expires_at":"2999-01-01T00:00:00"}`, status: 400, code: codeTimeInvalid},
+			{name: "prior_period null", body: head + `,"prior_period":null}`, status: 400, code: codeWrongType},
+			{name: "related_to no id", body: head + `,"related_to":"inv-1"}`, status: 400, code: codeIDInvalid, want: []string{"field", "/related_to"}},
+			{name: "rate as a number", body: head + `,"rate":1.08}`, status: 400, code: codeWrongType},
+			{name: "empty rate", body: head + `,"rate":""}`, status: 400, code: codeTextInvalid},
+			{name: "long rate", body: head + `,"rate":"` + strings.Repeat("1", ledger.MaxRate+1) + `"}`, status: 400, code: codeTextTooLong},
 		})
 	})
 }
@@ -399,8 +409,8 @@ func TestQueriesThatAreRefused(t *testing.T) {
 			get("unknown entry", "/entries/1000000", 404, codeEntryNotFound),
 			get("malformed entry", "/entries/first", 404, codeEntryNotFound),
 			get("entry with zeros in front", "/entries/00", 404, codeEntryNotFound),
-			get("unknown transfer", "/transfers/01890a5d-ac96-774b-bcce-b302099a8057", 404, codeTransferNotFound),
-			get("malformed transfer", "/transfers/17", 404, codeTransferNotFound),
+			get("unknown transfer", "/transfers/01890a5d-ac96-774b-bcce-b302099a8057", 404, ledger.CodeTransferNotFound),
+			get("malformed transfer", "/transfers/17", 404, ledger.CodeTransferNotFound),
 		})
 	})
 }

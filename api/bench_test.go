@@ -30,7 +30,8 @@ func BenchmarkDecodeTransfer(b *testing.B) {
 		r.body.Reset()
 		r.body.WriteString(benchBody)
 		r.reset()
-		if _, _, err := decodeTransfer(r); err != nil {
+		decodeTransfer(r, &ledger.TransferRequest{})
+		if err := r.end(); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -43,6 +43,11 @@ type reader struct {
 	name []byte // of the member that next found; valid until anything else is read
 	buf  []byte // for names and strings with escapes
 	err  error
+
+	// byItem says that a wrong value in the right place spoils its item of a
+	// batch, not the document; spoiled is the first of the item at hand.
+	byItem  bool
+	spoiled *problem
 }
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
@@ -56,8 +61,7 @@ func newReader(req *http.Request) (*reader, error) {
 	if req.ContentLength > MaxBody {
 		return nil, bodyTooLarge()
 	}
-	r := readers.Get().(*reader)
-	r.body.Reset()
+	r := emptyReader()
 	if req.ContentLength > 0 {
 		r.body.Grow(int(req.ContentLength) + bytes.MinRead) // ReadFrom wants room to see the end
 	}
@@ -74,9 +78,16 @@ func newReader(req *http.Request) (*reader, error) {
 	return r, nil
 }
 
+// emptyReader returns a reader with an empty body buffer.
+func emptyReader() *reader {
+	r := readers.Get().(*reader)
+	r.body.Reset()
+	return r
+}
+
 // reset begins to read what is in the body buffer.
 func (r *reader) reset() {
-	r.err = nil
+	r.err, r.byItem, r.spoiled = nil, false, nil
 	r.dec.Reset(&r.body)
 }
 
@@ -115,10 +126,41 @@ func checkMediaType(h http.Header) error {
 // fail keeps a problem with the value read last.
 func (r *reader) fail(code ledger.Code, format string, args ...any) {
 	if r.err == nil {
-		p := newProblem(code, format, args...)
-		p.field = string(r.dec.StackPointer())
-		r.err = p
+		r.keep(fieldProblem(code, string(r.dec.StackPointer()), format, args...))
 	}
+}
+
+// missing refuses the object just read for lack of a member.
+func (r *reader) missing(name string) {
+	r.failMember(codeMissingField, name, "the member %s is missing", name)
+}
+
+// failMember keeps a problem with a member of the object just read.
+func (r *reader) failMember(code ledger.Code, name, format string, args ...any) {
+	if r.err == nil {
+		r.keep(fieldProblem(code, string(r.dec.StackPointer())+"/"+name, format, args...))
+	}
+}
+
+// keep keeps the first problem of the document, or of the item at hand.
+func (r *reader) keep(p *problem) {
+	switch {
+	case r.err != nil:
+	case !r.byItem || ofDocument(p.code):
+		r.err = p
+	case r.spoiled == nil:
+		r.spoiled = p
+	}
+}
+
+// ofDocument reports whether a code says that a document cannot be read on,
+// rather than that a value in it is wrong.
+func ofDocument(code ledger.Code) bool {
+	switch code {
+	case codeMalformedJSON, codeDuplicateField, codeUnknownField, codeWrongType, codeItemCount:
+		return true
+	}
+	return false
 }
 
 // failSyntax keeps an error of the JSON decoder. Its text stays here.

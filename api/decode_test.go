@@ -17,8 +17,9 @@ func decode(body string) (*ledger.TransferRequest, string, error) {
 	r := new(reader)
 	r.body.WriteString(body)
 	r.reset()
-	t, id, err := decodeTransfer(r)
-	return t, id.String(), err
+	t := &ledger.TransferRequest{}
+	id := decodeTransfer(r, t)
+	return t, id.String(), r.end()
 }
 
 func TestDecodingATransfer(t *testing.T) {
@@ -62,8 +63,9 @@ func TestARequestDoesNotShareMemoryWithItsBody(t *testing.T) {
 		r.body.Reset()
 		r.body.WriteString(body)
 		r.reset()
-		got, _, err := decodeTransfer(r)
-		if err != nil {
+		got := &ledger.TransferRequest{}
+		decodeTransfer(r, got)
+		if err := r.end(); err != nil {
 			t.Fatal(err)
 		}
 		return got

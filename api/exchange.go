@@ -128,6 +128,28 @@ func (x *exchange) body() (*reader, error) {
 	return newReader(x.req)
 }
 
+// optionalBody begins to read a body that may be left out, which is read as an
+// object without members.
+func (x *exchange) optionalBody() (*reader, error) {
+	if x.req.ContentLength != 0 {
+		return newReader(x.req)
+	}
+	r := emptyReader()
+	r.body.WriteString("{}")
+	r.reset()
+	return r, nil
+}
+
+// dryRun reads the one parameter of routes that move money.
+func (x *exchange) dryRun() (bool, error) {
+	if x.req.URL.RawQuery == "" {
+		return false, nil
+	}
+	q := x.query("dry_run")
+	dry := q.boolean("dry_run")
+	return dry, q.err
+}
+
 // recovered turns a panic into an error that says nothing to the client.
 func (x *exchange) recovered(err *error) {
 	v := recover()

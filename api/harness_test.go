@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,6 +27,7 @@ import (
 type bank struct {
 	t      testing.TB
 	db     *store.DB
+	poster Poster
 	url    string // of the server
 	client *http.Client
 	log    *events
@@ -47,6 +49,47 @@ func withBank(t *testing.T, f func(t *testing.T, b *bank)) {
 // and sequencers.
 func newBank(t testing.TB, url string, wrap func(Poster) Poster) *bank {
 	t.Helper()
+	return newBankWith(t, url, func(db *store.DB) Poster {
+		sequencers := ledger.NewSequencers(context.WithoutCancel(t.Context()), db, db.ClockOffset)
+		t.Cleanup(sequencers.Stop)
+		if wrap != nil {
+			return wrap(sequencers)
+		}
+		return sequencers
+	})
+}
+
+// clock is a time that tests set.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) read() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// withClock is withBank with a clock that only tests move.
+func withClock(t *testing.T, f func(t *testing.T, b *bank, c *clock)) {
+	t.Helper()
+	storetest.Each(t, func(t *testing.T, url string) {
+		c := &clock{now: time.Now()}
+		b := newBankWith(t, url, func(db *store.DB) Poster {
+			sequencers := ledger.NewSimulation(context.WithoutCancel(t.Context()), db, c.read)
+			t.Cleanup(sequencers.Stop)
+			return sequencers
+		})
+		f(t, b, c)
+		b.audit(t, url)
+	})
+}
+
+// newBankWith serves the database at url with a poster of its own.
+func newBankWith(t testing.TB, url string, open func(*store.DB) Poster) *bank {
+	t.Helper()
 	ctx := t.Context()
 	db, err := store.Open(ctx, url, store.RoleApp, 8)
 	if err != nil {
@@ -56,18 +99,13 @@ func newBank(t testing.TB, url string, wrap func(Poster) Poster) *bank {
 	if _, err := db.EnsureKey(ctx, sha256.Sum256([]byte(testKey)), "test", scopeAdmin); err != nil {
 		t.Fatal(err)
 	}
-	sequencers := ledger.NewSequencers(context.WithoutCancel(ctx), db, db.ClockOffset)
-	t.Cleanup(sequencers.Stop)
-	var poster Poster = sequencers
-	if wrap != nil {
-		poster = wrap(poster)
-	}
+	poster := open(db)
 	log := &events{}
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log)}), slog.New(log))
 	server.Start()
 	t.Cleanup(server.Close)
-	b := &bank{t: t, db: db, url: server.URL, log: log, client: server.Client()}
+	b := &bank{t: t, db: db, poster: poster, url: server.URL, log: log, client: server.Client()}
 	b.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 64
 	b.post("/v1/ledgers", `{"name":"main","base_currency":"EUR"}`).is(201, "")
 	return b
@@ -159,6 +197,33 @@ func (b *bank) get(path string) *answer { b.t.Helper(); return b.do("GET", path,
 func (b *bank) transfer(body string) *answer {
 	b.t.Helper()
 	return b.do("POST", "/v1/ledgers/main/transfers", body, headers{"Idempotency-Key": {uuid.NewString()}})
+}
+
+// act posts what acts on a transfer, under a fresh key; path is such as
+// "ID/capture".
+func (b *bank) act(path, body string) *answer {
+	b.t.Helper()
+	return b.do("POST", "/v1/ledgers/main/transfers/"+path, body, headers{"Idempotency-Key": {uuid.NewString()}})
+}
+
+// id returns the id of a ledger.
+func (b *bank) id(name string) ledger.LedgerID {
+	b.t.Helper()
+	id, err := b.db.LedgerID(b.t.Context(), name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return id
+}
+
+// keyWith returns the header of an API key with only these scopes.
+func (b *bank) keyWith(scopes store.Scopes) headers {
+	b.t.Helper()
+	key := "tk_" + uuid.NewString()
+	if _, err := b.db.EnsureKey(b.t.Context(), sha256.Sum256([]byte(key)), key, scopes); err != nil {
+		b.t.Fatal(err)
+	}
+	return headers{"Authorization": {"Bearer " + key}, "Idempotency-Key": {uuid.NewString()}}
 }
 
 // pay posts amount from debit to credit.
@@ -290,6 +355,17 @@ func (p *posterStub) SubmitAll(ctx context.Context, id ledger.LedgerID, requests
 		results[i].Outcome, results[i].Err = p.submit(ctx, id, r)
 	}
 	return results
+}
+
+func (p *posterStub) Rehearse(ctx context.Context, id ledger.LedgerID, requests []ledger.Request) ([]ledger.Outcome, error) {
+	outcomes := make([]ledger.Outcome, len(requests))
+	for i, r := range requests {
+		var err error
+		if outcomes[i], err = p.submit(ctx, id, r); err != nil {
+			return nil, err
+		}
+	}
+	return outcomes, nil
 }
 
 func (p *posterStub) Ready() error                            { return p.ready }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -84,10 +85,25 @@ func accountRequestID(id ledger.LedgerID, key, item, code string) ledger.Request
 	return ledger.DeriveRequestID(id, ledger.OperationOpenAccount, "\x01item\x00"+key+"\x00"+item)
 }
 
-// changeRequestID returns the id of a request to change an account: derived
-// from the header when there is one, else a fresh one, because the same change
-// may be asked for again later. keyed says which.
-func changeRequestID(h http.Header, id ledger.LedgerID) (request ledger.RequestID, keyed bool, err error) {
+// itemRequestID returns the id of an item of a batch, derived from the header and
+// its place.
+func itemRequestID(id ledger.LedgerID, operation, key string, place int) ledger.RequestID {
+	return ledger.DeriveRequestID(id, operation, "\x01item\x00"+key+"\x00"+strconv.Itoa(place))
+}
+
+// currencyRequestID returns the id of a request to define a currency: derived
+// from the header when there is one, else from the currency's code.
+func currencyRequestID(id ledger.LedgerID, key, code string) ledger.RequestID {
+	if key != "" {
+		return keyRequestID(id, ledger.OperationDefineCurrency, key)
+	}
+	return ledger.DeriveRequestID(id, ledger.OperationDefineCurrency, "\x01code\x00"+code)
+}
+
+// freshRequestID returns the id of a request that may come again later and then
+// means something else: derived from the header when there is one, else a fresh
+// one. keyed says which.
+func freshRequestID(h http.Header, id ledger.LedgerID, operation string) (request ledger.RequestID, keyed bool, err error) {
 	key, err := headerKey(h)
 	switch {
 	case err != nil:
@@ -96,5 +112,5 @@ func changeRequestID(h http.Header, id ledger.LedgerID) (request ledger.RequestI
 		request, err = ledger.NewRequestID()
 		return request, false, err
 	}
-	return keyRequestID(id, ledger.OperationChangeAccount, key), true, nil
+	return keyRequestID(id, operation, key), true, nil
 }

@@ -134,14 +134,7 @@ func (r *reader) cutoff() int32 {
 
 // days reads a whole number of days.
 func (r *reader) days() int32 {
-	if r.err != nil {
-		return 0
-	}
-	if k := r.dec.PeekKind(); k != '0' && k != 0 {
-		r.failType("a whole number")
-		return 0
-	}
-	n, ok := parseSeq(string(r.value()))
+	n, ok := r.wholeNumber()
 	if !ok || n > ledger.MaxValueDays {
 		r.fail(ledger.CodeValueDays, "value_days_back and value_days_ahead are whole numbers from 0 to %d", ledger.MaxValueDays)
 		return 0

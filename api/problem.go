@@ -66,7 +66,6 @@ const (
 	codeRouteNotFound    ledger.Code = "route_not_found"
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
-	codeTransferNotFound ledger.Code = "transfer_not_found"
 	codeEntryNotFound    ledger.Code = "entry_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
@@ -118,22 +117,25 @@ var statusOf = map[ledger.Code]int{
 
 	codeUnauthenticated: http.StatusUnauthorized,
 
-	codeForbidden: http.StatusForbidden,
+	codeForbidden:               http.StatusForbidden,
+	ledger.CodeApprovalRequired: http.StatusForbidden,
 
-	codeRouteNotFound:    http.StatusNotFound,
-	codeLedgerNotFound:   http.StatusNotFound,
-	codeAccountNotFound:  http.StatusNotFound,
-	codeTransferNotFound: http.StatusNotFound,
-	codeEntryNotFound:    http.StatusNotFound,
+	codeRouteNotFound:           http.StatusNotFound,
+	codeLedgerNotFound:          http.StatusNotFound,
+	codeAccountNotFound:         http.StatusNotFound,
+	codeEntryNotFound:           http.StatusNotFound,
+	ledger.CodeTransferNotFound: http.StatusNotFound,
 
 	codeMethodNotAllowed: http.StatusMethodNotAllowed,
 
 	ledger.CodeLedgerExists:        http.StatusConflict,
 	ledger.CodeAccountExists:       http.StatusConflict,
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
+	ledger.CodeCurrencyExists:      http.StatusConflict,
 
-	codeBodyTooLarge: http.StatusRequestEntityTooLarge,
-	codeMediaType:    http.StatusUnsupportedMediaType,
+	codeBodyTooLarge:         http.StatusRequestEntityTooLarge,
+	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
+	codeMediaType:            http.StatusUnsupportedMediaType,
 
 	codeSeqNotReached:            http.StatusUnprocessableEntity,
 	ledger.CodeTooLate:           http.StatusUnprocessableEntity,
@@ -157,15 +159,38 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeDayCutoff:         http.StatusUnprocessableEntity,
 	ledger.CodeValueDays:         http.StatusUnprocessableEntity,
 
+	ledger.CodeNotAHold:            http.StatusUnprocessableEntity,
+	ledger.CodeHoldCaptured:        http.StatusUnprocessableEntity,
+	ledger.CodeHoldReleased:        http.StatusUnprocessableEntity,
+	ledger.CodeHoldExpired:         http.StatusUnprocessableEntity,
+	ledger.CodeHoldNotExpired:      http.StatusUnprocessableEntity,
+	ledger.CodeCaptureMismatch:     http.StatusUnprocessableEntity,
+	ledger.CodeCaptureExceedsHold:  http.StatusUnprocessableEntity,
+	ledger.CodeExpiryPassed:        http.StatusUnprocessableEntity,
+	ledger.CodeNotReversible:       http.StatusUnprocessableEntity,
+	ledger.CodeAlreadyReversed:     http.StatusUnprocessableEntity,
+	ledger.CodeBatchPartlyPosted:   http.StatusUnprocessableEntity,
+	ledger.CodeCurrencyReserved:    http.StatusUnprocessableEntity,
+	ledger.CodePeriodClosed:        http.StatusUnprocessableEntity,
+	ledger.CodePriorPeriodUnneeded: http.StatusUnprocessableEntity,
+
+	ledger.CodePeriodNotOver:         http.StatusUnprocessableEntity,
+	ledger.CodePeriodAlreadyClosed:   http.StatusUnprocessableEntity,
+	ledger.CodePeriodNotClosed:       http.StatusUnprocessableEntity,
+	ledger.CodeRetainAccountNeeded:   http.StatusUnprocessableEntity,
+	ledger.CodeRetainAccountInvalid:  http.StatusUnprocessableEntity,
+	ledger.CodeTooManyIncomeAccounts: http.StatusUnprocessableEntity,
+
 	codeInternal: http.StatusInternalServerError,
 
-	codeOverloaded:            http.StatusServiceUnavailable,
-	codeLedgerHalted:          http.StatusServiceUnavailable,
-	codeOutcomeUnknown:        http.StatusServiceUnavailable,
-	codeUnavailable:           http.StatusServiceUnavailable,
-	codeStopping:              http.StatusServiceUnavailable,
-	codeNotReady:              http.StatusServiceUnavailable,
-	ledger.CodeAccountDamaged: http.StatusServiceUnavailable,
+	codeOverloaded:             http.StatusServiceUnavailable,
+	codeLedgerHalted:           http.StatusServiceUnavailable,
+	codeOutcomeUnknown:         http.StatusServiceUnavailable,
+	codeUnavailable:            http.StatusServiceUnavailable,
+	codeStopping:               http.StatusServiceUnavailable,
+	codeNotReady:               http.StatusServiceUnavailable,
+	ledger.CodeAccountDamaged:  http.StatusServiceUnavailable,
+	ledger.CodeTransferDamaged: http.StatusServiceUnavailable,
 }
 
 // retryAfter says, in seconds, when a refusal may have passed by itself. The
@@ -187,6 +212,7 @@ type problem struct {
 	// header.
 	field   string
 	reasons []string // of not_ready: the checks that fail
+	item    *int     // of an atomic batch: the item that is refused
 
 	refusal *ledger.Refusal // when the ledger refused
 	cause   error           // for the log, never sent
@@ -204,7 +230,11 @@ func fieldProblem(code ledger.Code, field, format string, args ...any) *problem 
 
 // refused turns the ledger's answer into a problem.
 func refused(r *ledger.Refusal) *problem {
-	return &problem{code: r.Code, detail: r.Detail, refusal: r}
+	p := &problem{code: r.Code, detail: r.Detail, refusal: r}
+	if r.Item >= 0 {
+		p.item = &r.Item
+	}
+	return p
 }
 
 // Error serves the log.
@@ -316,6 +346,9 @@ func appendProblem(b []byte, p *problem) []byte {
 			b = appendString(appendComma(b, i), reason)
 		}
 		b = append(b, ']')
+	}
+	if p.item != nil {
+		b = strconv.AppendInt(append(b, `,"index":`...), int64(*p.item), 10)
 	}
 	if p.refusal != nil {
 		b = appendRefusal(b, p.refusal)

@@ -122,6 +122,15 @@ func (q *query) time(name string) *time.Time {
 	return &t
 }
 
+// boolean returns a parameter that is true or false, false when it is not given.
+func (q *query) boolean(name string) bool {
+	s, ok := q.values[name]
+	if ok && s != "true" && s != "false" {
+		q.fail(codeInvalidParameter, name, "the parameter is true or false")
+	}
+	return s == "true"
+}
+
 // seq returns a seq, or −1 when it is not given.
 func (q *query) seq(name string) int64 {
 	s, ok := q.values[name]

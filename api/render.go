@@ -112,12 +112,28 @@ func entryStatus(k chain.Kind) string {
 // appendEntry appends an entry.
 func appendEntry(b []byte, e *ledger.Entry) []byte {
 	r, hash := e.Record(), e.Hash()
-	b = appendID(append(b, `{"id":`...), r.RequestID)
-	b = appendString(append(b, `,"kind":`...), r.Kind.String())
-	b = appendString(append(b, `,"status":`...), entryStatus(r.Kind))
+	b = appendIdentity(append(b, '{'), &r)
 	b = strconv.AppendInt(append(b, `,"seq":`...), r.Seq, 10)
 	b = appendHash(append(b, `,"hash":`...), hash)
 	b = appendHash(append(b, `,"prev_hash":`...), r.PrevHash)
+	return append(appendFacts(b, e, &r), '}')
+}
+
+// appendRehearsed appends what a rehearsed entry says, without braces: all but
+// its place in the chain, which it does not have.
+func appendRehearsed(b []byte, e *ledger.Entry) []byte {
+	r := e.Record()
+	return appendFacts(appendIdentity(b, &r), e, &r)
+}
+
+func appendIdentity(b []byte, r *chain.Entry) []byte {
+	b = appendID(append(b, `"id":`...), r.RequestID)
+	b = appendString(append(b, `,"kind":`...), r.Kind.String())
+	return appendString(append(b, `,"status":`...), entryStatus(r.Kind))
+}
+
+// appendFacts appends what an entry says beside what it is and where it stands.
+func appendFacts(b []byte, e *ledger.Entry, r *chain.Entry) []byte {
 	b = appendTime(append(b, `,"recorded_at":`...), r.RecordedAt)
 	b = appendDate(append(b, `,"booking_date":`...), r.BookingDate)
 	b = appendDate(append(b, `,"effective_date":`...), r.EffectiveDate)
@@ -128,7 +144,7 @@ func appendEntry(b []byte, e *ledger.Entry) []byte {
 	if text.Metadata != nil {
 		b = append(append(b, `,"metadata":`...), *text.Metadata...)
 	}
-	b = appendEntryLinks(b, &r)
+	b = appendEntryLinks(b, r)
 	b = append(b, `,"postings":[`...)
 	accounts := e.Accounts()
 	for i := range r.Postings {
@@ -143,7 +159,7 @@ func appendEntry(b []byte, e *ledger.Entry) []byte {
 		b = appendTerms(append(b, `,"ledger":{`...), r.Ledger)
 		b = append(b, '}')
 	}
-	return append(appendDetails(b, r.Details), '}')
+	return appendDetails(b, r.Details)
 }
 
 // appendEntryLinks appends what an entry says about others, where it does.

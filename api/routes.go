@@ -31,7 +31,17 @@ var routes = []route{
 
 	{"POST", "/v1/ledgers/{ledger}/transfers", scopePost, (*handlers).postTransfer},
 	{"GET", "/v1/ledgers/{ledger}/transfers", scopeRead, (*handlers).listTransfers},
+	{"POST", "/v1/ledgers/{ledger}/transfers/batch", scopePost, (*handlers).postTransfers},
 	{"GET", "/v1/ledgers/{ledger}/transfers/{id}", scopeRead, (*handlers).oneTransfer},
+	{"POST", "/v1/ledgers/{ledger}/transfers/{id}/capture", scopePost, (*handlers).captureHold},
+	{"POST", "/v1/ledgers/{ledger}/transfers/{id}/release", scopePost, (*handlers).releaseHold},
+	{"POST", "/v1/ledgers/{ledger}/transfers/{id}/reverse", scopePost, (*handlers).reverseTransfer},
+
+	{"POST", "/v1/ledgers/{ledger}/currencies", scopePost, (*handlers).defineCurrency},
+	{"GET", "/v1/ledgers/{ledger}/currencies", scopeRead, (*handlers).listCurrencies},
+	{"POST", "/v1/ledgers/{ledger}/periods/close", scopeApprove, (*handlers).closePeriod},
+	{"POST", "/v1/ledgers/{ledger}/periods/reopen", scopeApprove, (*handlers).reopenPeriod},
+	{"GET", "/v1/ledgers/{ledger}/periods", scopeRead, (*handlers).listPeriods},
 
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},

@@ -2,9 +2,10 @@ package api
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -22,15 +23,29 @@ func (h *handlers) postTransfer(x *exchange) error {
 	if err := h.findLedger(x); err != nil {
 		return err
 	}
+	dry, err := x.dryRun()
+	if err != nil {
+		return err
+	}
 	t, err := x.transfer()
 	if err != nil {
 		return err
 	}
 	x.identify(&t.Common)
-	outcome, err := h.Poster.Submit(x.req.Context(), x.ledger, t)
+	t.MayApprove = x.may(scopeApprove)
+	return h.move(x, t, t.ID, dry)
+}
+
+// move submits a request that moves money, or rehearses it, and answers with
+// the entry that it becomes.
+func (h *handlers) move(x *exchange, r ledger.Request, id ledger.RequestID, dry bool) error {
+	if dry {
+		return h.rehearse(x, r, id)
+	}
+	outcome, err := h.Poster.Submit(x.req.Context(), x.ledger, r)
 	switch {
 	case err != nil:
-		return fmt.Errorf("posting transfer %s: %w", t.ID, err)
+		return fmt.Errorf("posting request %s: %w", id, err)
 	case outcome.Refusal != nil:
 		return refused(outcome.Refusal)
 	}
@@ -45,9 +60,8 @@ func (x *exchange) identify(c *ledger.Common) {
 
 // sendPosted answers with the entry that a request became, now or before.
 func (x *exchange) sendPosted(o ledger.Outcome) error {
-	id := o.Entry.RequestID()
 	x.entrySeq, x.replayed = o.Entry.Seq(), o.Replayed
-	x.header["Location"] = []string{"/v1/ledgers/" + x.c.Param("ledger") + "/transfers/" + id.String()}
+	x.header["Location"] = []string{x.location(o.Entry)}
 	if o.Replayed {
 		x.header["Idempotent-Replayed"] = []string{"true"}
 	}
@@ -55,33 +69,43 @@ func (x *exchange) sendPosted(o ledger.Outcome) error {
 	return x.send(201)
 }
 
+// location is where what has become of an entry can be read: transfers have a
+// page of their own.
+func (x *exchange) location(e *ledger.Entry) string {
+	book := "/v1/ledgers/" + x.c.Param("ledger")
+	if len(e.Accounts()) > 0 {
+		return book + "/transfers/" + e.RequestID().String()
+	}
+	return book + "/entries/" + strconv.FormatInt(e.Seq(), 10)
+}
+
 // transfer reads the body of a transfer and the key of the request.
 func (x *exchange) transfer() (*ledger.TransferRequest, error) {
-	r, err := x.body()
+	r, err := newReader(x.req)
 	if err != nil {
 		return nil, err
 	}
 	defer r.release()
-	t, id, err := decodeTransfer(r)
-	if err != nil {
+	t := &ledger.TransferRequest{}
+	id := decodeTransfer(r, t)
+	if err := r.end(); err != nil {
 		return nil, err
 	}
 	t.ID, err = moneyRequestID(x.req.Header, x.ledger, ledger.OperationTransfer, id)
 	return t, err
 }
 
-// shortForm is a transfer of one amount between two accounts. What is empty or
-// nil was not given.
+// shortForm is a transfer of one amount between two accounts. What is empty was
+// not given.
 type shortForm struct {
 	debit, credit, currency string
-	amount                  *decimal.Decimal
+	amount                  decimal.Decimal
+	hasAmount               bool
 }
 
-// decodeTransfer reads a transfer in the long or the short form, and its id if
-// it has one.
-func decodeTransfer(r *reader) (*ledger.TransferRequest, uuid.UUID, error) {
-	t := &ledger.TransferRequest{}
-	var id uuid.UUID
+// decodeTransfer reads a transfer in the long or the short form into t, which is
+// blank, and returns its id if it has one.
+func decodeTransfer(r *reader, t *ledger.TransferRequest) (id uuid.UUID) {
 	var short shortForm
 	long := false
 	r.begin('{')
@@ -99,6 +123,16 @@ func decodeTransfer(r *reader) (*ledger.TransferRequest, uuid.UUID, error) {
 			t.EffectiveDate = r.date()
 		case "not_after":
 			t.NotAfter = r.time()
+		case "hold":
+			t.Hold = r.boolean()
+		case "expires_at":
+			t.ExpiresAt = r.time()
+		case "prior_period":
+			t.PriorPeriod = r.boolean()
+		case "related_to":
+			t.RelatedTo = &ledger.RequestID{UUID: r.id()}
+		case "rate":
+			t.Rate = r.optionalText(ledger.MaxRate)
 		case "postings":
 			long = true
 			t.Legs = decodeLegs(r)
@@ -107,19 +141,18 @@ func decodeTransfer(r *reader) (*ledger.TransferRequest, uuid.UUID, error) {
 		case "credit":
 			short.credit = r.accountCode()
 		case "amount":
-			amount := r.amount()
-			short.amount = &amount
+			short.amount, short.hasAmount = r.amount(), true
 		case "currency":
 			short.currency = r.currency()
 		default:
 			r.unknown()
 		}
 	}
-	if err := r.end(); err != nil {
-		return nil, id, err
+	short.complete(r, t, long)
+	if t.ExpiresAt != nil && !t.Hold {
+		r.failMember(codeConflictingForm, "expires_at", "only a hold expires; add \"hold\":true or leave expires_at out")
 	}
-	err := short.complete(t, long)
-	return t, id, err
+	return id
 }
 
 func decodeLegs(r *reader) []ledger.Leg {
@@ -161,27 +194,26 @@ func decodeLeg(r *reader) ledger.Leg {
 }
 
 // complete turns the short form into the long one. A transfer has one of them.
-func (s *shortForm) complete(t *ledger.TransferRequest, long bool) error {
-	given := *s != shortForm{}
+func (s *shortForm) complete(r *reader, t *ledger.TransferRequest, long bool) {
+	given := s.debit != "" || s.credit != "" || s.currency != "" || s.hasAmount
 	switch {
 	case long && given:
-		return newProblem(codeConflictingForm, "a transfer has either postings or debit, credit and amount, not both")
+		r.failMember(codeConflictingForm, "postings", "a transfer has either postings or debit, credit and amount, not both")
 	case long:
-		return nil
 	case !given:
-		return fieldProblem(codeMissingField, "/postings", "a transfer has postings, or in short debit, credit and amount")
+		r.failMember(codeMissingField, "postings", "a transfer has postings, or in short debit, credit and amount")
 	case s.debit == "":
-		return fieldProblem(codeMissingField, "/debit", "the short form of a transfer has debit, credit and amount")
+		r.failMember(codeMissingField, "debit", "the short form of a transfer has debit, credit and amount")
 	case s.credit == "":
-		return fieldProblem(codeMissingField, "/credit", "the short form of a transfer has debit, credit and amount")
-	case s.amount == nil:
-		return fieldProblem(codeMissingField, "/amount", "the short form of a transfer has debit, credit and amount")
+		r.failMember(codeMissingField, "credit", "the short form of a transfer has debit, credit and amount")
+	case !s.hasAmount:
+		r.failMember(codeMissingField, "amount", "the short form of a transfer has debit, credit and amount")
+	default:
+		t.Legs = []ledger.Leg{
+			{Account: s.debit, Direction: chain.Debit, Amount: s.amount, Currency: s.currency},
+			{Account: s.credit, Direction: chain.Credit, Amount: s.amount, Currency: s.currency},
+		}
 	}
-	t.Legs = []ledger.Leg{
-		{Account: s.debit, Direction: chain.Debit, Amount: *s.amount, Currency: s.currency},
-		{Account: s.credit, Direction: chain.Credit, Amount: *s.amount, Currency: s.currency},
-	}
-	return nil
 }
 
 // direction reads "debit" or "credit".
@@ -191,14 +223,6 @@ func (r *reader) direction() chain.Direction {
 		r.fail(codeValueInvalid, "a direction is debit or credit")
 	}
 	return d
-}
-
-// missing refuses the object just read for lack of a member.
-func (r *reader) missing(name string) {
-	if r.err != nil {
-		return
-	}
-	r.err = fieldProblem(codeMissingField, string(r.dec.StackPointer())+"/"+name, "the member %s is missing", name)
 }
 
 // listTransfers answers GET /v1/ledgers/{ledger}/transfers, oldest first.
@@ -234,38 +258,52 @@ func (h *handlers) oneTransfer(x *exchange) error {
 	}
 	id, ok := parseID(x.param("id"))
 	if !ok {
-		return newProblem(codeTransferNotFound, "transfers are named by a UUID")
+		return transferNotFound()
 	}
-	entries, err := h.DB.Transfer(x.req.Context(), x.ledger, ledger.RequestID{UUID: id})
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return newProblem(codeTransferNotFound, "this ledger has no transfer of that id")
-	case err != nil:
+	found, err := h.DB.Targets(x.req.Context(), x.ledger, []ledger.RequestID{{UUID: id}})
+	if err != nil {
 		return fmt.Errorf("reading transfer %s: %w", id, err)
 	}
+	t := found[ledger.RequestID{UUID: id}]
+	if t == nil || !slices.Contains(transferKinds, t.Entry.Record().Kind) {
+		return transferNotFound()
+	}
 	x.out = appendID(append(x.out, `{"id":`...), id)
-	x.out = appendString(append(x.out, `,"status":`...), transferStatus(entries))
+	x.out = appendString(append(x.out, `,"status":`...), transferStatus(x.ledger, t, time.Now()))
 	x.out = append(x.out, `,"entries":[`...)
-	for i := range entries {
-		r := entries[i].Record()
-		x.out = strconv.AppendInt(append(appendComma(x.out, i), `{"seq":`...), r.Seq, 10)
-		x.out = appendString(append(x.out, `,"kind":`...), r.Kind.String())
-		x.out = append(x.out, '}')
+	first := len(x.out)
+	for _, e := range []*ledger.Entry{t.Entry, t.Settled, t.Reversed} {
+		if e != nil {
+			x.out = appendStep(appendComma(x.out, len(x.out)-first), e)
+		}
 	}
 	x.out = append(x.out, "]}"...)
 	return x.send(200)
 }
 
-// transferStatus is what has become of a transfer: its own entry stands first,
-// those that act on it follow.
-func transferStatus(entries []ledger.Entry) string {
-	status := ""
-	for i := range entries {
-		kind := entries[i].Record().Kind
-		if kind == chain.Reversal && i > 0 {
-			return "reversed"
-		}
-		status = entryStatus(kind)
+func transferNotFound() *problem {
+	return newProblem(ledger.CodeTransferNotFound, "this ledger has no transfer of that id; transfers are named by a UUID")
+}
+
+// appendStep appends one entry in the course of a transfer.
+func appendStep(b []byte, e *ledger.Entry) []byte {
+	b = strconv.AppendInt(append(b, `{"seq":`...), e.Seq(), 10)
+	b = appendString(append(b, `,"kind":`...), e.Record().Kind.String())
+	return append(b, '}')
+}
+
+// transferStatus is what has become of a transfer by now. A hold has expired
+// when its time has come, whether or not its release stands there yet.
+func transferStatus(id ledger.LedgerID, t *ledger.Target, now time.Time) string {
+	expires := t.Entry.Record().ExpiresAt
+	switch {
+	case t.Reversed != nil:
+		return "reversed"
+	case t.Settled != nil && t.Settled.RequestID() == ledger.ExpiryRequestID(id, t.Entry.RequestID()),
+		t.Settled == nil && expires != nil && now.UnixMicro() >= *expires:
+		return "expired"
+	case t.Settled != nil:
+		return entryStatus(t.Settled.Record().Kind)
 	}
-	return status
+	return entryStatus(t.Entry.Record().Kind)
 }

@@ -226,7 +226,7 @@ func TestTwoLedgersDoNotShareKeysOrAccounts(t *testing.T) {
 		const body = `{"debit":"cash","credit":"customers:1","amount":"1"}`
 		first := b.do("POST", "/v1/ledgers/main/transfers", body, key).is(201, "")
 		b.do("POST", "/v1/ledgers/other/transfers", body, key).is(422, ledger.CodeUnknownAccount)
-		b.get("/v1/ledgers/other/transfers/"+first.text("id")).is(404, codeTransferNotFound)
+		b.get("/v1/ledgers/other/transfers/"+first.text("id")).is(404, ledger.CodeTransferNotFound)
 		b.get("/v1/ledgers/other").want("size", "1")
 	})
 }
@@ -264,7 +264,7 @@ func TestAnAccountOpenedIsNoTransfer(t *testing.T) {
 	withBank(t, func(t *testing.T, b *bank) {
 		b.openAccounts()
 		id := b.get("/v1/ledgers/main/entries/1").want("kind", "account_opened").text("id")
-		b.get("/v1/ledgers/main/transfers/"+id).is(404, codeTransferNotFound)
+		b.get("/v1/ledgers/main/transfers/"+id).is(404, ledger.CodeTransferNotFound)
 		b.do("POST", "/v1/ledgers/main/transfers", `{"id":"`+id+`","debit":"cash","credit":"customers:1","amount":"1"}`, nil).
 			is(409, ledger.CodeIdempotencyConflict)
 	})

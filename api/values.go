@@ -125,6 +125,14 @@ func (r *reader) date() *chain.Date {
 	return &d
 }
 
+// day reads an RFC 3339 full-date that must be there.
+func (r *reader) day() chain.Date {
+	if d := r.date(); d != nil {
+		return *d
+	}
+	return 0
+}
+
 // parseDate reads YYYY-MM-DD from year 1 on.
 func parseDate(s string) (chain.Date, bool) {
 	if len(s) != len(time.DateOnly) || strings.HasPrefix(s, "0000") {
@@ -218,6 +226,19 @@ func (r *reader) boolean() bool {
 		r.failType("true or false")
 		return false
 	}
+}
+
+// wholeNumber reads a JSON number; ok is false when it is not a whole one from 0
+// on.
+func (r *reader) wholeNumber() (n int64, ok bool) {
+	if r.err != nil {
+		return 0, false
+	}
+	if k := r.dec.PeekKind(); k != jsontext.KindNumber && k != jsontext.KindInvalid {
+		r.failType("a whole number")
+		return 0, false
+	}
+	return parseSeq(string(r.value()))
 }
 
 // limit reads an amount, or null for no limit.
