@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 
 	"tallystick/ledger/chain"
 )
@@ -102,7 +103,7 @@ func (o *overlay) rollBack() {
 		if a == nil {
 			delete(o.accounts, id)
 		} else {
-			o.accounts[id] = a
+			*o.accounts[id] = *a // in place: an account opened in this batch is in o.opened too
 		}
 	}
 	o.head, o.rules, o.entries = o.undo.head, o.undo.rules, o.entries[:o.undo.entries]
@@ -130,8 +131,8 @@ func (o *overlay) decide(r Request) Answer {
 	}
 	c := r.common()
 	if i, ok := o.seen[c.ID]; ok {
-		if refusal := Conflict(r, &o.entries[i]); refusal != nil {
-			return o.refuse(refusal)
+		if refused := Conflict(r, &o.entries[i]); refused != nil {
+			return o.refuse(o.betterThan(refused, r))
 		}
 		return Answer{Entry: i, Replayed: true}
 	}
@@ -147,6 +148,17 @@ func (o *overlay) decide(r Request) Answer {
 	}
 	o.accept(r, d)
 	return Answer{Entry: len(o.entries) - 1}
+}
+
+// betterThan returns that an account exists otherwise where that is so: it says
+// more than a conflict of ids that are derived from its code. So does replayOne.
+func (o *overlay) betterThan(conflict *Refusal, r Request) *Refusal {
+	if open, ok := r.(*OpenAccount); ok {
+		if _, refused := open.apply(o); refused != nil && refused.Code == CodeAccountExists {
+			return refused
+		}
+	}
+	return conflict
 }
 
 // accept appends what a request became.
@@ -254,21 +266,32 @@ func (r *TransferRequest) sameMoney(e *Entry) bool {
 	return true
 }
 
-// sameMoney compares the amounts that a capture names, if it names any.
+// sameMoney compares what a capture books of each posting of its hold: the
+// amount it names, or all of it when it names none.
 func (r *CaptureHold) sameMoney(e *Entry) bool {
+	named := make(map[string]*Leg, len(r.Legs))
+	for i := range r.Legs {
+		named[r.Legs[i].Account] = &r.Legs[i]
+	}
+	found := 0
 	for i := range e.record.Postings {
 		p := &e.record.Postings[i]
-		booked := p.Amount.Decimal(p.Scale)
-		if r.Amount != nil && !r.Amount.Equal(booked) {
+		held, _ := p.PendingChange.Neg()
+		asked := held.Decimal(p.Scale)
+		switch leg := named[e.accounts[i].Code]; {
+		case r.Amount != nil:
+			asked = *r.Amount
+		case leg != nil && leg.Direction == p.Direction:
+			asked = leg.Amount
+			found++
+		case len(r.Legs) > 0:
+			asked = decimal.Zero
+		}
+		if !asked.Equal(p.Amount.Decimal(p.Scale)) {
 			return false
 		}
-		for _, leg := range r.Legs {
-			if leg.Account == e.accounts[i].Code && (leg.Direction != p.Direction || !leg.Amount.Equal(booked)) {
-				return false
-			}
-		}
 	}
-	return true
+	return found == len(r.Legs)
 }
 
 // seal gives a draft its place in the chain (I5, I6) and books it on the overlay.

@@ -47,12 +47,14 @@ func (r *AtomicBatch) apply(*overlay) (*draft, *Refusal) {
 
 // decideAtomic decides all items of a batch or leaves the overlay as it was.
 func (o *overlay) decideAtomic(r *AtomicBatch) Answer {
+	if answer, ok := o.replayAtomic(r); ok {
+		return answer
+	}
 	if weigh(r) > MaxAtomicBatchBytes {
 		return o.refuse(refusal(CodeBatchTooHeavy, "these %d transfers do not fit one commit; send fewer at once, or without atomic", len(r.Items)))
 	}
 	o.begin()
 	answer := Answer{Entry: -1, Items: make([]Answer, len(r.Items))}
-	replayed := 0
 	for i, item := range r.Items {
 		a := o.decide(item)
 		if a.Refusal != nil {
@@ -61,18 +63,36 @@ func (o *overlay) decideAtomic(r *AtomicBatch) Answer {
 			a.Refusal.EvaluatedAtSeq = o.head.Seq
 			return Answer{Entry: -1, Refusal: a.Refusal}
 		}
-		if a.Replayed && a.Entry < o.undo.entries {
-			replayed++ // of a request before this batch
-		}
-		answer.Items[i], answer.Entry = a, a.Entry
+		answer.Items[i], answer.Entry = a, max(answer.Entry, a.Entry)
 	}
-	if replayed > 0 && replayed < len(r.Items) {
-		o.rollBack()
-		return o.refuse(partlyPosted(replayed, len(r.Items)))
-	}
-	answer.Replayed = replayed > 0
 	o.undo = nil
 	return answer
+}
+
+// replayAtomic answers a batch of whose ids some stand for entries of this
+// commit; ok is false when none does. So does Sequencer.replay for those that
+// were committed before.
+func (o *overlay) replayAtomic(r *AtomicBatch) (answer Answer, ok bool) {
+	answer = Answer{Entry: -1, Replayed: true}
+	for i, item := range r.Items {
+		at, ok := o.seen[item.ID]
+		if !ok {
+			continue
+		}
+		if refused := Conflict(item, &o.entries[at]); refused != nil {
+			refused.Item = i
+			return o.refuse(refused), true
+		}
+		answer.Items = append(answer.Items, Answer{Entry: at, Replayed: true})
+		answer.Entry = max(answer.Entry, at)
+	}
+	switch len(answer.Items) {
+	case 0:
+		return Answer{}, false
+	case len(r.Items):
+		return answer, true
+	}
+	return o.refuse(partlyPosted(len(answer.Items), len(r.Items))), true
 }
 
 func partlyPosted(posted, items int) *Refusal {
