@@ -26,6 +26,8 @@ var layers = []layer{
 	{"cmd/tallystick/internal/mapping", []string{"cmd/tallystick/internal/tabular", "ledger/money"}, []string{"go.yaml.in/yaml/v3"}, outside},
 	{"cmd/tallystick/internal/tabular", nil, []string{"go-json-experiment/json", "golang.org/x/text"}, outside},
 	{"cmd/tallystick/internal/entryfile", nil, nil, outside},
+	{"cmd/tallystick/internal/demo", []string{"ledger", "ledger/chain"}, []string{"google/uuid", "shopspring/decimal"},
+		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
 	{"scripts/...", []string{"api/client", "ledger/...", "scripts/..."}, []string{"alecthomas/kong", "schollz/progressbar/v3", "google/uuid", "jackc/pgx/v5", "shopspring/decimal"}, nil},
 
 	{"api/client", nil, []string{"google/uuid", "shopspring/decimal", "valyala/fasthttp"}, []string{"log"}},

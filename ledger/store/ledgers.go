@@ -70,7 +70,17 @@ func (db *DB) OpenLedger(ctx context.Context, r ledger.OpenLedger) (info LedgerI
 		return LedgerInfo{}, false, nil, errors.Join(fmt.Errorf(
 			"opening ledger %s: this clock must be within %v of the database's and is %v off", terms.Name, ledger.MaxClockOffset, offset), err)
 	}
-	first, err := r.FirstEntry(terms, time.Now())
+	return db.OpenSimulation(ctx, r, time.Now())
+}
+
+// OpenSimulation is OpenLedger at a time that may be made up, see
+// ledger.NewSimulation. The time is not compared with any clock.
+func (db *DB) OpenSimulation(ctx context.Context, r ledger.OpenLedger, at time.Time) (info LedgerInfo, created bool, refused *ledger.Refusal, err error) {
+	terms, refused := r.Terms()
+	if refused != nil {
+		return LedgerInfo{}, false, refused, nil
+	}
+	first, err := r.FirstEntry(terms, at)
 	if err != nil {
 		return LedgerInfo{}, false, nil, err
 	}
