@@ -262,8 +262,14 @@ func answerOf(status string, answer branch) docsAnswer {
 
 // callOf writes the operation as a command for curl.
 func callOf(o *docsOperation, parameters []branch, content branch, body string) string {
-	path, extra := o.Path, ""
-	var query []string
+	var words, query []string
+	path := o.Path
+	if o.Method != "GET" && (o.Method != "POST" || body == "") {
+		words = append(words, "-X "+o.Method)
+	}
+	if len(o.Scopes) > 0 {
+		words = append(words, `-H "Authorization: Bearer $key"`)
+	}
 	for _, p := range parameters {
 		name, value := p.text("name"), exampleOf(p)
 		switch p.text("in") {
@@ -275,25 +281,21 @@ func callOf(o *docsOperation, parameters []branch, content branch, body string) 
 			}
 		case "header": // an id in the body does as well as the key
 			if content.at("schema", "properties", "id").there() && !strings.Contains(body, `"id":`) {
-				extra = " \\\n  -H '" + name + ": " + value + "'"
+				words = append(words, "-H '"+name+": "+value+"'")
 			}
 		}
+	}
+	if body != "" {
+		words = append(words, "-H 'Content-Type: application/json'")
 	}
 	if len(query) > 0 {
 		path += "?" + strings.Join(query, "&")
 	}
-	call := `curl "$tallystick` + path + `"`
-	if o.Method == "PATCH" || o.Method != "GET" && body == "" {
-		call = "curl -X " + o.Method + strings.TrimPrefix(call, "curl")
-	}
-	if len(o.Scopes) > 0 {
-		call += " \\\n  -H \"Authorization: Bearer $key\""
-	}
-	call += extra
+	words = append(words, `"$tallystick`+path+`"`)
 	if body != "" {
-		call += " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + strings.ReplaceAll(body, "'", `'\''`) + "'"
+		words = append(words, "-d '"+strings.ReplaceAll(body, "'", `'\''`)+"'")
 	}
-	return call
+	return "curl " + strings.Join(words, " \\\n  ")
 }
 
 // exampleOf returns what a parameter is in an example.

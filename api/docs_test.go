@@ -137,7 +137,7 @@ func TestTheDocsShowEveryOperation(t *testing.T) {
 				}
 			}
 			if _, ok := operation["requestBody"]; ok {
-				want = append(want, "application/json: ", "Content-Type: application/json' \\ -d '")
+				want = append(want, "application/json: ", "-H 'Content-Type: application/json' \\ ", " -d '")
 			}
 			for _, w := range want {
 				if !strings.Contains(shown, w) {
@@ -334,3 +334,29 @@ func treeOf(t *testing.T, text string) branch {
 }
 
 func documentTree(t *testing.T) branch { t.Helper(); return treeOf(t, string(openAPI)) }
+
+// TestCallsAreOnesThatWork holds the commands against what the routes need.
+func TestCallsAreOnesThatWork(t *testing.T) {
+	t.Parallel()
+	calls := map[string]string{}
+	for _, g := range contentOf(documentTree(t)).Groups {
+		for _, o := range g.Operations {
+			calls[o.ID] = o.Call
+			if strings.Contains(o.Call, "{ledger}") || strings.Contains(o.Call, `""`) {
+				t.Errorf("%s: a parameter has no example: %s", o.ID, o.Call)
+			}
+		}
+	}
+	for id, want := range map[string]string{
+		"readHealth":  `curl "$tallystick/healthz"`,
+		"readAccount": "curl -H \"Authorization: Bearer $key\" \\\n  \"$tallystick/v1/ledgers/main/accounts/customers:42\"",
+		"postTransfer": "curl -H \"Authorization: Bearer $key\" \\\n  -H 'Idempotency-Key: payment-2' \\\n  -H 'Content-Type: application/json' \\\n" +
+			"  \"$tallystick/v1/ledgers/main/transfers\" \\\n  -d '{",
+		"changeAccount": "curl -X PATCH \\\n  -H \"Authorization: Bearer $key\" \\\n  -H 'Content-Type: application/json' \\\n" +
+			"  \"$tallystick/v1/ledgers/main/accounts/customers:42\" \\\n  -d '{",
+	} {
+		if got := calls[id]; !strings.HasPrefix(got, want) {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+	}
+}
