@@ -38,6 +38,8 @@ type book struct {
 	now      time.Time
 	accounts map[string]*account
 	rows     rows
+	kinds    []chain.Kind // of all entries
+	byItself bool         // the next entry is made by the ledger itself
 }
 
 // account is what the builder remembers of one.
@@ -62,14 +64,17 @@ func stableID(format string, args ...any) uuid.UUID {
 }
 
 // newBook begins a ledger with its terms.
-func newBook(name string) *book {
+func newBook(name string) *book { return newBookIn(name, "EUR") }
+
+// newBookIn begins a ledger that is kept in a currency.
+func newBookIn(name, currency string) *book {
 	b := &book{ledger: stableID("ledger %s", name), accounts: make(map[string]*account),
 		now: time.Date(2026, 3, 30, 9, 0, 0, 0, time.UTC)}
 	b.terms = chain.LedgerTerms{
 		Name: name, Origin: "tallystick.test/" + b.ledger.String(), TimeZone: "UTC",
-		BaseCurrency: "EUR", BaseScale: 2, ValueDaysBack: 3650, ValueDaysAhead: 366,
+		BaseCurrency: currency, BaseScale: 2, ValueDaysBack: 3650, ValueDaysAhead: 366,
 	}
-	b.rows.ledgers = append(b.rows.ledgers, []any{b.ledger, name, b.terms.Origin, "UTC", 0, "EUR", 2, 3650, 366})
+	b.rows.ledgers = append(b.rows.ledgers, []any{b.ledger, name, b.terms.Origin, "UTC", 0, currency, 2, 3650, 366})
 	b.append(chain.Entry{Kind: chain.LedgerOpened, Ledger: &b.terms}, words{})
 	return b
 }
@@ -91,7 +96,10 @@ func (b *book) append(e chain.Entry, t words) chain.Entry {
 	if e.EffectiveDate == 0 {
 		e.EffectiveDate = e.BookingDate
 	}
-	e.Actor = stableID("key")
+	if !b.byItself {
+		e.Actor = stableID("key")
+	}
+	b.byItself = false
 	for i := range e.Postings {
 		if e.Postings[i].EffectiveDate == 0 {
 			e.Postings[i].EffectiveDate = e.EffectiveDate
@@ -103,6 +111,7 @@ func (b *book) append(e chain.Entry, t words) chain.Entry {
 	e.Metadata = commit(salt[:], chain.FieldMetadata, t.metadata)
 	b.head = e.Hash()
 	b.next++
+	b.kinds = append(b.kinds, e.Kind)
 	b.queue(&e)
 	b.rows.payloads = append(b.rows.payloads, []any{b.ledger, e.Seq, salt[:], []byte("fingerprint"), orNull(t.description), orNull(t.reference), orNull(t.metadata)})
 	return e
@@ -232,6 +241,78 @@ func (b *book) move(debit, credit string, amount, pending int64) []chain.Posting
 // transfer moves cents between two accounts.
 func (b *book) transfer(debit, credit string, amount int64) chain.Entry {
 	return b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move(debit, credit, amount, 0)}, words{})
+}
+
+// hold sets cents aside, for good or for a time.
+func (b *book) hold(debit, credit string, held int64, expires time.Duration) chain.Entry {
+	e := chain.Entry{Kind: chain.Hold, Postings: b.move(debit, credit, 0, held)}
+	if expires != 0 {
+		e.ExpiresAt = new(b.now.Add(expires).UnixMicro())
+	}
+	return b.append(e, words{})
+}
+
+// settle makes an entry that acts on another.
+func (b *book) settle(kind chain.Kind, of chain.Entry, postings []chain.Posting) chain.Entry {
+	return b.append(chain.Entry{Kind: kind, RefSeq: &of.Seq, Postings: postings}, words{})
+}
+
+// codeOf returns the code of an account.
+func (b *book) codeOf(id uuid.UUID) string {
+	for code, a := range b.accounts {
+		if a.AccountID == id {
+			return code
+		}
+	}
+	panic("an account that the book does not have")
+}
+
+// release gives a hold back.
+func (b *book) release(hold chain.Entry) chain.Entry {
+	var postings []chain.Posting
+	for _, p := range hold.Postings {
+		held := p.PendingChange.Big().Int64()
+		postings = append(postings, b.post(b.codeOf(p.AccountID), p.Direction, 0, -held))
+	}
+	return b.settle(chain.Release, hold, postings)
+}
+
+// reverse undoes a transfer or capture.
+func (b *book) reverse(of chain.Entry) chain.Entry {
+	var postings []chain.Posting
+	for _, p := range of.Postings {
+		if amount := p.Amount.Big().Int64(); amount > 0 {
+			postings = append(postings, b.post(b.codeOf(p.AccountID), p.Direction.Opposite(), amount, 0))
+		}
+	}
+	return b.settle(chain.Reversal, of, postings)
+}
+
+// facts are details in the order of their names.
+func facts(pairs ...string) []chain.Detail {
+	var list []chain.Detail
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, chain.Detail{Name: pairs[i], Value: pairs[i+1]})
+	}
+	chain.SortDetails(list)
+	return list
+}
+
+// close closes the books up to a day, with more details than must be.
+func (b *book) close(end chain.Date, more ...string) chain.Entry {
+	return b.append(chain.Entry{Kind: chain.PeriodClosed,
+		Details: facts(append(more, "period_end", end.String(), "through_seq", fmt.Sprint(b.next-1))...)}, words{})
+}
+
+// reopen undoes a closing.
+func (b *book) reopen(closing chain.Entry) chain.Entry {
+	end, _ := closing.Detail("period_end")
+	return b.append(chain.Entry{Kind: chain.PeriodReopened, RefSeq: &closing.Seq, Details: facts("period_end", end)}, words{})
+}
+
+// define gives the ledger a currency of its own.
+func (b *book) define(code string, scale int) chain.Entry {
+	return b.append(chain.Entry{Kind: chain.CurrencyDefined, Details: facts("code", code, "name", "our "+code, "scale", fmt.Sprint(scale))}, words{})
 }
 
 // The tables, their columns in the order of rows.

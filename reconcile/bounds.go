@@ -62,6 +62,8 @@ const (
 	maxCurrencies = 10_000
 	// maxLedgers is how many other ledgers an entry is tried as one of.
 	maxLedgers = 1000
+	// maxRules is how many entries may set closed periods and currencies.
+	maxRules = 100_000
 	// maxWords is how many currency codes a worker keeps strings of.
 	maxWords = 1024
 )

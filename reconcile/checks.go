@@ -30,6 +30,14 @@ const (
 	ProjectionMismatch   = "PROJECTION_MISMATCH"
 	PayloadErased        = "PAYLOAD_ERASED"
 	CurrencyNotZero      = "CURRENCY_NOT_ZERO"
+	HoldInvalid          = "HOLD_INVALID"
+	ReversalInvalid      = "REVERSAL_INVALID"
+	PeriodClosedPosting  = "PERIOD_CLOSED_POSTING"
+	PriorPeriodInvalid   = "PRIOR_PERIOD_INVALID"
+	PeriodInvalid        = "PERIOD_INVALID"
+	ValueDateOutOfBounds = "VALUE_DATE_OUT_OF_BOUNDS"
+	CurrencyUnknown      = "CURRENCY_UNKNOWN"
+	CurrencyInvalid      = "CURRENCY_INVALID"
 )
 
 // Check is one thing that Verify looks for.
@@ -57,6 +65,8 @@ var Checks = []Check{
 	{OrphanRow, "I4", chain.Critical, "a row belongs to no entry", compare, false},
 	{TimeRegression, "I5", chain.Critical, "the entry is dated before the one that precedes it", compare, false},
 	{DuplicateTransfer, "I8", chain.Critical, "one request stands twice", reverse, false},
+	{HoldInvalid, "I12", chain.Critical, "a hold was settled twice, too late, too early, or otherwise than it was made", bothEntries, false},
+	{ReversalInvalid, "I12", chain.Critical, "a reversal undoes what it must not, twice, or otherwise than it was booked", bothEntries, false},
 	{UnbalancedEntry, "I1", chain.Critical, "debits and credits differ", compare, false},
 	{EntryMalformed, "I1", chain.Critical, "no version of this software writes such an entry", compare, false},
 	{AccountMissing, "I10", chain.Critical, "the posting is on an account that this ledger does not have, or did not have yet", restoreAccount, false},
@@ -66,6 +76,12 @@ var Checks = []Check{
 	{LimitExceeded, "I3", chain.Critical, "the posting takes the account past the limit in force", statement, false},
 	{AccountClosedPosting, "I10", chain.Critical, "the posting is on a closed account", statement, false},
 	{AccountFrozenPosting, "I10", chain.Critical, "the posting is on a side of the account that was frozen", statement, false},
+	{PeriodClosedPosting, "I10", chain.Critical, "the value date lies in a closed period, and nobody approved that", whoPosted, false},
+	{PriorPeriodInvalid, "I10", chain.Critical, "the entry was approved for a closed period, and its value date lies in none", whoPosted, false},
+	{ValueDateOutOfBounds, "I10", chain.Critical, "the value date is further from the booking date than the ledger's terms allow", whoPosted, false},
+	{PeriodInvalid, "I10", chain.Critical, "a period was closed or reopened against the rules", whoPosted, false},
+	{CurrencyUnknown, "I10", chain.Critical, "the currency is not one of ISO 4217 with these decimals, and was not defined before", whoPosted, false},
+	{CurrencyInvalid, "I10", chain.Critical, "the currency was there already", whoPosted, false},
 	{CommitmentMismatch, "I6", chain.Critical, "a text is not the one that the entry commits to", restoreText, false},
 	{PayloadMissing, "I4", chain.Critical, "a text that the entry commits to is gone, and no erasure is on record", restoreText, false},
 	{ProjectionMismatch, "I11", chain.Critical, "a derived column differs from what the entry gives", rederive, false},
@@ -75,6 +91,7 @@ var Checks = []Check{
 
 // The next steps.
 const (
+	bothEntries    = "Look at the entry and the one that it refers to. If the hashes of both hold, the application itself booked this wrongly, or its secrets were stolen; correct it by a transfer."
 	compare        = "Keep the database as it is. Compare the entry with a backup, a replica or the client's receipt to see what was changed; the sealed hash proves which copy is the true one."
 	compareBefore  = "Keep the database as it is. The entry before this one was changed and hashed again, or one of them was replaced: compare both with a backup or with receipts."
 	nothing        = "Nothing: this is on record."
@@ -85,6 +102,7 @@ const (
 	restoreText    = "Restore text and salt from a backup; the commitment proves that they are the true ones. If they were deleted on purpose, put the erasure on record."
 	reverse        = "Ask the client which of the two was meant, and reverse the other. Find out how the unique key came to be missing."
 	statement      = "Follow the account from its previous posting. If the hashes of both entries hold, the application itself booked this wrongly, or its secrets were stolen."
+	whoPosted      = "Ask whoever the actor of the entry is. If its hash holds, the application itself let this pass, or its secrets were stolen; correct it by another entry."
 	stopWriting    = "Somebody is changing the book right now: take writing rights away, then verify again."
 )
 

@@ -209,6 +209,12 @@ func (w *worker) checkEntry(row *entryRow) {
 	if len(e.Postings) > 0 {
 		w.checkAmounts(e)
 		w.checkBalanced(e)
+		w.checkDates(e)
+	}
+	w.checkCurrency(e)
+	if e.Kind == chain.Hold && e.ExpiresAt != nil && *e.ExpiresAt <= e.RecordedAt {
+		w.report(finding{code: HoldInvalid, seq: e.Seq, stored: "expires at " + showMicros(*e.ExpiresAt),
+			recomputed: "after " + showMicros(e.RecordedAt) + ", when it was recorded"})
 	}
 }
 

@@ -36,6 +36,8 @@ func (w *worker) followPage(ctx context.Context, page []bookAccount, sums *books
 	case errors.Is(err, errSegmentTooLarge):
 		w.doubt(noSeq, fmt.Sprintf("limits, freezes and closing of account %s: it was changed too often to hold", page[0].id))
 		w.segment.versions = w.segment.versions[:0]
+		w.historyUnknown = true
+		defer func() { w.historyUnknown = false }()
 	case err != nil:
 		return nil, err
 	}
@@ -127,6 +129,9 @@ func (w *worker) begin(h *history, id uuid.UUID) {
 		h.setAccount(&row, w.v.snapshot.LedgerID)
 	}
 	h.versions = w.historyOf(id)
+	if w.historyUnknown {
+		h.open, h.doubtful = true, true // that it was opened is looked up
+	}
 }
 
 // continueHistory puts the attributes in force at a posting, and checks it.

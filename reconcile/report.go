@@ -75,7 +75,7 @@ type Total struct{ Currency, Debits, Credits string }
 // beyond is what Verify says nothing about, whatever it finds.
 var beyond = []string{
 	"signatures, checkpoints and witnesses: there are none yet. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere",
-	"what captures, releases and reversals refer to, and whether value dates lie in closed periods",
+	"whether what a closing moved is the result of its period, and the trial balance that it commits to",
 	"booking dates against the ledger's time zone, and request fingerprints",
 	"grants, views, triggers and policies in the database",
 }

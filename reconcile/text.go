@@ -93,6 +93,8 @@ func (r *Report) writeScope(p *printer) {
 	if r.Status == Verified {
 		lines.printf("proven\tevery entry re-hashes from its columns and follows the one before it\n")
 		lines.printf("\tevery posting follows the one before it on its account, within limits\n")
+		lines.printf("\tevery hold is settled at most once and within what it set aside, and every reversal undoes one entry\n")
+		lines.printf("\tno value date lies in a period that was closed, unless that was approved\n")
 		lines.printf("\tevery text is the one that its entry commits to, or was erased on record\n")
 	} else {
 		name := "still proven"

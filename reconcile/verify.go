@@ -63,6 +63,7 @@ func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Op
 	}{
 		{"accounts and their sums", v.checkBooks},
 		{"requests that stand twice", v.checkDuplicates},
+		{"what is settled or reversed twice", v.checkOnce},
 	} {
 		if err := check.run(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -76,17 +77,19 @@ func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Op
 
 // verification is one run of Verify.
 type verification struct {
-	bounds       *bounds
-	snapshot     *store.Snapshot
-	workers      int
-	terms        *chain.LedgerTerms // nil when they are gone
-	otherLedgers []uuid.UUID
-	accounts     int64 // how many there are, new ones included
-	alongChain   bool  // accounts are followed in the first pass
-	stripes      *stripes
-	findings     *findings
-	erasures     erasures
-	progress     func(done, total int64)
+	bounds        *bounds
+	snapshot      *store.Snapshot
+	workers       int
+	terms         *chain.LedgerTerms // nil when they are gone
+	termsDoubtful bool               // a column of them could not be read
+	rules         rulebook
+	otherLedgers  []uuid.UUID
+	accounts      int64 // how many there are, new ones included
+	alongChain    bool  // accounts are followed in the first pass
+	stripes       *stripes
+	findings      *findings
+	erasures      erasures
+	progress      func(done, total int64)
 
 	incomplete      atomic.Bool // part of the entries was not read
 	textsUnreadable atomic.Bool
@@ -159,6 +162,12 @@ func begin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options, 
 		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "no row of book.ledgers"})
 	case v.snapshot.Size == 0:
 		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "no entries"})
+	}
+	if err := v.readRules(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		v.findings.notChecked(noSeq, "closed periods and the ledger's currencies: "+err.Error())
 	}
 	return v, v.findStrays(ctx, highest)
 }
@@ -260,6 +269,7 @@ func (v *verification) readTerms(ctx context.Context) error {
 			BaseCurrency: string(r.Text(4)), BaseScale: r.Scale(5), ValueDaysBack: r.Int32(6), ValueDaysAhead: r.Int32(7),
 		}
 		if bad := rejected(r); bad != nil {
+			v.termsDoubtful = true
 			v.findings.add(finding{code: EntryHashMismatch, seq: 0, column: bad.column, stored: bad.value})
 		}
 		return nil

@@ -23,6 +23,8 @@ type worker struct {
 	follows       bool // hold postings against their accounts
 	strangersOnly bool // look for postings on accounts of no or another ledger, and nothing else
 
+	historyUnknown bool // the attributes of the account at hand are too many to hold
+
 	found      []finding // in the segment at hand
 	doubts     []doubt   // likewise
 	recomputed chain.Hash
@@ -34,6 +36,11 @@ type worker struct {
 	ids     []uuid.UUID
 	keys    []store.Key
 	held    []int32
+
+	references     []reference
+	seqs           []int64
+	targets        map[int64]target
+	targetPostings []chain.Posting
 }
 
 // scopeCounts is what a verification has looked at.
@@ -184,6 +191,9 @@ func (w *worker) check(ctx context.Context) error {
 		return nil
 	}
 	w.derive()
+	if err := w.checkReferences(ctx); err != nil {
+		return err
+	}
 	if !w.v.textsUnreadable.Load() {
 		if err := w.checkPayloads(ctx); err != nil {
 			if store.Passing(err) || ctx.Err() != nil {
