@@ -159,6 +159,15 @@ func TestTheDocsShowEveryOperation(t *testing.T) {
 	}
 }
 
+func TestEveryTagIsExplained(t *testing.T) {
+	t.Parallel()
+	for _, g := range contentOf(documentTree(t)).Groups {
+		if g.About == "" || len(g.Operations) == 0 {
+			t.Errorf("tag %s of openapi.yaml has no description, or no operation", g.Name)
+		}
+	}
+}
+
 func TestTheDocsExplainEveryCode(t *testing.T) {
 	t.Parallel()
 	_, page := readDocs(t)
