@@ -221,7 +221,7 @@ func (r *demoResult) print(w io.Writer) error {
 
 // demoHints are lines to paste: ledger, authorization, an account.
 const demoHints = `
-With the server running (make run; add --url and addresses of your own), paste for example:
+With the server running (make run), paste for example:
   curl -sS %[2]s 'http://127.0.0.1:8080/v1/ledgers/%[1]s/balances?depth=2'
   curl -sS %[2]s 'http://127.0.0.1:8080/v1/ledgers/%[1]s/accounts/%[3]s/statement'
   curl -sS %[2]s 'http://127.0.0.1:8080/v1/ledgers/%[1]s/periods'

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"tallystick/api"
@@ -116,14 +117,12 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		database.keepRunning(watched)
-	}()
+	var watching sync.WaitGroup
+	watching.Go(func() { database.keepRunning(watched) })
+	watching.Go(func() { (&sweeper{db: db, poster: sequencers, log: slog.Default()}).keepSweeping(watched) })
 	defer func() {
 		stopWatching()
-		<-watching
+		watching.Wait()
 	}()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -160,9 +160,10 @@ func (g *generator) reverse(target ledger.RequestID, legs []leg, text string) {
 
 // hold is money set aside.
 type hold struct {
-	id      ledger.RequestID
-	legs    []leg
-	settled bool
+	id              ledger.RequestID
+	text, reference string
+	legs            []leg
+	settled         bool
 }
 
 // holdDays is how long a hold is good for; it ends with that day.
@@ -175,7 +176,7 @@ func (g *generator) place(m move) *hold {
 	expires := g.timeOf(g.day+holdDays+1, midnight).Add(-time.Second)
 	r.Hold, r.ExpiresAt = true, &expires
 	g.ask(r)
-	h := &hold{id: r.ID, legs: m.legs}
+	h := &hold{id: r.ID, text: m.text, reference: m.reference, legs: m.legs}
 	g.setAside(m.legs, 1)
 	g.in(holdDays+1, midnight, func() { g.expire(h) })
 	return h
@@ -193,9 +194,10 @@ func (g *generator) setAside(legs []leg, sign int64) {
 
 func lowers(a *account, d chain.Direction) bool { return (d == chain.Debit) != a.kind.DebitNormal() }
 
-// capture books a hold: all of it, units of it, or the legs named.
+// capture books a hold: all of it, units of it, or the legs named. Text and
+// reference are those of the hold, so that a statement says what was paid.
 func (g *generator) capture(h *hold, units int64, legs []leg) []leg {
-	r := &ledger.CaptureHold{Common: g.common("", "", ""), Hold: h.id}
+	r := &ledger.CaptureHold{Common: g.common(h.text, h.reference, ""), Hold: h.id}
 	booked := h.legs
 	switch {
 	case legs != nil:

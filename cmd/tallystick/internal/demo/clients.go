@@ -112,6 +112,7 @@ func (g *generator) drawClient(number int) *client {
 	c.payday = int(g.between(22, 28))
 	c.rentDay = int(g.between(1, 6))
 	c.passive = number == dormantCase
+	c.gone = c.passive
 	return c
 }
 

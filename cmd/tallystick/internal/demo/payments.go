@@ -53,7 +53,11 @@ func (g *generator) planPerson(c *client) {
 		return
 	}
 	if day == c.rentDay {
-		g.in(0, morning+2, func() { g.payOut(c, c.income*g.between(30, 42)/100, "Rent", "RENT") })
+		g.in(0, morning+2, func() {
+			if rent := c.income * g.between(30, 42) / 100; rent <= g.free(c.main()) {
+				g.payOut(c, rent, "Rent", "RENT")
+			}
+		})
 	}
 	if day == shortMonth && g.free(c.main()) > 3*c.income {
 		g.in(0, noon, func() { g.payOut(c, g.free(c.main())-c.income, "To a savings account elsewhere", "OUT") })
@@ -159,7 +163,7 @@ func (g *generator) payStaff(firm *client) {
 // payFriend moves money from one client to another.
 func (g *generator) payFriend(c *client) {
 	friend, units := pick(g, g.clients), g.between(500, 9000)
-	if friend == c || !friend.has(c.home) {
+	if friend == c || friend.gone || !friend.has(c.home) {
 		return
 	}
 	legs := []leg{debit(c.main(), units), credit(friend.wallet(c.home), units)}
