@@ -26,7 +26,7 @@ func TestACurrencyIsDefinedOnce(t *testing.T) {
 		}
 		b.do("POST", path, `{"code":"W","name":"Gwei","scale":9}`, with).is(409, ledger.CodeIdempotencyConflict)
 		b.get(path).is(200, "").want("data.0.code", "MILES", "data.1.code", "W", "next", "")
-		next := b.get(path + "?limit=1").want("data.0.code", "MILES").text("next")
+		next := b.get(path+"?limit=1").want("data.0.code", "MILES").text("next")
 		b.get(path+"?limit=1&cursor="+next).want("data.0.code", "W", "next", "")
 
 		b.post("/v1/ledgers/main/accounts", `{"code":"miles","type":"asset","currency":"MILES","max_balance":"100.125"}`).is(201, "").want("max_balance", "100.125")
