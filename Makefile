@@ -17,6 +17,12 @@ run: ## install what is missing, build, and serve on 127.0.0.1:8080 (ARGS="--lis
 	@$(MAKE) --no-print-directory build
 	@exec bin/tallystick serve $(ARGS)
 
+.PHONY: demo
+demo: ## make the ledger demo: a year of a small payment institution (ARGS="--customers 1000" for more)
+	@sh scripts/install.sh engine
+	@$(MAKE) --no-print-directory build
+	@bin/tallystick demo $(ARGS)
+
 .PHONY: test
 test: ## install what is missing, then vet, staticcheck and all tests with the race detector
 	@sh scripts/install.sh postgres compiler curl jq
