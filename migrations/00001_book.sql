@@ -104,6 +104,10 @@ create index if not exists entries_rules on book.entries (ledger_id, seq)
 create index if not exists entries_expiring on book.entries (expires_at, ledger_id, seq) include (request_id)
     where kind = 'hold' and expires_at is not null;
 
+-- What entries are related to another, for a search.
+create index if not exists entries_related on book.entries (ledger_id, related_to, seq)
+    where related_to is not null;
+
 create table if not exists book.postings (
     ledger_id      uuid not null,
     seq            int8 not null,
@@ -120,6 +124,9 @@ create table if not exists book.postings (
     posted         decimal not null,
     pending_debit  decimal not null,
     pending_credit decimal not null,
+    -- an earlier posting of the entry has the same currency, amount and
+    -- pending_change: a search by amount finds the entry by that one
+    repeats        bool not null default false,
     constraint i4_postings primary key (ledger_id, seq, ordinal),
     constraint i9_postings_account_seq unique (account_id, account_seq) include (seq),
     constraint i9_postings_account_seq_positive check (account_seq >= 1),
@@ -162,6 +169,12 @@ create table if not exists book.postings (
 create index if not exists postings_back_valued on book.postings (account_id, effective_date, seq)
     include (direction, amount) where back_valued;
 
+-- Entries by an amount that they book, or hold.
+create index if not exists postings_amount on book.postings (ledger_id, amount, seq)
+    where amount > 0 and not repeats;
+create index if not exists postings_held on book.postings (ledger_id, pending_change, seq)
+    where amount = 0 and pending_change > 0 and not repeats;
+
 create table if not exists book.details (
     ledger_id uuid not null,
     seq       int8 not null,
@@ -185,6 +198,18 @@ create table if not exists ops.payloads (
 );
 create index if not exists payloads_reference on ops.payloads (ledger_id, reference, seq)
     where reference is not null;
+
+-- Metadata for a search: a term is the first 16 bytes of a SHA-256 over the key
+-- and value of a member (see ledger/store/metadata.go). Erasure deletes them
+-- with the payload.
+create table if not exists ops.metadata_terms (
+    ledger_id uuid not null,
+    seq       int8 not null,
+    term      bytea not null,
+    constraint i11_metadata_terms primary key (ledger_id, seq, term),
+    constraint i11_metadata_terms_length check (length(term) = 16)
+);
+create index if not exists metadata_terms_term on ops.metadata_terms (ledger_id, term, seq);
 
 -- The row of a ledger is locked by the process whose turn it is to post.
 create table if not exists ops.turns (
@@ -241,8 +266,8 @@ create index if not exists findings_by_ledger on ops.findings (ledger_id, found_
 
 -- The application appends to the book and reads it, and nothing else.
 grant select, insert on book.ledgers, book.accounts, book.account_versions, book.entries, book.postings, book.details to tallystick_app;
-grant select, insert on ops.payloads, ops.findings to tallystick_app;
+grant select, insert on ops.payloads, ops.metadata_terms, ops.findings to tallystick_app;
 grant select, insert, update on ops.turns, ops.sweeps, ops.api_keys to tallystick_app;
 grant select on book.ledgers, book.accounts, book.account_versions, book.entries, book.postings, book.details to tallystick_auditor, tallystick_signer;
-grant select on ops.payloads, ops.findings to tallystick_auditor, tallystick_signer;
-grant select, delete on ops.payloads to tallystick_eraser;
+grant select on ops.payloads, ops.metadata_terms, ops.findings to tallystick_auditor, tallystick_signer;
+grant select, delete on ops.payloads, ops.metadata_terms to tallystick_eraser;

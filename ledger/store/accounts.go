@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ func (a *assembly) readAccounts(ctx context.Context) error {
 	for id := range a.accounts {
 		ids = append(ids, uuidOf(&id))
 	}
-	rows, err := a.db.pool.Query(ctx, accountsByIDSQL, ids)
+	rows, err := a.db.pool.Query(ctx, accountsByID.on(a.db.engine), ids)
 	if err != nil {
 		return fmt.Errorf("reading accounts: %w", err)
 	}
@@ -106,9 +105,10 @@ func (v *version) fill(a *chain.Account) {
 const accountRowColumns = `account_id, code, type, currency, scale, opened_seq`
 
 // Index of all: i10_accounts_code.
+var accountsByCode = keyed{keys: `$2::text[]`, most: 1,
+	lookup: `select ` + accountRowColumns + ` from book.accounts where ledger_id = $1::uuid and code = u.key`}
+
 const (
-	accountsByCodeSQL = `select ` + accountRowColumns + ` from book.accounts
-where ledger_id = $1::uuid and code = any($2::text[])`
 	accountsAfterSQL = `select ` + accountRowColumns + ` from book.accounts
 where ledger_id = $1::uuid and opened_seq <= $2::int8 and code > $3::text order by code limit $4::int8`
 	// $4 is the prefix, $5 the prefix and a colon as a LIKE pattern.
@@ -123,6 +123,11 @@ where ledger_id = $1::uuid and opened_seq <= $2::int8 and code > $3::text
     and code >= $4::text and code < $4::text || ';'
 order by code limit $5::int8`
 )
+
+// accountsNamed returns the accounts that exist among codes, without state.
+func (db *DB) accountsNamed(ctx context.Context, id ledger.LedgerID, codes ...string) ([]*ledger.Account, error) {
+	return db.accountRows(ctx, accountsByCode.on(db.engine), uuidOf(&id.UUID), slices.Compact(slices.Sorted(slices.Values(codes))))
+}
 
 // accountRows runs one of the statements above.
 func (db *DB) accountRows(ctx context.Context, sql string, args ...any) ([]*ledger.Account, error) {
@@ -192,14 +197,14 @@ func setState(a *ledger.Account, seq int64, p *chain.Posting) {
 	a.PendingDebit, a.PendingCredit = p.PendingDebit, p.PendingCredit
 }
 
-const namesSQL = `select seq, description from ops.payloads
-where ledger_id = $1::uuid and seq = any($2::int8[]) and description is not null`
+var namesAt = keyed{keys: `$2::int8[]`, most: 1,
+	lookup: `select seq, description from ops.payloads where ledger_id = $1::uuid and seq = u.key and description is not null`}
 
 func (db *DB) fillNames(ctx context.Context, id ledger.LedgerID, accounts []*ledger.Account, seqs []int64) error {
 	if len(seqs) == 0 {
 		return nil
 	}
-	rows, err := db.pool.Query(ctx, namesSQL, uuidOf(&id.UUID), seqs)
+	rows, err := db.pool.Query(ctx, namesAt.on(db.engine), uuidOf(&id.UUID), seqs)
 	if err != nil {
 		return fmt.Errorf("reading account names: %w", err)
 	}
@@ -222,7 +227,7 @@ func (db *DB) fillNames(ctx context.Context, id ledger.LedgerID, accounts []*led
 func (db *DB) LoadAccounts(ctx context.Context, id ledger.LedgerID, codes []string, asOf int64) ([]*ledger.Account, map[int64]*ledger.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), codes)
+	rows, err := db.accountsNamed(ctx, id, codes...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -258,7 +263,7 @@ func (db *DB) AccountsByCode(ctx context.Context, id ledger.LedgerID, codes []st
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), codes)
+	rows, err := db.accountsNamed(ctx, id, codes...)
 	if err != nil {
 		return nil, err
 	}
@@ -303,15 +308,7 @@ func (db *DB) Accounts(ctx context.Context, id ledger.LedgerID, f AccountFilter)
 	if err != nil {
 		return nil, err
 	}
-	var rows []*ledger.Account
-	switch {
-	case f.Prefix == "":
-		rows, err = db.accountRows(ctx, accountsAfterSQL, uuidOf(&id.UUID), head.Seq, f.AfterCode, int64(f.Limit))
-	case db.engine.bytewise:
-		rows, err = db.accountRows(ctx, accountsRangeSQL, uuidOf(&id.UUID), head.Seq, f.AfterCode, f.Prefix, int64(f.Limit))
-	default:
-		rows, err = db.accountRows(ctx, accountsLikeSQL, uuidOf(&id.UUID), head.Seq, f.AfterCode, f.Prefix, likePrefix(f.Prefix), int64(f.Limit))
-	}
+	rows, err := db.accountsUnder(ctx, id, f, head.Seq)
 	if err != nil {
 		return nil, err
 	}
@@ -329,6 +326,18 @@ func (db *DB) Accounts(ctx context.Context, id ledger.LedgerID, f AccountFilter)
 	return list, nil
 }
 
+// accountsUnder returns the accounts of a filter that were open as of an entry,
+// in order of code and without state.
+func (db *DB) accountsUnder(ctx context.Context, id ledger.LedgerID, f AccountFilter, asOf int64) ([]*ledger.Account, error) {
+	switch {
+	case f.Prefix == "":
+		return db.accountRows(ctx, accountsAfterSQL, uuidOf(&id.UUID), asOf, f.AfterCode, int64(f.Limit))
+	case db.engine.bytewise:
+		return db.accountRows(ctx, accountsRangeSQL, uuidOf(&id.UUID), asOf, f.AfterCode, f.Prefix, int64(f.Limit))
+	}
+	return db.accountRows(ctx, accountsLikeSQL, uuidOf(&id.UUID), asOf, f.AfterCode, f.Prefix, likePrefix(f.Prefix), int64(f.Limit))
+}
+
 // likePrefix returns the LIKE pattern of everything under a prefix of codes.
 func likePrefix(prefix string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(prefix) + ":%"
@@ -337,15 +346,8 @@ func likePrefix(prefix string) string {
 // AccountAt returns the state of an account as of entry seq, however long ago,
 // or ErrNotFound when it was not open yet.
 func (db *DB) AccountAt(ctx context.Context, id ledger.LedgerID, code string, seq int64) (ledger.Account, error) {
-	rows, err := db.accountRows(ctx, accountsByCodeSQL, uuidOf(&id.UUID), []string{code})
+	a, err := db.accountAsOf(ctx, id, code, seq)
 	if err != nil {
-		return ledger.Account{}, err
-	}
-	if len(rows) == 0 || rows[0].OpenedSeq > seq {
-		return ledger.Account{}, fmt.Errorf("reading account %q as of entry %d: %w", code, seq, ErrNotFound)
-	}
-	a := rows[0]
-	if err := db.fillVersionAt(ctx, id, a, seq); err != nil {
 		return ledger.Account{}, err
 	}
 	accountSeq, err := db.accountSeqAt(ctx, a.AccountID, seq)
@@ -358,6 +360,18 @@ func (db *DB) AccountAt(ctx context.Context, id ledger.LedgerID, code string, se
 	}
 	setState(a, at, &p)
 	return *a, readableAccount(a)
+}
+
+// accountAsOf returns an account with its attributes, without its state.
+func (db *DB) accountAsOf(ctx context.Context, id ledger.LedgerID, code string, seq int64) (*ledger.Account, error) {
+	rows, err := db.accountsNamed(ctx, id, code)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 || rows[0].OpenedSeq > seq {
+		return nil, fmt.Errorf("reading account %q as of entry %d: %w", code, seq, ErrNotFound)
+	}
+	return rows[0], db.fillVersionAt(ctx, id, rows[0], seq)
 }
 
 func (db *DB) fillVersionAt(ctx context.Context, id ledger.LedgerID, a *ledger.Account, seq int64) error {
@@ -376,54 +390,9 @@ func (db *DB) fillVersionAt(ctx context.Context, id ledger.LedgerID, a *ledger.A
 	return db.fillNames(ctx, id, []*ledger.Account{a}, []int64{a.VersionSeq})
 }
 
-// Index of all three: i9_postings_account_seq, which includes seq.
-const (
-	postingOfAccountSQL = `select ` + postingColumns + ` from book.postings
+// Index: i9_postings_account_seq.
+const postingOfAccountSQL = `select ` + postingColumns + ` from book.postings
 where account_id = $1::uuid and account_seq = $2::int8`
-	seqOfPostingSQL     = `select seq from book.postings where account_id = $1::uuid and account_seq = $2::int8`
-	newestAccountSeqSQL = `select account_seq, seq from book.postings where account_id = $1::uuid order by account_seq desc limit 1`
-)
-
-// accountSeqAt returns how many postings an account had as of entry seq, by
-// binary search: account_seq and seq rise together.
-func (db *DB) accountSeqAt(ctx context.Context, account uuid.UUID, seq int64) (int64, error) {
-	var newest, at int64
-	err := db.pool.QueryRow(ctx, newestAccountSeqSQL, uuidOf(&account)).Scan(&newest, &at)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("reading the newest posting of account %s: %w", account, err)
-	}
-	if at <= seq {
-		return newest, nil
-	}
-	return lastWhere(newest, func(accountSeq int64) (bool, error) {
-		if err := db.pool.QueryRow(ctx, seqOfPostingSQL, uuidOf(&account), accountSeq).Scan(&at); err != nil {
-			return false, fmt.Errorf("reading posting %d of account %s: %w", accountSeq, account, missing(err))
-		}
-		return at <= seq, nil
-	})
-}
-
-// lastWhere returns the greatest n in 1…end−1 for which ok holds, 0 when there
-// is none; ok must hold up to some n and not beyond it.
-func lastWhere(end int64, ok func(n int64) (bool, error)) (int64, error) {
-	low := int64(0)
-	for high := end; high-low > 1; {
-		middle := low + (high-low)/2
-		holds, err := ok(middle)
-		if err != nil {
-			return 0, err
-		}
-		if holds {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return low, nil
-}
 
 // AccountPosting is a posting as a line of its account.
 type AccountPosting struct {
@@ -458,7 +427,7 @@ func (db *DB) AccountPostings(ctx context.Context, id ledger.LedgerID, account l
 	for i := range list {
 		seqs[i] = list[i].Seq
 	}
-	if err := a.readEntries(ctx, entriesAtSQL, seqs); err != nil {
+	if err := a.readEntries(ctx, entriesAt.on(db.engine), seqs); err != nil {
 		return nil, err
 	}
 	for i := range list {

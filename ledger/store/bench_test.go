@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
@@ -67,7 +70,10 @@ func newCommits(b *testing.B, db *store.DB, size int) *commits {
 
 func (c *commits) next(b *testing.B) {
 	for _, r := range c.batch {
-		r.(*ledger.TransferRequest).ID = must(ledger.NewRequestID())
+		t := r.(*ledger.TransferRequest)
+		t.ID = must(ledger.NewRequestID())
+		a := decimal.New(rand.Int64N(500_000)+1, -2)
+		t.Legs[0].Amount, t.Legs[1].Amount = a, a
 	}
 	applied := ledger.Apply(c.book, time.Now(), c.batch)
 	if err := c.desk.db.Commit(b.Context(), c.desk.id, c.book.Head(), applied.Entries); err != nil {

@@ -45,13 +45,13 @@ from unnest($5::int8[], $6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::t
 
 const insertPostingsSQL = `
 insert into book.postings (ledger_id, seq, ordinal, account_id, direction, currency, scale, amount, pending_change,
-    effective_date, back_valued, account_seq, posted, pending_debit, pending_credit)
+    effective_date, back_valued, account_seq, posted, pending_debit, pending_credit, repeats)
 select $1::uuid, u.seq, u.ordinal, u.account_id, u.direction, u.currency, u.scale, u.amount, u.pending_change,
-    u.effective_date, u.back_valued, u.account_seq, u.posted, u.pending_debit, u.pending_credit
+    u.effective_date, u.back_valued, u.account_seq, u.posted, u.pending_debit, u.pending_credit, u.repeats
 from unnest($2::int8[], $3::int8[], $4::uuid[], $5::text[], $6::text[], $7::int8[], $8::decimal[], $9::decimal[],
-    $10::date[], $11::bool[], $12::int8[], $13::decimal[], $14::decimal[], $15::decimal[])
+    $10::date[], $11::bool[], $12::int8[], $13::decimal[], $14::decimal[], $15::decimal[], $16::bool[])
   as u(seq, ordinal, account_id, direction, currency, scale, amount, pending_change,
-    effective_date, back_valued, account_seq, posted, pending_debit, pending_credit)`
+    effective_date, back_valued, account_seq, posted, pending_debit, pending_credit, repeats)`
 
 const insertPayloadsSQL = `
 insert into ops.payloads (ledger_id, seq, salt, fingerprint, description, reference, metadata)
@@ -99,6 +99,7 @@ func commitBatch(id ledger.LedgerID, prev ledger.Head, entries []ledger.Entry) *
 	queueEntries(&b, id, prev, entries)
 	queuePostings(&b, id, entries)
 	queuePayloads(&b, id, entries)
+	queueTerms(&b, id, entries)
 	queueAccounts(&b, id, entries)
 	queueDetails(&b, id, entries)
 	return &b
@@ -146,6 +147,7 @@ func queuePostings(b *pgx.Batch, id ledger.LedgerID, entries []ledger.Entry) {
 	amount, pending := newDecimals(n), newDecimals(n)
 	effective, backValued, accountSeq := make([]time.Time, 0, n), make([]bool, 0, n), make([]int64, 0, n)
 	posted, pendingDebit, pendingCredit := newDecimals(n), newDecimals(n), newDecimals(n)
+	repeats := make([]bool, 0, n)
 	for i := range entries {
 		r := entries[i].Record()
 		for o := range r.Postings {
@@ -158,10 +160,36 @@ func queuePostings(b *pgx.Batch, id ledger.LedgerID, entries []ledger.Entry) {
 			pendingDebit = pendingDebit.append(p.PendingDebit, p.Scale)
 			pendingCredit = pendingCredit.append(p.PendingCredit, p.Scale)
 		}
+		repeats = appendRepeats(repeats, r.Postings)
 	}
 	b.Queue(insertPostingsSQL, uuidOf(&id.UUID), seq, ordinal, account, direction, currency, scale,
 		amount.literal(), pending.literal(), effective, backValued, accountSeq,
-		posted.literal(), pendingDebit.literal(), pendingCredit.literal())
+		posted.literal(), pendingDebit.literal(), pendingCredit.literal(), repeats)
+}
+
+// figures are what a search by amount looks for in a posting.
+type figures struct {
+	currency        string
+	amount, pending money.Int128
+}
+
+// appendRepeats appends, for each posting, whether an earlier one of the entry
+// has the same figures.
+func appendRepeats(repeats []bool, postings []chain.Posting) []bool {
+	if len(postings) == 2 { // most
+		return append(repeats, false, figuresOf(&postings[0]) == figuresOf(&postings[1]))
+	}
+	seen := make(map[figures]bool, len(postings))
+	for i := range postings {
+		f := figuresOf(&postings[i])
+		repeats = append(repeats, seen[f])
+		seen[f] = true
+	}
+	return repeats
+}
+
+func figuresOf(p *chain.Posting) figures {
+	return figures{p.Currency, p.Amount, p.PendingChange}
 }
 
 func queuePayloads(b *pgx.Batch, id ledger.LedgerID, entries []ledger.Entry) {

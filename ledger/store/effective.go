@@ -18,6 +18,8 @@ import (
 const (
 	// incomePage is how many accounts Incomes looks at together.
 	incomePage = 500
+	// walkedBack is how many postings an account may have to be walked back over.
+	walkedBack = 64
 	// incomesTimeout bounds Incomes, which a closing waits for.
 	incomesTimeout = time.Minute
 )
@@ -33,7 +35,11 @@ order by code limit $4::int8`
 func (db *DB) Incomes(ctx context.Context, id ledger.LedgerID, day chain.Date, asOf int64, limit int) ([]ledger.Income, error) {
 	ctx, cancel := context.WithTimeout(ctx, incomesTimeout)
 	defer cancel()
-	cut, err := db.valueCut(ctx, id, day, asOf)
+	at, err := db.headAt(ctx, id, asOf)
+	if err != nil {
+		return nil, err
+	}
+	cut, err := db.valueCut(ctx, id, day, at)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +66,36 @@ func (db *DB) Incomes(ctx context.Context, id ledger.LedgerID, day chain.Date, a
 	}
 }
 
+// EffectiveBalance is the balance of an account by value date.
+type EffectiveBalance struct {
+	Account ledger.Account // attributes as of AsOf, without a state
+	AsOf    int64          // the entry up to which postings are taken into account
+	Posted  money.Int128   // debit-positive
+}
+
+// BalanceEffective returns the balance of an account at the end of day by value
+// date, as of entry asOf, which may be Newest; ErrNotFound when there is no such
+// account or entry.
+func (db *DB) BalanceEffective(ctx context.Context, id ledger.LedgerID, code string, day chain.Date, asOf int64) (EffectiveBalance, error) {
+	at, err := db.headAt(ctx, id, asOf)
+	if err != nil {
+		return EffectiveBalance{}, err
+	}
+	a, err := db.accountAsOf(ctx, id, code, at.Seq)
+	if err != nil {
+		return EffectiveBalance{}, err
+	}
+	cut, err := db.valueCut(ctx, id, day, at)
+	if err != nil {
+		return EffectiveBalance{}, err
+	}
+	balances, err := db.balancesEffective(ctx, []*ledger.Account{a}, cut)
+	if err != nil {
+		return EffectiveBalance{}, err
+	}
+	return EffectiveBalance{Account: *a, AsOf: at.Seq, Posted: balances[0]}, readableAccount(a)
+}
+
 // valueCut is the end of a day by value date, as of an entry.
 type valueCut struct {
 	day    chain.Date
@@ -67,115 +103,115 @@ type valueCut struct {
 	asOf   int64 // last entry taken into account; not before booked
 }
 
-// valueCut finds the cut; asOf must exist.
-func (db *DB) valueCut(ctx context.Context, id ledger.LedgerID, day chain.Date, asOf int64) (valueCut, error) {
-	var recorded, booking time.Time
-	if err := db.pool.QueryRow(ctx, timesOfEntrySQL, uuidOf(&id.UUID), asOf).Scan(&recorded, &booking); err != nil {
-		return valueCut{}, fmt.Errorf("reading entry %d: %w", asOf, notFound(err))
-	}
-	at := ledger.Head{Seq: asOf, RecordedAt: recorded.UnixMicro(), BookingDate: chain.DateOf(booking)}
+// valueCut finds the cut as of a head.
+func (db *DB) valueCut(ctx context.Context, id ledger.LedgerID, day chain.Date, at ledger.Head) (valueCut, error) {
 	booked, err := db.lastBooked(ctx, id, day, at)
-	return valueCut{day: day, booked: booked, asOf: asOf}, err
+	return valueCut{day: day, booked: booked, asOf: at.Seq}, err
 }
 
 // What the balance booked by the end of the day lacks, and what it has too
 // much: postings whose value date lies on the other side of the cut than their
 // booking date. Index: postings_back_valued, which holds all that is read.
-const valueCorrectionsSQL = `
-(select account_id, sum(case direction when 'debit' then amount else -amount end) from book.postings
- where account_id = any($1::uuid[]) and back_valued and effective_date <= $2::date and seq > $3::int8 and seq <= $4::int8
- group by account_id)
-union all
-(select account_id, sum(case direction when 'debit' then -amount else amount end) from book.postings
- where account_id = any($1::uuid[]) and back_valued and effective_date > $2::date and seq <= $3::int8
- group by account_id)`
+var (
+	valuedBefore = keyed{keys: `$1::uuid[]`, most: 1,
+		lookup: `select account_id, sum(case direction when 'debit' then amount else -amount end) as change from book.postings
+ where account_id = u.key and back_valued and effective_date <= $2::date and seq > $3::int8 and seq <= $4::int8 group by account_id`}
+	valuedAfter = keyed{keys: `$1::uuid[]`, most: 1,
+		lookup: `select account_id, sum(case direction when 'debit' then -amount else amount end) as change from book.postings
+ where account_id = u.key and back_valued and effective_date > $2::date and seq <= $3::int8 group by account_id`}
+)
 
 // balancesEffective returns the balances of accounts at cut, debit-positive.
 func (db *DB) balancesEffective(ctx context.Context, accounts []*ledger.Account, cut valueCut) ([]money.Int128, error) {
-	ids, places := make(uuids, len(accounts)), make([]uuid.UUID, len(accounts))
-	byID := make(map[uuid.UUID]int, len(accounts))
-	for i, a := range accounts {
-		ids[i], places[i], byID[a.AccountID] = uuidOf(&a.AccountID), a.AccountID, i
-	}
-	booked, err := db.postingsAt(ctx, places, cut.booked)
+	balances, err := db.balancesAt(ctx, accounts, cut.booked)
 	if err != nil {
 		return nil, err
 	}
-	balances := make([]money.Int128, len(accounts))
+	ids, byID := make(uuids, len(accounts)), make(map[uuid.UUID]int, len(accounts))
 	for i, a := range accounts {
-		if p, ok := booked[a.AccountID]; ok {
-			balances[i] = p.posting.Posted
-		}
-		if !balances[i].InRange() {
-			return nil, fmt.Errorf("reading the balance of account %q: %w", a.Code, ErrDamaged)
-		}
+		ids[i], byID[a.AccountID] = uuidOf(&a.AccountID), i
 	}
-	rows, err := db.pool.Query(ctx, valueCorrectionsSQL, ids, cut.day.Time(), cut.booked, cut.asOf)
-	if err != nil {
-		return nil, fmt.Errorf("reading postings by value date: %w", err)
+	correct := func(what keyed, args ...any) error {
+		rows, err := db.pool.Query(ctx, what.on(db.engine), append([]any{ids, cut.day.Time(), cut.booked}, args...)...)
+		if err != nil {
+			return err
+		}
+		var account [16]byte
+		var change stored
+		_, err = pgx.ForEachRow(rows, []any{&account, &change}, func() error {
+			i := byID[account]
+			units := change.units(accounts[i].Scale)
+			var fits bool
+			if balances[i], fits = balances[i].Add(units); !fits || !units.InRange() || !balances[i].InRange() {
+				return fmt.Errorf("account %q: %w", accounts[i].Code, ErrDamaged)
+			}
+			return nil
+		})
+		return err
 	}
-	var account [16]byte
-	var change stored
-	_, err = pgx.ForEachRow(rows, []any{&account, &change}, func() error {
-		i, ok := byID[account]
-		if !ok {
-			return ErrDamaged
-		}
-		var fits bool
-		units := change.units(accounts[i].Scale)
-		if balances[i], fits = balances[i].Add(units); !fits || !units.InRange() || !balances[i].InRange() {
-			return fmt.Errorf("account %q: %w", accounts[i].Code, ErrDamaged)
-		}
-		return nil
-	})
+	if err = correct(valuedBefore, cut.asOf); err == nil {
+		err = correct(valuedAfter)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading postings by value date: %w", err)
 	}
 	return balances, nil
 }
 
-// accountPosting is a posting and its entry.
-type accountPosting struct {
-	seq     int64
-	posting chain.Posting
-}
-
-// postingsAt returns the newest posting of each account at or before entry seq,
-// however long ago that is: accounts with later postings are searched together,
-// by halves over account_seq. Accounts without one are left out.
-func (db *DB) postingsAt(ctx context.Context, accounts []uuid.UUID, seq int64) (map[uuid.UUID]accountPosting, error) {
-	found := make(map[uuid.UUID]accountPosting, len(accounts))
+// balancesAt returns the booked balances of accounts as of entry seq,
+// debit-positive, however long ago that is: of an account with few postings, the
+// later ones are walked back over; the others are searched together, by halves
+// over account_seq.
+func (db *DB) balancesAt(ctx context.Context, accounts []*ledger.Account, seq int64) ([]money.Int128, error) {
+	balances, byID := make([]money.Int128, len(accounts)), make(map[uuid.UUID]int, len(accounts))
+	places := make([]place, len(accounts))
+	for i, a := range accounts {
+		byID[a.AccountID], places[i] = i, place{a.AccountID, math.MaxInt64}
+	}
 	search := make(map[uuid.UUID]halving)
-	err := db.latest(ctx, latestPosting, placesAt(accounts, math.MaxInt64), func(row pgx.Row) error {
-		at, p, err := scanPosting(row)
-		if err == nil && at <= seq {
-			found[p.AccountID] = accountPosting{at, p}
-		} else if err == nil && p.AccountSeq > 1 {
-			search[p.AccountID] = halving{high: p.AccountSeq}
+	var short []place
+	read := func(row pgx.Row) error {
+		var account [16]byte
+		var accountSeq, at int64
+		var posted stored
+		if err := row.Scan(&account, &accountSeq, &at, &posted); err != nil {
+			return err
 		}
-		return err
-	})
+		switch {
+		case at <= seq:
+		case accountSeq <= walkedBack:
+			short = append(short, place{account, seq})
+			return nil
+		default:
+			search[account] = halving{high: accountSeq}
+			return nil
+		}
+		i := byID[account]
+		if balances[i] = posted.units(accounts[i].Scale); !balances[i].InRange() {
+			return fmt.Errorf("account %q: %w", accounts[i].Code, ErrDamaged)
+		}
+		return nil
+	}
+	err := db.latest(ctx, numberedBalance, places, read)
+	if err == nil {
+		err = db.latest(ctx, latestBalance, short, read)
+	}
 	if err == nil {
 		err = db.halve(ctx, search, seq)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading balances as of entry %d: %w", seq, err)
-	}
-	var places []place
-	for account, h := range search {
-		if h.low > 0 {
-			places = append(places, place{account, h.low})
+	if err == nil {
+		places = places[:0]
+		for account, h := range search {
+			if h.low > 0 {
+				places = append(places, place{account, h.low})
+			}
 		}
+		err = db.latest(ctx, numberedBalance, places, read)
 	}
-	err = db.latest(ctx, numberedPosting, places, func(row pgx.Row) error {
-		at, p, err := scanPosting(row)
-		found[p.AccountID] = accountPosting{at, p}
-		return err
-	})
 	if err != nil {
 		return nil, fmt.Errorf("reading balances as of entry %d: %w", seq, err)
 	}
-	return found, nil
+	return balances, nil
 }
 
 // halving is the search for the last posting of an account up to an entry:
@@ -221,13 +257,4 @@ func (db *DB) halve(ctx context.Context, search map[uuid.UUID]halving, seq int64
 			return fmt.Errorf("searching the postings of %d accounts: %w", len(middles), ErrDamaged)
 		}
 	}
-}
-
-// placesAt returns a place as of one entry for each account.
-func placesAt(accounts []uuid.UUID, asOf int64) []place {
-	places := make([]place, len(accounts))
-	for i := range accounts {
-		places[i] = place{accounts[i], asOf}
-	}
-	return places
 }

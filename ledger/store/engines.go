@@ -106,6 +106,33 @@ func (db *DB) Settings(ctx context.Context) (map[string]string, error) {
 	return settings, nil
 }
 
+// keyed is a statement that looks up rows for many keys at once: lookup finds
+// those of one, which it names u.key, and the keys are a parameter.
+type keyed struct {
+	lookup string
+	keys   string // the parameter, such as $2::int8[]
+	most   int    // rows of a key, at most
+	order  string // of the result, if it matters
+}
+
+// on returns the statement for an engine. On PostgreSQL it is one descent of an
+// index for each key, whatever the statistics say: for "= any" on a table that
+// was not analyzed yet, its planner reads the whole ledger. (Only a limit keeps
+// it from turning LATERAL into a join of another kind.) CockroachDB takes the
+// keys of "= any" as the spans to read, and LATERAL for a join of all rows.
+func (k keyed) on(e engine) string {
+	sql := ""
+	if e.cockroach {
+		sql = strings.Replace(k.lookup, "u.key", "any("+k.keys+")", 1)
+	} else {
+		sql = fmt.Sprintf("select r.* from unnest(%s) as u(key) cross join lateral (%s limit %d) as r", k.keys, k.lookup, k.most)
+	}
+	if k.order != "" {
+		sql += " order by " + k.order
+	}
+	return sql
+}
+
 // latestOf is a statement that finds, for each of many accounts, the newest row
 // at or before an entry: the last in order whose bound is not beyond that of
 // the place.
@@ -121,7 +148,8 @@ var (
 	latestPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`, bound: `seq`}
 	// The same by account_seq: place.asOf is the number of a posting. Both lie in
 	// i9_postings_account_seq, so that a posting long ago is found as fast.
-	numberedPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`, bound: `account_seq`}
+	latestBalance   = latestOf{columns: `account_id, account_seq, seq, posted`, table: `book.postings`, order: `account_seq`, bound: `seq`}
+	numberedBalance = latestOf{columns: `account_id, account_seq, seq, posted`, table: `book.postings`, order: `account_seq`, bound: `account_seq`}
 	numberedSeq     = latestOf{columns: `account_id, account_seq, seq`, table: `book.postings`, order: `account_seq`, bound: `account_seq`}
 )
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,19 +25,24 @@ const postingColumns = `seq, account_id, direction, currency, scale, amount, pen
 const (
 	entriesBetweenSQL = `select ` + entryColumns + ` from book.entries
 where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8 order by seq`
-	entriesAtSQL = `select ` + entryColumns + ` from book.entries
-where ledger_id = $1::uuid and seq = any($2::int8[]) order by seq`
-	postingsBetweenSQL = `select ` + postingColumns + ` from book.postings
+	postingsBetweenSQL = `select ` + postingColumns + `, ordinal from book.postings
 where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8 order by seq, ordinal`
-	postingsAtSQL = `select ` + postingColumns + ` from book.postings
-where ledger_id = $1::uuid and seq = any($2::int8[]) order by seq, ordinal`
-	payloadsAtSQL = `select seq, salt, fingerprint, description, reference, metadata from ops.payloads
-where ledger_id = $1::uuid and seq = any($2::int8[])`
-	detailsAtSQL = `select seq, name, value from book.details
-where ledger_id = $1::uuid and seq = any($2::int8[]) order by seq, ordinal`
-	versionsAtSQL = `select seq, account_id, min_balance, max_balance, frozen, closed, tags from book.account_versions
-where ledger_id = $1::uuid and seq = any($2::int8[])`
-	accountsByIDSQL = `select account_id, code, type, currency, scale from book.accounts where account_id = any($1::uuid[])`
+)
+
+// Indexes: the primary keys, and i10_account_versions_seq.
+var (
+	entriesAt = keyed{keys: `$2::int8[]`, most: 1, order: `seq`,
+		lookup: `select ` + entryColumns + ` from book.entries where ledger_id = $1::uuid and seq = u.key`}
+	postingsAt = keyed{keys: `$2::int8[]`, most: chain.MaxPostings + 1, order: `seq, ordinal`,
+		lookup: `select ` + postingColumns + `, ordinal from book.postings where ledger_id = $1::uuid and seq = u.key`}
+	payloadsAt = keyed{keys: `$2::int8[]`, most: 1,
+		lookup: `select seq, salt, fingerprint, description, reference, metadata from ops.payloads where ledger_id = $1::uuid and seq = u.key`}
+	detailsAt = keyed{keys: `$2::int8[]`, most: chain.MaxDetails + 1, order: `seq, ordinal`,
+		lookup: `select seq, name, value, ordinal from book.details where ledger_id = $1::uuid and seq = u.key`}
+	versionsAt = keyed{keys: `$2::int8[]`, most: 1,
+		lookup: `select seq, account_id, min_balance, max_balance, frozen, closed, tags from book.account_versions where ledger_id = $1::uuid and seq = u.key`}
+	accountsByID = keyed{keys: `$1::uuid[]`, most: 1,
+		lookup: `select account_id, code, type, currency, scale from book.accounts where account_id = u.key`}
 )
 
 // assembly puts entries together from the rows of their tables.
@@ -106,11 +112,12 @@ func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64, l
 	if len(seqs) == 0 {
 		return nil, nil
 	}
+	seqs = slices.Compact(slices.Sorted(slices.Values(seqs)))
 	a := db.assemble(id, limits)
-	if err := a.readEntries(ctx, entriesAtSQL, seqs); err != nil {
+	if err := a.readEntries(ctx, entriesAt.on(db.engine), seqs); err != nil {
 		return nil, err
 	}
-	if err := a.readPostings(ctx, postingsAtSQL, seqs); err != nil {
+	if err := a.readPostings(ctx, postingsAt.on(db.engine), seqs); err != nil {
 		return nil, err
 	}
 	if err := a.readTexts(ctx, seqs); err != nil {
@@ -194,7 +201,8 @@ func (a *assembly) readPostings(ctx context.Context, sql string, args ...any) er
 	}
 	defer rows.Close()
 	for rows.Next() {
-		seq, p, err := scanPosting(rows)
+		var ordinal int64
+		seq, p, err := scanPosting(rows, &ordinal)
 		if err != nil {
 			return fmt.Errorf("reading the postings of entry %d: %w", seq, err)
 		}
@@ -209,13 +217,14 @@ func (a *assembly) readPostings(ctx context.Context, sql string, args ...any) er
 	return nil
 }
 
-func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) {
+// scanPosting scans postingColumns, and what follows them into more.
+func scanPosting(row pgx.Row, more ...any) (seq int64, p chain.Posting, err error) {
 	var direction string
 	var scale int64
 	var amount, pending, posted, pendingDebit, pendingCredit stored
 	var effective time.Time
-	err = row.Scan(&seq, (*[16]byte)(&p.AccountID), &direction, &p.Currency, &scale, &amount, &pending, &effective,
-		&p.AccountSeq, &posted, &pendingDebit, &pendingCredit)
+	err = row.Scan(append([]any{&seq, (*[16]byte)(&p.AccountID), &direction, &p.Currency, &scale, &amount, &pending, &effective,
+		&p.AccountSeq, &posted, &pendingDebit, &pendingCredit}, more...)...)
 	if err != nil {
 		return seq, p, err
 	}
@@ -227,7 +236,7 @@ func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) {
 }
 
 func (a *assembly) readTexts(ctx context.Context, seqs []int64) error {
-	rows, err := a.db.pool.Query(ctx, payloadsAtSQL, uuidOf(&a.id.UUID), seqs)
+	rows, err := a.db.pool.Query(ctx, payloadsAt.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
 	if err != nil {
 		return fmt.Errorf("reading payloads: %w", err)
 	}
@@ -284,7 +293,7 @@ func (a *assembly) readVersions(ctx context.Context, seqs []int64) error {
 	if len(seqs) == 0 {
 		return nil
 	}
-	rows, err := a.db.pool.Query(ctx, versionsAtSQL, uuidOf(&a.id.UUID), seqs)
+	rows, err := a.db.pool.Query(ctx, versionsAt.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
 	if err != nil {
 		return fmt.Errorf("reading account versions: %w", err)
 	}
@@ -323,13 +332,14 @@ func (a *assembly) readDetails(ctx context.Context, seqs []int64) error {
 	if len(seqs) == 0 {
 		return nil
 	}
-	rows, err := a.db.pool.Query(ctx, detailsAtSQL, uuidOf(&a.id.UUID), seqs)
+	rows, err := a.db.pool.Query(ctx, detailsAt.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
 	if err != nil {
 		return fmt.Errorf("reading details: %w", err)
 	}
 	var seq int64
+	var ordinal int64
 	var d chain.Detail
-	_, err = pgx.ForEachRow(rows, []any{&seq, &d.Name, &d.Value}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&seq, &d.Name, &d.Value, &ordinal}, func() error {
 		if i, ok := a.bySeq[seq]; ok {
 			a.records[i].Details = append(a.records[i].Details, d)
 		}

@@ -74,19 +74,20 @@ func scanHead(row pgx.Row) (ledger.Head, error) {
 
 // One statement, so that the head and the ids are of one snapshot. Indexes:
 // the primary key read backwards, and i8_entries_request.
-const requestsSQL = `
+const headArmSQL = `
 (select seq, entry_hash, recorded_at, booking_date, true from book.entries
  where ledger_id = $1::uuid order by seq desc limit 1)
-union all
-(select seq, entry_hash, recorded_at, booking_date, false from book.entries
- where ledger_id = $1::uuid and request_id = any($2::uuid[]))`
+union all `
+
+var requested = keyed{keys: `$2::uuid[]`, most: 1,
+	lookup: `select seq, entry_hash, recorded_at, booking_date, false from book.entries where ledger_id = $1::uuid and request_id = u.key`}
 
 // Requests returns the head and, of the same snapshot, the entries that stand
 // under ids.
 func (db *DB) Requests(ctx context.Context, id ledger.LedgerID, ids []ledger.RequestID) (ledger.Head, map[ledger.RequestID]*ledger.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	rows, err := db.pool.Query(ctx, requestsSQL, uuidOf(&id.UUID), requestUUIDs(ids))
+	rows, err := db.pool.Query(ctx, headArmSQL+requested.on(db.engine), uuidOf(&id.UUID), requestUUIDs(ids))
 	if err != nil {
 		return ledger.Head{}, nil, fmt.Errorf("looking for request ids: %w", err)
 	}

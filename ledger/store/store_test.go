@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 // desk is a ledger on a database of its own, with a server's view of it.
 type desk struct {
-	t     *testing.T
+	t     testing.TB
 	url   string
 	db    *store.DB
 	id    ledger.LedgerID
@@ -49,7 +49,7 @@ func each(t *testing.T, f func(t *testing.T, d *desk)) {
 	})
 }
 
-func newDesk(t *testing.T, url string) *desk {
+func newDesk(t testing.TB, url string) *desk {
 	t.Helper()
 	db, err := store.Open(t.Context(), url, store.RoleApp, 8)
 	if err != nil {

@@ -211,7 +211,7 @@ func (s *sweep) open(ctx context.Context, id ledger.LedgerID, holds []expiredHol
 		seqs[i] = holds[i].seq
 	}
 	view := &DB{pool: s.db.apart(), engine: s.db.engine}
-	settled, err := view.acting(ctx, settlingSQL, id, seqs)
+	settled, err := view.acting(ctx, settling, id, seqs)
 	if err != nil {
 		return nil, err
 	}

@@ -10,26 +10,25 @@ import (
 	"tallystick/ledger/chain"
 )
 
-const (
-	// Index: i8_entries_request.
-	seqsByRequestSQL = `select seq from book.entries where ledger_id = $1::uuid and request_id = any($2::uuid[])`
-	// Index: i12_entries_settled.
-	settlingSQL = `select ref_seq, seq from book.entries
-where ledger_id = $1::uuid and ref_seq = any($2::int8[]) and kind in ('capture', 'release')`
-	// Index: i12_entries_reversed.
-	reversingSQL = `select ref_seq, seq from book.entries
-where ledger_id = $1::uuid and ref_seq = any($2::int8[]) and kind = 'reversal'`
+// Indexes: i8_entries_request, i12_entries_settled, i12_entries_reversed.
+var (
+	seqsByRequest = keyed{keys: `$2::uuid[]`, most: 1,
+		lookup: `select seq from book.entries where ledger_id = $1::uuid and request_id = u.key`}
+	settling = keyed{keys: `$2::int8[]`, most: 1,
+		lookup: `select ref_seq, seq from book.entries where ledger_id = $1::uuid and ref_seq = u.key and kind in ('capture', 'release')`}
+	reversing = keyed{keys: `$2::int8[]`, most: 1,
+		lookup: `select ref_seq, seq from book.entries where ledger_id = $1::uuid and ref_seq = u.key and kind = 'reversal'`}
 )
 
 // Targets returns the entries that stand under ids, and what has become of each.
 func (db *DB) Targets(ctx context.Context, id ledger.LedgerID, ids []ledger.RequestID) (map[ledger.RequestID]*ledger.Target, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	seqs, err := db.seqs(ctx, seqsByRequestSQL, uuidOf(&id.UUID), requestUUIDs(ids))
+	seqs, err := db.seqs(ctx, seqsByRequest.on(db.engine), uuidOf(&id.UUID), requestUUIDs(ids))
 	if err != nil || len(seqs) == 0 {
 		return map[ledger.RequestID]*ledger.Target{}, err
 	}
-	settled, err := db.acting(ctx, settlingSQL, id, seqs)
+	settled, err := db.acting(ctx, settling, id, seqs)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +36,7 @@ func (db *DB) Targets(ctx context.Context, id ledger.LedgerID, ids []ledger.Requ
 	for _, seq := range settled {
 		wanted = append(wanted, seq)
 	}
-	reversed, err := db.acting(ctx, reversingSQL, id, wanted)
+	reversed, err := db.acting(ctx, reversing, id, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +76,8 @@ func targetsOf(seqs []int64, entries []ledger.Entry, settled, reversed map[int64
 }
 
 // acting returns, for each of seqs that some entry acts on, that entry.
-func (db *DB) acting(ctx context.Context, sql string, id ledger.LedgerID, seqs []int64) (map[int64]int64, error) {
-	rows, err := db.pool.Query(ctx, sql, uuidOf(&id.UUID), seqs)
+func (db *DB) acting(ctx context.Context, what keyed, id ledger.LedgerID, seqs []int64) (map[int64]int64, error) {
+	rows, err := db.pool.Query(ctx, what.on(db.engine), uuidOf(&id.UUID), seqs)
 	if err != nil {
 		return nil, fmt.Errorf("looking for what acts on entries: %w", err)
 	}
@@ -90,10 +89,14 @@ func (db *DB) acting(ctx context.Context, sql string, id ledger.LedgerID, seqs [
 	return found, nil
 }
 
+// requestUUIDs returns each of ids once.
 func requestUUIDs(ids []ledger.RequestID) uuids {
-	list := make(uuids, len(ids))
-	for i := range ids {
-		list[i] = uuidOf(&ids[i].UUID)
+	list, seen := make(uuids, 0, len(ids)), make(map[ledger.RequestID]bool, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			list = append(list, uuidOf(&id.UUID))
+		}
 	}
 	return list
 }
