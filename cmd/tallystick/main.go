@@ -24,6 +24,10 @@ type commands struct {
 	Ledger  struct {
 		Open ledgerOpenCommand `cmd:"" help:"Open a ledger."`
 	} `cmd:"" help:"Ledgers."`
+	Period struct {
+		Close  periodCloseCommand  `cmd:"" help:"Close the books up to a day, with the result moved to equity if asked to."`
+		Reopen periodReopenCommand `cmd:"" help:"Reopen the newest closed period."`
+	} `cmd:"" help:"Accounting periods."`
 	Keys struct {
 		Create keysCreateCommand `cmd:"" help:"Make an API key and print it, this once."`
 		List   keysListCommand   `cmd:"" help:"List all API keys, revoked ones too."`
