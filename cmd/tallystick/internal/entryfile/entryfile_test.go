@@ -1,0 +1,243 @@
+package entryfile_test
+
+import (
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tallystick/cmd/tallystick/internal/entryfile"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var formats = []entryfile.Format{entryfile.JSONL, entryfile.CSV, entryfile.Hledger}
+
+var book = entryfile.Ledger{Name: "book", ID: "01890a5d-ac96-774b-bcce-b302099a8057", Origin: "here/01890a5d-ac96-774b-bcce-b302099a8057"}
+
+func hash(seq int) string { return fmt.Sprintf("%064x", seq+1) }
+
+// entries are one of each kind that matters to a file.
+func entries() [][]byte {
+	bodies := []string{
+		`"kind":"ledger_opened","effective_date":"2026-01-01","ledger":{"name":"book"}`,
+		`"kind":"account_opened","effective_date":"2026-01-01","description":"House, bank","account":{"code":"bank","type":"asset","currency":"EUR"}`,
+		`"kind":"account_opened","effective_date":"2026-01-01","account":{"code":"c:1","type":"liability","currency":"EUR"}`,
+		`"kind":"transfer","effective_date":"2025-12-31","description":"=1+1; \"rent\"","reference":"R-1","metadata":{"a":"x,y"},"postings":[` +
+			`{"account":"bank","direction":"debit","amount":"12.34","currency":"EUR","account_seq":1,"balance":"12.34","available":null},` +
+			`{"account":"c:1","direction":"credit","amount":"12.34","currency":"EUR","account_seq":1,"balance":"12.34","available":null}]`,
+		`"kind":"hold","effective_date":"2026-01-01","expires_at":"2026-02-01T00:00:00.000000Z","postings":[` +
+			`{"account":"c:1","direction":"debit","amount":"0.00","pending_change":"5.00","currency":"EUR","account_seq":2,"balance":"12.34"},` +
+			`{"account":"bank","direction":"credit","amount":"0.00","pending_change":"5.00","currency":"EUR","account_seq":2,"balance":"12.34"}]`,
+		`"kind":"capture","effective_date":"2026-01-01","ref_seq":4,"postings":[` +
+			`{"account":"c:1","direction":"debit","amount":"2.00","pending_change":"-5.00","currency":"EUR","account_seq":3,"balance":"10.34"},` +
+			`{"account":"bank","direction":"credit","amount":"2.00","pending_change":"-5.00","currency":"EUR","account_seq":3,"balance":"10.34"}]`,
+		`"kind":"currency_defined","effective_date":"2026-01-01","details":[{"name":"code","value":"BTC2"},{"name":"scale","value":"8"}]`,
+		`"kind":"transfer","effective_date":"2026-01-01","related_to":"01890a5d-ac96-774b-bcce-b302099a8057","prior_period":true,"postings":[` +
+			`{"account":"x:jpy","direction":"debit","amount":"7","currency":"JPY","account_seq":1,"balance":"7"},` +
+			`{"account":"y:jpy","direction":"credit","amount":"7","currency":"JPY","account_seq":1,"balance":"7"},` +
+			`{"account":"x:btc","direction":"debit","amount":"0.00000001","currency":"BTC2","account_seq":1,"balance":"0.00000001"},` +
+			`{"account":"y:btc","direction":"credit","amount":"0.00000001","currency":"BTC2","account_seq":1,"balance":"0.00000001"}]`,
+		`"kind":"reversal","effective_date":"2026-01-01","ref_seq":3,"postings":[` +
+			`{"account":"bank","direction":"credit","amount":"12.34","currency":"EUR","account_seq":4,"balance":"-2.00"},` +
+			`{"account":"c:1","direction":"debit","amount":"12.34","currency":"EUR","account_seq":4,"balance":"-2.00"}]`,
+	}
+	all := make([][]byte, len(bodies))
+	for seq, body := range bodies {
+		all[seq] = fmt.Appendf(nil, `{"id":"01890a5d-ac96-774b-bcce-%012d","seq":%d,"hash":"%s","prev_hash":"%s","recorded_at":"2026-01-01T00:00:00.000000Z","booking_date":"2026-01-01","actor":"k",%s}`,
+			seq, seq, hash(seq), hash(seq-1), body)
+	}
+	return all
+}
+
+// write writes entries from a position on.
+func write(format entryfile.Format, at entryfile.Position, all [][]byte) (string, error) {
+	var out strings.Builder
+	w, err := entryfile.NewWriter(&out, format, book, at)
+	if err != nil {
+		return "", err
+	}
+	for _, raw := range all[at.Next:] {
+		if err := w.Write(raw); err != nil {
+			return "", err
+		}
+	}
+	return out.String(), nil
+}
+
+func mustWrite(t *testing.T, format entryfile.Format) string {
+	t.Helper()
+	text, err := write(format, entryfile.Position{}, entries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestFilesAreTheGoldenOnes(t *testing.T) {
+	t.Parallel()
+	for _, format := range formats {
+		golden := filepath.Join("testdata", "book."+string(format))
+		got := mustWrite(t, format)
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s:\n%s", format, got)
+		}
+	}
+}
+
+func TestCSVReadsBack(t *testing.T) {
+	t.Parallel()
+	rows, err := csv.NewReader(strings.NewReader(mustWrite(t, entryfile.CSV))).ReadAll()
+	if err != nil || len(rows) != 1+1+2+2+2+2+1+4+2 {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+// Cut anywhere, a file is continued to the very bytes of an undisturbed one.
+func TestAFileCutAnywhereIsContinuedToTheSameBytes(t *testing.T) {
+	t.Parallel()
+	for _, format := range formats {
+		whole := mustWrite(t, format)
+		for cut := 0; cut <= len(whole); cut += 5 {
+			at, err := entryfile.Resume(strings.NewReader(whole[:cut]), format, book)
+			if err != nil {
+				t.Fatalf("%s cut at %d: %v", format, cut, err)
+			}
+			rest, err := write(format, at, entries())
+			if err != nil || whole[:at.Offset]+rest != whole {
+				t.Fatalf("%s cut at %d, continued at %+v: %v", format, cut, at, err)
+			}
+			if at.Next > 0 && (at.First != hash(0) || at.Hash != hash(int(at.Next)-1)) {
+				t.Fatalf("%s cut at %d: %+v", format, cut, at)
+			}
+		}
+		if at, err := entryfile.Resume(strings.NewReader(whole), format, book); err != nil || at.Next < int64(len(entries()))-1 {
+			t.Errorf("%s, complete: %+v, %v", format, at, err)
+		}
+	}
+}
+
+func TestAForeignFileIsNotContinued(t *testing.T) {
+	t.Parallel()
+	for _, format := range formats {
+		whole := mustWrite(t, format)
+		for name, text := range map[string]string{
+			"another format":  mustWrite(t, formats[(int(format[0])%2+1)%3]),
+			"words":           "Dear Sir or Madam,\n\nwhat\n\n",
+			"an entry twice":  whole + whole[strings.Index(whole, "\n")+1:],
+			"an entry absent": strings.Replace(whole, between(whole, format, 4), "", 1),
+		} {
+			if text == whole {
+				continue
+			}
+			if _, err := entryfile.Resume(strings.NewReader(text), format, book); !errors.Is(err, entryfile.ErrForeign) {
+				t.Errorf("%s, %s: %v", format, name, err)
+			}
+		}
+	}
+	other := book
+	other.ID = "another"
+	if _, err := entryfile.Resume(strings.NewReader(mustWrite(t, entryfile.Hledger)), entryfile.Hledger, other); !errors.Is(err, entryfile.ErrForeign) {
+		t.Errorf("journal of another ledger: %v", err)
+	}
+}
+
+// between returns what a file says of one entry.
+func between(whole string, format entryfile.Format, seq int) string {
+	mark := map[entryfile.Format]string{entryfile.JSONL: "\n{\"id\":\"01890a5d-ac96-774b-bcce-%012d", entryfile.CSV: "\n%d,", entryfile.Hledger: "\n; seq:%d,"}[format]
+	if format == entryfile.Hledger {
+		start := strings.Index(whole, fmt.Sprintf(mark, seq)) + 1
+		return whole[start : start+strings.Index(whole[start:], "\n\n")+2]
+	}
+	start := strings.Index(whole, fmt.Sprintf(mark, seq)) + 1
+	return whole[start : strings.Index(whole, fmt.Sprintf(mark, seq+1))+1]
+}
+
+func TestEntriesThatDoNotFollowAreNotWritten(t *testing.T) {
+	t.Parallel()
+	all := entries()
+	for _, format := range formats {
+		for name, bad := range map[string][]byte{
+			"one left out":  all[3],
+			"again":         all[1],
+			"another chain": []byte(strings.Replace(string(all[2]), hash(1), hash(77), 1)),
+			"no JSON":       []byte("{"),
+		} {
+			var out strings.Builder
+			w, err := entryfile.NewWriter(&out, format, book, entryfile.Position{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, raw := range all[:2] {
+				if err := w.Write(raw); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := out.Len()
+			if err := w.Write(bad); err == nil || out.Len() != before {
+				t.Errorf("%s, %s: %v", format, name, err)
+			}
+		}
+	}
+	if _, err := entryfile.NewWriter(&strings.Builder{}, "xml", book, entryfile.Position{}); err == nil {
+		t.Error("format xml")
+	}
+}
+
+// What a description says never makes a block end, begin or count as another
+// entry.
+func TestFreeTextDoesNotBreakAFile(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		text := rapid.StringMatching(`[ -~é€]{0,40}`).Draw(r, "text")
+		quoted := fmt.Sprintf("%q", "; seq:9, kind:x hash:"+hash(1)+text)
+		all := entries()
+		all[3] = []byte(strings.Replace(string(all[3]), `"=1+1; \"rent\""`, quoted, 1))
+		for _, format := range formats {
+			whole, err := write(format, entryfile.Position{}, all)
+			if err != nil {
+				r.Fatal(err)
+			}
+			cut := rapid.IntRange(0, len(whole)).Draw(r, "cut")
+			at, err := entryfile.Resume(strings.NewReader(whole[:cut]), format, book)
+			if err != nil {
+				r.Fatalf("%s: %v", format, err)
+			}
+			if rest, err := write(format, at, all); err != nil || whole[:at.Offset]+rest != whole {
+				r.Fatalf("%s cut at %d: %v", format, cut, err)
+			}
+		}
+	})
+}
+
+func FuzzResume(f *testing.F) {
+	for i, format := range formats {
+		whole, err := write(format, entryfile.Position{}, entries())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(whole, uint8(i))
+		f.Add(whole[:len(whole)*2/3], uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, text string, which uint8) {
+		at, err := entryfile.Resume(strings.NewReader(text), formats[which%3], book)
+		if err == nil && (at.Offset < 0 || at.Offset > int64(len(text)) || at.Next < 0) {
+			t.Fatalf("%+v in %d bytes", at, len(text))
+		}
+	})
+}
