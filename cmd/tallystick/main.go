@@ -35,6 +35,7 @@ type commands struct {
 	} `cmd:"" help:"API keys."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
+	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
 	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
 	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
 
