@@ -177,9 +177,80 @@ func TestDemoIsABookThatHolds(t *testing.T) {
 				}
 			}
 		}
+		checkStatements(t, db, id, b)
 		checkCases(t, db, id, b)
 		checkKinds(t, db, id)
 	})
+}
+
+// dailyStatements: one account in so many has a statement for each day; the
+// others have one for each four weeks, and all have one for the whole history.
+const dailyStatements = 55
+
+// checkStatements holds the statements of every account against each other and
+// against the postings: opening + movements = closing, and what closes one
+// interval opens the next.
+func checkStatements(t *testing.T, db *store.DB, id ledger.LedgerID, b *demoBook) {
+	t.Helper()
+	for i := range b.accounts {
+		code, days := b.accounts[i].Code, chain.Date(28)
+		if i%dailyStatements == 0 {
+			days = 1
+		}
+		whole := readStatement(t, db, id, code, b.from, b.to)
+		if whole.Closing.Posted != b.accounts[i].Posted || whole.Closing.AccountSeq != b.accounts[i].AccountSeq || whole.Opening.AccountSeq != 0 {
+			t.Errorf("%s: the statement of all days closes with %+v", code, whole.Closing)
+		}
+		for j, l := range whole.Lines {
+			if r := l.Entry.Record(); r.BookingDate != b.lines[code][j].day || l.Posting.Posted != b.lines[code][j].balance {
+				t.Fatalf("%s: line %d is of %s with %s, the posting of %+v", code, j+1, r.BookingDate, l.Posting.Posted, b.lines[code][j])
+			}
+		}
+		before := whole.Opening
+		for day := b.from; day <= b.to; day += days {
+			s := readStatement(t, db, id, code, day, min(day+days-1, b.to))
+			if s.Opening != before || s.Closing.Posted != b.closing(code, min(day+days-1, b.to)) {
+				t.Fatalf("%s: %s opens with %+v and closes with %+v; before, it was %+v", code, day, s.Opening, s.Closing, before)
+			}
+			before = s.Closing
+		}
+		if before != whole.Closing {
+			t.Errorf("%s: day by day it closes with %+v, as a whole with %+v", code, before, whole.Closing)
+		}
+	}
+}
+
+// readStatement reads all pages of a statement and adds it up.
+func readStatement(t *testing.T, db *store.DB, id ledger.LedgerID, code string, from, to chain.Date) store.Statement {
+	t.Helper()
+	f := store.StatementFilter{Code: code, From: from, To: to, AsOf: store.Newest, Limit: 500}
+	s, err := db.Statement(t.Context(), id, f)
+	for next := s.Next; err == nil && next != 0; {
+		var page store.Statement
+		f.After, f.AsOf = next, s.AsOf
+		page, err = db.Statement(t.Context(), id, f)
+		s.Lines, next = append(s.Lines, page.Lines...), page.Next
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq, debits, credits := s.Opening.AccountSeq, money.Int128{}, money.Int128{}
+	for _, l := range s.Lines {
+		if seq++; l.Posting.AccountSeq != seq {
+			t.Fatalf("%s from %s to %s: posting %d where %d was due", code, from, to, l.Posting.AccountSeq, seq)
+		}
+		if l.Posting.Direction == chain.Debit {
+			debits, _ = debits.Add(l.Posting.Amount)
+		} else {
+			credits, _ = credits.Add(l.Posting.Amount)
+		}
+	}
+	closing, _ := s.Opening.Posted.Add(debits)
+	closing, _ = closing.Sub(credits)
+	if seq != s.Closing.AccountSeq || closing != s.Closing.Posted || debits != s.Debits || credits != s.Credits {
+		t.Fatalf("%s from %s to %s: %+v and %d lines with %s and %s make no %+v", code, from, to, s.Opening, len(s.Lines), debits, credits, s.Closing)
+	}
+	return s
 }
 
 // verifyDemo lets the nightly check look at the ledger.
