@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -46,7 +45,7 @@ func (h *handlers) docs(x *exchange) error {
 	}
 	x.header["Content-Security-Policy"] = page.policy
 	x.out = append(x.out, page.html...)
-	return x.sendAs(http.StatusOK, htmlType)
+	return x.sendAs(200, htmlType)
 }
 
 // Bounds of what a document may nest, and how wide an example is.
@@ -345,7 +344,7 @@ func prose(text string) template.HTML {
 
 // Anchor returns where the answer's codes stand.
 func (a docsAnswer) Anchor() string {
-	if status, err := strconv.Atoi(a.Status); err == nil && status >= http.StatusBadRequest {
+	if a.Status >= "4" {
 		return "status-" + a.Status
 	}
 	return ""

@@ -82,6 +82,7 @@ func withClock(t *testing.T, f func(t *testing.T, b *bank, c *clock)) {
 			t.Cleanup(sequencers.Stop)
 			return sequencers
 		})
+		c.pass(time.Since(c.read())) // beyond the opening of the ledger
 		f(t, b, c)
 		b.audit(t, url)
 	})

@@ -86,13 +86,17 @@ func appendList[T any](b []byte, elements []T, next string, one func([]byte, *T)
 	for i := range elements {
 		b = one(appendComma(b, i), &elements[i])
 	}
-	b = append(b, `],"next":`...)
+	b = append(b, "],"...)
+	return append(appendNext(b, next), '}')
+}
+
+// appendNext appends where a list goes on, without braces.
+func appendNext(b []byte, next string) []byte {
+	b = append(b, `"next":`...)
 	if next == "" {
-		b = append(b, "null"...)
-	} else {
-		b = appendString(b, next)
+		return append(b, "null"...)
 	}
-	return append(b, '}')
+	return appendString(b, next)
 }
 
 // statusNames is what an entry did, by kind; of other kinds it was posted.

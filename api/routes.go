@@ -28,6 +28,8 @@ var routes = []route{
 	{"PATCH", "/v1/ledgers/{ledger}/accounts/{account}", scopeApprove, (*handlers).changeAccount},
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/balance", scopeRead, (*handlers).balance},
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/postings", scopeRead, (*handlers).listPostings},
+	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/statement", scopeRead, (*handlers).statement},
+	{"GET", "/v1/ledgers/{ledger}/balances", scopeRead, (*handlers).listBalances},
 
 	{"POST", "/v1/ledgers/{ledger}/transfers", scopePost, (*handlers).postTransfer},
 	{"GET", "/v1/ledgers/{ledger}/transfers", scopeRead, (*handlers).listTransfers},

@@ -86,7 +86,7 @@ func TestOnlyProblemKnowsRefusalStatuses(t *testing.T) {
 		ast.Inspect(tree, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:
-				if strings.HasPrefix(n.Sel.Name, "Status") && n.Sel.Name != "StatusText" {
+				if of, ok := n.X.(*ast.Ident); ok && of.Name == "http" && strings.HasPrefix(n.Sel.Name, "Status") && n.Sel.Name != "StatusText" {
 					t.Errorf("%s: %s", files.Position(n.Pos()), n.Sel.Name)
 				}
 			case *ast.BasicLit:

@@ -12,11 +12,7 @@ import (
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
-	"tallystick/ledger/store"
 )
-
-// transferKinds are the kinds of entry that move or hold money.
-var transferKinds = []chain.Kind{chain.Transfer, chain.Hold, chain.Capture, chain.Release, chain.Reversal}
 
 // postTransfer books a transfer: POST /v1/ledgers/{ledger}/transfers.
 func (h *handlers) postTransfer(x *exchange) error {
@@ -223,29 +219,6 @@ func (r *reader) direction() chain.Direction {
 		r.fail(codeValueInvalid, "a direction is debit or credit")
 	}
 	return d
-}
-
-// listTransfers answers GET /v1/ledgers/{ledger}/transfers, oldest first.
-func (h *handlers) listTransfers(x *exchange) error {
-	if err := h.findLedger(x); err != nil {
-		return err
-	}
-	q := x.query("reference", "account", "account_prefix", "from", "to", "limit", "cursor")
-	f := store.EntryFilter{
-		Kinds:         transferKinds,
-		Reference:     q.text("reference", ledger.MaxReference),
-		Account:       q.code("account"),
-		AccountPrefix: q.code("account_prefix"),
-		FromDate:      q.date("from"),
-		ToDate:        q.date("to"),
-		Limit:         q.limit(),
-	}
-	list := listID("transfers", x.ledger.String(), f.Reference, f.Account, f.AccountPrefix, q.values["from"], q.values["to"])
-	f.From = q.from(list, 0)
-	if q.err != nil {
-		return q.err
-	}
-	return h.sendEntries(x, f, list)
 }
 
 // oneTransfer answers GET /v1/ledgers/{ledger}/transfers/{id}.

@@ -111,16 +111,22 @@ func bookPosting(a *Account, p *chain.Posting, seq int64) {
 	a.PostingSeq = seq
 }
 
-// bookingDate returns the business day of t: the local date, or the next one
-// from the ledger's cut-off on. It never goes back behind the head's.
+// bookingDate returns the business day of t. It never goes back behind the
+// head's.
 func (b *Book) bookingDate(t time.Time) chain.Date {
-	local := t.In(b.zone)
+	return max(BookingDate(&b.terms, b.zone, t), b.head.BookingDate)
+}
+
+// BookingDate returns the business day of t under the terms of a ledger, whose
+// time zone is zone: the local date, or the next one from the cut-off on.
+func BookingDate(terms *chain.LedgerTerms, zone *time.Location, t time.Time) chain.Date {
+	local := t.In(zone)
 	d := chain.DateOf(local)
 	sinceMidnight := int32(local.Hour()*3600 + local.Minute()*60 + local.Second())
-	if b.terms.DayCutoff > 0 && sinceMidnight >= b.terms.DayCutoff {
+	if terms.DayCutoff > 0 && sinceMidnight >= terms.DayCutoff {
 		d++
 	}
-	return max(d, b.head.BookingDate)
+	return d
 }
 
 // accountCache keeps the states of the accounts used last, bounded in bytes.
