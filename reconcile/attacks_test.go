@@ -146,8 +146,21 @@ var attacks = []attack{
 		[]string{"ACCOUNT_STATE_MISMATCH@6", "ACCOUNT_STATE_MISMATCH@6", "ENTRY_HASH_MISMATCH@6", "ENTRY_MALFORMED@6", "ACCOUNT_MISSING@9"}, "", false},
 
 	{"a derived column", []string{"update book.postings set back_valued = false where seq = 9 and ordinal = 2"}, []string{"PROJECTION_MISMATCH@9"}, "", false},
+	{"a column that searches use", []string{"update book.postings set repeats = not repeats where seq = 9 and ordinal in (0, 1)"},
+		[]string{"PROJECTION_MISMATCH@9", "PROJECTION_MISMATCH@9"}, "", false},
+	{"a search term removed", []string{"delete from ops.metadata_terms where seq = 8"}, []string{"PROJECTION_MISMATCH@8"}, "", false},
+	{"a search term replaced", []string{`update ops.metadata_terms set term = '\x00112233445566778899aabbccddeeff' where seq = 8`}, []string{"PROJECTION_MISMATCH@8"}, "", false},
+	{"a search term too many", []string{`insert into ops.metadata_terms values ('$L', 8, '\x00112233445566778899aabbccddeeff')`}, []string{"PROJECTION_MISMATCH@8"}, "", false},
+	{"a search term where there is no metadata", []string{`insert into ops.metadata_terms values ('$L', 17, '\x00112233445566778899aabbccddeeff')`}, []string{"PROJECTION_MISMATCH@17"}, "", false},
+	{"a search term of another length", []string{"alter table ops.metadata_terms drop constraint i11_metadata_terms_length", `update ops.metadata_terms set term = '\x00' where seq = 8`},
+		[]string{"PROJECTION_MISMATCH@8"}, "", false},
+	{"search terms that belong to no entry", []string{`insert into ops.metadata_terms values ('$L', 21, '\x00112233445566778899aabbccddeeff'), ('$L', -3, '\x00112233445566778899aabbccddeeff')`},
+		[]string{"ORPHAN_ROW@-3", "ORPHAN_ROW@21"}, "", false},
+	{"search terms of an entry that is gone", []string{"delete from book.entries where seq = 8", "delete from book.postings where seq = 8", "delete from ops.payloads where seq = 8"},
+		[]string{"SEQ_GAP@8", "ORPHAN_ROW@8", "ACCOUNT_SEQ_GAP@10", "ACCOUNT_SEQ_GAP@10"}, "", false},
+	{"search terms that cannot be read", []string{"revoke select on ops.metadata_terms from tallystick_auditor"}, []string{}, reconcile.Incomplete, false},
 	{"everything but the terms deleted", []string{
-		"delete from book.entries", "delete from book.postings", "delete from book.details", "delete from book.accounts", "delete from book.account_versions", "delete from ops.payloads"},
+		"delete from book.entries", "delete from book.postings", "delete from book.details", "delete from book.accounts", "delete from book.account_versions", "delete from ops.payloads", "delete from ops.metadata_terms"},
 		[]string{"LEDGER_MISSING@0"}, "", false},
 	{"the terms deleted", []string{"delete from book.ledgers"}, []string{"LEDGER_MISSING@0", "ENTRY_HASH_MISMATCH@0", "ENTRY_MALFORMED@0"}, "", false},
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,11 +53,20 @@ type account struct {
 
 // rows are the rows to be written, by table.
 type rows struct {
-	ledgers, accounts, versions, entries, postings, details, payloads [][]any
+	ledgers, accounts, versions, entries, postings, details, payloads, terms [][]any
 }
 
 // words is the free text of an entry, and where its commitments come from.
-type words struct{ description, reference, metadata string }
+type words struct {
+	description, reference, metadata string
+	terms                            [][]byte // of metadata, see term
+}
+
+// term is what metadata is searched by.
+func term(key, value string) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "\x00\x00\x00%c%s%s", len(key), key, value))
+	return sum[:16]
+}
 
 // stableID derives ids, so that two runs of a test build the same ledger.
 func stableID(format string, args ...any) uuid.UUID {
@@ -114,6 +124,9 @@ func (b *book) append(e chain.Entry, t words) chain.Entry {
 	b.kinds = append(b.kinds, e.Kind)
 	b.queue(&e)
 	b.rows.payloads = append(b.rows.payloads, []any{b.ledger, e.Seq, salt[:], []byte("fingerprint"), orNull(t.description), orNull(t.reference), orNull(t.metadata)})
+	for _, term := range t.terms {
+		b.rows.terms = append(b.rows.terms, []any{b.ledger, e.Seq, term})
+	}
 	return e
 }
 
@@ -152,7 +165,10 @@ func (b *book) queue(e *chain.Entry) {
 	for i, p := range e.Postings {
 		b.rows.postings = append(b.rows.postings, []any{b.ledger, e.Seq, i, p.AccountID, p.Direction.String(), p.Currency, int64(p.Scale),
 			p.Amount.Decimal(p.Scale), p.PendingChange.Decimal(p.Scale), p.EffectiveDate.Time(), p.EffectiveDate != e.BookingDate,
-			p.AccountSeq, p.Posted.Decimal(p.Scale), p.PendingDebit.Decimal(p.Scale), p.PendingCredit.Decimal(p.Scale)})
+			p.AccountSeq, p.Posted.Decimal(p.Scale), p.PendingDebit.Decimal(p.Scale), p.PendingCredit.Decimal(p.Scale),
+			slices.ContainsFunc(e.Postings[:i], func(q chain.Posting) bool {
+				return q.Currency == p.Currency && q.Amount == p.Amount && q.PendingChange == p.PendingChange
+			})})
 	}
 	for i, d := range e.Details {
 		b.rows.details = append(b.rows.details, []any{b.ledger, e.Seq, i, d.Name, d.Value})
@@ -331,12 +347,14 @@ var tables = []struct {
 		"actor", "prior_period", "ref_seq", "related_to", "expires_at", "posting_count", "description_commitment", "reference_commitment", "metadata_commitment"},
 		func(r *rows) *[][]any { return &r.entries }},
 	{"book", "postings", []string{"ledger_id", "seq", "ordinal", "account_id", "direction", "currency", "scale", "amount", "pending_change", "effective_date",
-		"back_valued", "account_seq", "posted", "pending_debit", "pending_credit"},
+		"back_valued", "account_seq", "posted", "pending_debit", "pending_credit", "repeats"},
 		func(r *rows) *[][]any { return &r.postings }},
 	{"book", "details", []string{"ledger_id", "seq", "ordinal", "name", "value"},
 		func(r *rows) *[][]any { return &r.details }},
 	{"ops", "payloads", []string{"ledger_id", "seq", "salt", "fingerprint", "description", "reference", "metadata"},
 		func(r *rows) *[][]any { return &r.payloads }},
+	{"ops", "metadata_terms", []string{"ledger_id", "seq", "term"},
+		func(r *rows) *[][]any { return &r.terms }},
 }
 
 // write copies what is queued into the database.

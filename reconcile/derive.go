@@ -42,7 +42,8 @@ func (w *worker) attach(row *entryRow, at *cursor) {
 		at.postings++
 	}
 	e.Postings = s.postings[first:at.postings]
-	w.checkPlaces(row, s.places[first:at.postings])
+	w.places = s.places[first:at.postings]
+	w.checkPlaces(row, w.places)
 	for ; at.versions < len(s.versions) && s.versions[at.versions].seq == e.Seq; at.versions++ {
 		w.attachAccount(row, &s.versions[at.versions])
 	}
@@ -81,12 +82,38 @@ func (w *worker) checkPlaces(row *entryRow, places []place) {
 			w.report(finding{code: PostingCountMismatch, seq: e.Seq, column: "ordinal",
 				stored: fmt.Sprint(p.ordinal), recomputed: fmt.Sprint(i)})
 		}
-		backValued := e.Postings[i].EffectiveDate != e.BookingDate
-		if p.backValued != backValued && row.rejected == nil {
-			w.report(finding{code: ProjectionMismatch, seq: e.Seq, account: e.Postings[i].AccountID, named: true,
-				column: "back_valued", stored: fmt.Sprint(p.backValued), recomputed: fmt.Sprint(backValued)})
+		if backValued := e.Postings[i].EffectiveDate != e.BookingDate; p.backValued != backValued && row.rejected == nil {
+			w.reportDerived(e, i, "back_valued", p.backValued)
 		}
 	}
+}
+
+// checkRepeats holds what is derived from several postings of an entry that is
+// as it was sealed; of others, nobody can say what it should be.
+func (w *worker) checkRepeats(e *chain.Entry) {
+	for i := range w.places {
+		if stored := w.places[i].repeats; stored != repeats(e.Postings, i) {
+			w.reportDerived(e, i, "repeats", stored)
+		}
+	}
+}
+
+// reportDerived reports a derived column of a posting that is true or false.
+func (w *worker) reportDerived(e *chain.Entry, posting int, column string, stored bool) {
+	w.report(finding{code: ProjectionMismatch, seq: e.Seq, account: e.Postings[posting].AccountID, named: true,
+		column: column, stored: fmt.Sprint(stored), recomputed: fmt.Sprint(!stored)})
+}
+
+// repeats reports whether an earlier posting has the same currency and figures
+// as posting i: a search by amount finds the entry by that one.
+func repeats(postings []chain.Posting, i int) bool {
+	p := &postings[i]
+	for j := range i {
+		if q := &postings[j]; q.Amount == p.Amount && q.PendingChange == p.PendingChange && q.Currency == p.Currency {
+			return true
+		}
+	}
+	return false
 }
 
 // attachAccount gives an account entry the attributes that stand under its seq.
@@ -195,6 +222,8 @@ func (w *worker) checkEntry(row *entryRow) {
 	w.recomputed = e.Hash()
 	if w.recomputed != row.stored {
 		w.reportHash(row)
+	} else {
+		w.checkRepeats(e)
 	}
 	if err := e.Check(); err != nil {
 		if inner := errors.Unwrap(err); inner != nil {

@@ -53,6 +53,9 @@ func (w *worker) checkPayloads(ctx context.Context) error {
 		return fmt.Errorf("reading ops.payloads: %w", err)
 	}
 	for i := range s.entries {
+		if s.entries[i].entry.Metadata == nil {
+			s.entries[i].terms.known = true // there are none
+		}
 		if err := w.checkTexts(ctx, &s.entries[i]); err != nil {
 			return err
 		}
@@ -85,6 +88,8 @@ func (w *worker) checkPayload(row *entryRow, r *store.Row) {
 		if c := chain.Commitment(salt, t.field, string(r.Text(column))); c != *commitments[i] {
 			f.stored, f.recomputed = commitments[i].String(), c.String()
 			w.report(f)
+		} else if t.field == chain.FieldMetadata {
+			row.terms = termsOf(r.Text(column))
 		}
 	}
 }
@@ -110,6 +115,7 @@ func (w *worker) checkTexts(ctx context.Context, row *entryRow) error {
 		f := finding{code: PayloadMissing, seq: row.entry.Seq, column: texts[i].column}
 		if erased {
 			f.code = PayloadErased
+			row.terms.known = row.terms.known || texts[i].field == chain.FieldMetadata // erased with it
 		}
 		w.report(f)
 	}

@@ -316,7 +316,7 @@ func (m *mixer) makeHold() chain.Entry {
 		return m.append(e, words{})
 	}
 	e.Postings = []chain.Posting{m.post("customers:0", chain.Debit, 0, 30), m.post("cash", chain.Debit, 0, 70), m.post(m.customer(), chain.Credit, 0, 100)}
-	return m.append(e, words{metadata: `{"order":"A-7"}`})
+	return m.append(e, words{metadata: `{"lines":[1],"order":"A-7","paid":true}`, terms: [][]byte{term("order", "A-7"), term("paid", "true")}})
 }
 
 // capture books a hold in full or in part, unless it has expired.

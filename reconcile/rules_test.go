@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
 )
@@ -194,6 +195,25 @@ var forgeries = []forgery{
 		b.append(chain.Entry{Kind: chain.Erasure, RefSeq: new(int64(7)), Details: []chain.Detail{{Name: "basis", Value: "gdpr_17"}}}, words{})
 		b.rows.payloads = slices.DeleteFunc(b.rows.payloads, func(row []any) bool { return row[1] == int64(7) })
 	}, []string{"PAYLOAD_ERASED@7", "PAYLOAD_ERASED@7"}},
+	{"metadata of all sorts", func(b *book) {
+		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{
+			metadata: `{"":"","a":"x \"y\" ä\u00e4 /","b":1.50,"c":null,"d":true,"e":{"x":"y"},"f":["z"],"g":-1e3}`,
+			terms:    [][]byte{term("", ""), term("a", `x "y" ää /`), term("b", "1.50"), term("c", "null"), term("d", "true"), term("g", "-1e3")}})
+		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{metadata: "{}"})
+	}, []string{}},
+	{"metadata that is not searched by its members", func(b *book) {
+		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{metadata: `{"a":"1"}`, terms: [][]byte{term("a", "2")}})
+		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{metadata: `{"a":"1","b":"2"}`, terms: [][]byte{term("a", "1")}})
+		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{metadata: `{"a":{"b":"2"}}`, terms: [][]byte{term("b", "2")}})
+	}, []string{"PROJECTION_MISMATCH@7", "PROJECTION_MISMATCH@8", "PROJECTION_MISMATCH@9"}},
+	{"metadata erased on record, and what it is searched by", func(b *book) {
+		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{metadata: `{"a":"1"}`, terms: [][]byte{term("a", "1")}})
+		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{metadata: `{"a":"1"}`})
+		for _, seq := range []int64{7, 8} {
+			b.append(chain.Entry{Kind: chain.Erasure, RefSeq: &seq, Details: []chain.Detail{{Name: "basis", Value: "gdpr_17"}}}, words{})
+			b.rows.payloads = slices.DeleteFunc(b.rows.payloads, func(row []any) bool { return row[1] == seq })
+		}
+	}, []string{"PROJECTION_MISMATCH@7", "PAYLOAD_ERASED@7", "PAYLOAD_ERASED@8"}},
 	{"a text erased before it was written", func(b *book) {
 		b.append(chain.Entry{Kind: chain.Erasure, RefSeq: new(int64(8)), Details: []chain.Detail{{Name: "basis", Value: "gdpr_17"}}}, words{})
 		b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, words{description: "for Ada"})
@@ -229,6 +249,33 @@ func TestAnUnknownDetailMakesTheReportIncomplete(t *testing.T) {
 		want := `3 entries from 7 on: detail "mood" of transfer: not known to this version`
 		if report.Status != reconcile.Incomplete || report.Scope.Unchecked != 1 || report.NotChecked[0] != want {
 			t.Errorf("%s: %v", report.Status, report.NotChecked)
+		}
+	})
+}
+
+// What the store derives from metadata and what verify derives is the same.
+func TestTheStoreAndVerifyDeriveTheSameTerms(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := small()
+		for _, metadata := range []string{
+			`{}`, `{"a":"1"}`, `{"a":1,"b":"1"}`, `{"a":1.50,"b":-0,"c":1e400,"d":12345678901234567890123}`, `{"a":null,"b":true,"c":false}`,
+			`{"a":{"b":"c","d":[{}]},"e":[1,"2",[]],"f":"g"}`, `{"":"","ä":"\u00e4\ud83d\ude00\"\\\/\n"}`, `{"<b>":"&\u2028"}`,
+		} {
+			w := words{metadata: metadata}
+			terms, err := store.TermsOf(metadata)
+			if err != nil {
+				t.Fatalf("%s: %v", metadata, err)
+			}
+			for i := range terms {
+				w.terms = append(w.terms, terms[i][:])
+			}
+			b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("cash", "customers:1", 1, 0)}, w)
+		}
+		b.write(t, connect(t, url))
+		report := verify(t, url, b.ledger)
+		if report.Status != reconcile.Verified {
+			t.Errorf("%s: %s", report.Status, details(report.Findings))
 		}
 	})
 }

@@ -47,6 +47,7 @@ type entryRow struct {
 	description, reference, metadata chain.Hash
 
 	hasText [3]bool // which of the texts that it commits to are there
+	terms   terms   // those of its metadata
 }
 
 // The places in entryRow.has.
@@ -63,6 +64,7 @@ const (
 type place struct {
 	seq, ordinal int64
 	backValued   bool
+	repeats      bool
 	rejected     *rejection
 }
 
@@ -243,7 +245,7 @@ func (row *entryRow) finish() {
 // Index: the primary key.
 const postingsSQL = `
 select seq, ordinal, account_id, direction, currency, scale, amount, pending_change, effective_date,
-    account_seq, posted, pending_debit, pending_credit, back_valued
+    account_seq, posted, pending_debit, pending_credit, back_valued, repeats
 from book.postings
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq, ordinal`
@@ -261,7 +263,7 @@ func (s *segment) addPosting(r *store.Row, words *words) error {
 	p.Amount, p.PendingChange = r.Units(6, p.Scale), r.Units(7, p.Scale)
 	p.EffectiveDate, p.AccountSeq = r.Date(8), r.Int64(9)
 	p.Posted, p.PendingDebit, p.PendingCredit = r.Units(10, p.Scale), r.Units(11, p.Scale), r.Units(12, p.Scale)
-	at.backValued = r.Bool(13)
+	at.backValued, at.repeats = r.Bool(13), r.Bool(14)
 	at.rejected = rejected(r).of(p.AccountID)
 	s.places = append(s.places, at)
 	return nil

@@ -93,6 +93,7 @@ type verification struct {
 
 	incomplete      atomic.Bool // part of the entries was not read
 	textsUnreadable atomic.Bool
+	termsUnreadable atomic.Bool
 
 	mu    sync.Mutex
 	done  int64

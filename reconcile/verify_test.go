@@ -22,7 +22,7 @@ func sampleNamed(name string) *book {
 	b.open("usd", chain.Asset, func(a *chain.Account) { a.Currency = "USD" }) // 6
 	b.transfer("cash", "customers:1", 50_000)                                 // 7
 	b.append(chain.Entry{Kind: chain.Transfer, Postings: b.move("customers:1", "customers:2", 1234, 0)},
-		words{"rent", "INV-1", `{"a":1}`}) // 8
+		words{"rent", "INV-1", `{"a":1}`, [][]byte{term("a", "1")}}) // 8
 	b.append(chain.Entry{Kind: chain.Transfer, EffectiveDate: chain.DateOf(b.now) - 3, Postings: append(
 		b.move("fx:eur", "cash", 1000, 0), b.move("usd", "fx:usd", 1083, 0)...),
 		Details: []chain.Detail{{Name: "rate", Value: "EUR/USD 1.083"}}}, words{reference: "FX-1"}) // 9

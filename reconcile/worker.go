@@ -36,6 +36,7 @@ type worker struct {
 	ids     []uuid.UUID
 	keys    []store.Key
 	held    []int32
+	places  []place // of the entry at hand
 
 	references     []reference
 	seqs           []int64
@@ -204,6 +205,16 @@ func (w *worker) check(ctx context.Context) error {
 			}
 		}
 	}
+	if !w.v.textsUnreadable.Load() && !w.v.termsUnreadable.Load() {
+		if err := w.checkTerms(ctx); err != nil {
+			if store.Passing(err) || ctx.Err() != nil {
+				return err
+			}
+			if !w.v.termsUnreadable.Swap(true) {
+				w.v.findings.notChecked(noSeq, "the terms by which metadata is searched: "+err.Error())
+			}
+		}
+	}
 	w.scope.entries += int64(len(w.segment.entries))
 	w.scope.postings += int64(len(w.segment.postings))
 	return nil
@@ -221,7 +232,7 @@ func (w *worker) skip(seq int64) {
 }
 
 // tables are those with a seq, the book's first.
-var tables = []string{"book.entries", "book.postings", "book.account_versions", "book.details", "ops.payloads"}
+var tables = []string{"book.entries", "book.postings", "book.account_versions", "book.details", "ops.payloads", "ops.metadata_terms"}
 
 // nextRowSQL finds the first row in a range of seq. Index: the primary key, or
 // i10_account_versions_seq.
@@ -239,7 +250,7 @@ limit 1`
 func (w *worker) skipGap(ctx context.Context, from int64) error {
 	next := int64(math.MaxInt64)
 	for _, table := range tables {
-		if table == "ops.payloads" && w.v.textsUnreadable.Load() {
+		if table == "ops.payloads" && w.v.textsUnreadable.Load() || table == "ops.metadata_terms" && w.v.termsUnreadable.Load() {
 			continue
 		}
 		args := []any{w.v.snapshot.LedgerID, from, w.v.snapshot.Size}
