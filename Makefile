@@ -25,7 +25,7 @@ demo: ## make the ledger demo: a year of a small payment institution (ARGS="--cu
 
 .PHONY: test
 test: ## install what is missing, then vet, staticcheck and all tests with the race detector
-	@sh scripts/install.sh postgres compiler curl jq
+	@sh scripts/install.sh postgres compiler curl jq hledger
 	@sh scripts/test.sh
 
 .PHONY: build
@@ -54,6 +54,11 @@ contention: ## two servers on one ledger for 60 s, undisturbed, one killed, one 
 	@$(GO) run ./scripts/contention
 	@$(GO) run ./scripts/contention --disturb kill
 	@$(GO) run ./scripts/contention --disturb stop
+
+.PHONY: amlsim
+amlsim: ## import the AMLSim sample, killed halfway and run again, and let hledger add it up
+	@sh scripts/install.sh engine hledger
+	@REQUIRE_SAMPLES=1 AMLSIM=whole $(GO) test -count=1 -timeout=60m -run=TestTheSample -v ./scripts/amlsim
 
 .PHONY: memory
 memory: ## compare the memory of verify on 2 million entries with that on 200,000

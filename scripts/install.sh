@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what is missing, on Debian and Ubuntu, as root or through sudo:
 #
-#   sh scripts/install.sh engine|postgres|compiler|curl|jq …
+#   sh scripts/install.sh engine|postgres|compiler|curl|jq|hledger …
 #
 #   engine    a database engine: PostgreSQL, unless a cockroach binary or a database URL is there to be used
 #   postgres  the PostgreSQL server, version 15 or newer
 #   compiler  a C compiler, which the race detector links with
 #   curl, jq  which the README's session uses
+#   hledger   which the tests let add up what export wrote
 #
 # What is there already is left alone, and then nothing needs root. Elsewhere it says what to install by hand.
 set -eu
@@ -128,9 +129,9 @@ for what in "$@"; do
 	engine) have_engine || want_postgres=1 ;;
 	postgres) have_postgres || want_postgres=1 ;;
 	compiler) have_compiler || packages="$packages gcc libc6-dev" ;;
-	curl | jq) have "$what" || packages="$packages $what" ;;
+	curl | jq | hledger) have "$what" || packages="$packages $what" ;;
 	*)
-		say "install: unknown: $what (known: engine postgres compiler curl jq)"
+		say "install: unknown: $what (known: engine postgres compiler curl jq hledger)"
 		exit 2
 		;;
 	esac

@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tallystick/api/client"
 	"tallystick/scripts/internal/harness"
+	"tallystick/scripts/internal/hledger"
+	"tallystick/scripts/samples"
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.RunTests(context.Background(), m)) }
@@ -29,8 +34,9 @@ func madeUp(t *testing.T, accounts, transfers int) string {
 	return writeSample(t, nodes.String(), rows.String())
 }
 
-func TestASecondRunChangesNothingAndAForeignTransferIsFound(t *testing.T) {
-	t.Parallel()
+// serve starts a server of its own.
+func serve(t *testing.T) (*harness.Rig, *harness.Server) {
+	t.Helper()
 	rig, err := harness.NewRig(t.Context(), "", false)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +50,13 @@ func TestASecondRunChangesNothingAndAForeignTransferIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := options{URL: server.Client.URL(), Ledger: "aml", Data: madeUp(t, 600, 2000), Connections: 16}
+	return rig, server
+}
+
+func TestASecondRunChangesNothingAndAForeignTransferIsFound(t *testing.T) {
+	t.Parallel()
+	rig, server := serve(t)
+	o := options{URL: server.Client.URL(), Ledger: "aml", Data: madeUp(t, 600, 2000), Binary: rig.Binary}
 	var sizes []int64
 	for range 2 {
 		if err := run(t.Context(), o, rig.Key); err != nil {
@@ -56,13 +68,13 @@ func TestASecondRunChangesNothingAndAForeignTransferIsFound(t *testing.T) {
 		}
 		sizes = append(sizes, l.Size)
 	}
-	if sizes[0] != sizes[1] || sizes[0] < 2500 {
+	if sizes[0] != sizes[1] || sizes[0] < 3000 {
 		t.Errorf("sizes %v after the two runs", sizes)
 	}
 	if _, err := rig.MustVerify(t.Context(), "aml"); err != nil {
 		t.Error(err)
 	}
-	_, err = server.Client.Post(t.Context(), "aml", client.Transfer{
+	_, err := server.Client.Post(t.Context(), "aml", client.Transfer{
 		ID: "01890a5d-ac96-774b-bcce-b302099a8057",
 		Postings: []client.Leg{
 			{Account: customer(1), Direction: "debit", Amount: "0.01"},
@@ -74,5 +86,139 @@ func TestASecondRunChangesNothingAndAForeignTransferIsFound(t *testing.T) {
 	}
 	if err := run(t.Context(), o, rig.Key); !errors.Is(err, errDiffers) || !strings.Contains(err.Error(), "customers:1 is") {
 		t.Errorf("with a foreign transfer: %v", err)
+	}
+}
+
+// shortSample is how many transfers of the sample the tests post unless AMLSIM
+// is whole; see make amlsim.
+const shortSample = 25_000
+
+// sampleFolder returns the sample, or a folder with its beginning, and how many
+// transfers it has.
+func sampleFolder(t *testing.T) (dir string, transfers int) {
+	t.Helper()
+	dir = samples.Path(t, "amlsim")
+	if os.Getenv("AMLSIM") == "whole" {
+		return dir, published.transfers
+	}
+	short := t.TempDir()
+	for _, name := range []string{"nodes.csv", "transactions.csv"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.SplitAfter(string(text), "\n")
+		if name == "transactions.csv" {
+			lines = lines[:1+shortSample]
+		}
+		if err := os.WriteFile(filepath.Join(short, name), []byte(strings.Join(lines, "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return short, shortSample
+}
+
+// digest is the hash of all balances.
+func digest(t *testing.T, c *client.Client, ledger string) string {
+	t.Helper()
+	sum := sha256.New()
+	err := c.Accounts(t.Context(), ledger, func(a client.Account) error {
+		_, err := fmt.Fprintln(sum, a.Code, a.Currency, a.Balance, a.AccountSeq)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
+// killHalfway imports until the ledger has a number of entries, and then ends
+// the import with SIGKILL.
+func killHalfway(t *testing.T, o options, c *client.Client, key string, size int64) {
+	t.Helper()
+	cmd, err := o.command(t.Context(), key, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ticks := time.NewTicker(5 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		select {
+		case err := <-ended:
+			t.Fatalf("the import ended before it was killed: %v\n%s", err, stderr.String())
+		case <-ticks.C:
+		}
+		if l, err := c.Ledger(t.Context(), o.Ledger); err == nil && l.Size >= size {
+			break
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	l, err := c.Ledger(t.Context(), o.Ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("killed at %d entries", l.Size)
+}
+
+func TestTheSampleImportedInOneGoOrKilledHalfwayIsTheSameLedger(t *testing.T) {
+	t.Parallel()
+	dir, transfers := sampleFolder(t)
+	rig, server := serve(t)
+	o := options{URL: server.Client.URL(), Ledger: "whole", Data: dir, Binary: rig.Binary}
+	if err := run(t.Context(), o, rig.Key); err != nil {
+		t.Fatal(err)
+	}
+	want, err := server.Client.Ledger(t.Context(), "whole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	balances := digest(t, server.Client, "whole")
+	o.Ledger = "killed"
+	accounts := int64(published.accounts)
+	for _, at := range []int64{accounts, 2*accounts + int64(transfers)/2} { // among the accounts, among the transfers
+		killHalfway(t, o, server.Client, rig.Key, at)
+	}
+	for _, why := range []string{"run again", "run once more when complete"} {
+		if err := run(t.Context(), o, rig.Key); err != nil {
+			t.Fatalf("%s: %v", why, err)
+		}
+		got, err := server.Client.Ledger(t.Context(), "killed")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Size != want.Size || digest(t, server.Client, "killed") != balances {
+			t.Errorf("%s: %d entries, want %d, or other balances", why, got.Size, want.Size)
+		}
+	}
+	for _, ledger := range []string{"whole", "killed"} {
+		if _, err := rig.MustVerify(t.Context(), ledger); err != nil {
+			t.Error(err)
+		}
+	}
+	hledgerAgrees(t, rig, server, "killed")
+}
+
+// hledgerAgrees lets hledger add up a ledger.
+func hledgerAgrees(t *testing.T, rig *harness.Rig, server *harness.Server, ledger string) {
+	t.Helper()
+	hledger.Require(t)
+	journal := filepath.Join(t.TempDir(), "export.journal")
+	out, code, err := rig.Run(t.Context(), "export", "--url", server.Client.URL(), "--ledger", ledger, "--format", "hledger", "--output", journal)
+	if err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	accounts, err := hledger.Compare(t.Context(), server.Client, ledger, journal)
+	if err != nil || accounts != published.accounts+1 {
+		t.Errorf("%d accounts: %v", accounts, err)
 	}
 }

@@ -22,11 +22,11 @@ var published = struct {
 
 // compare reads every account over the API and compares its balance with the
 // one computed from the files.
-func (p *poster) compare(ctx context.Context, s *sample) error {
+func compare(ctx context.Context, server *client.Client, ledger string, s *sample) error {
 	balances := map[string]decimal.Decimal{}
 	debits := decimal.Zero // sum of all balances, debit positive
 	var wrong []error
-	err := p.server.Accounts(ctx, p.ledger, func(a client.Account) error {
+	err := server.Accounts(ctx, ledger, func(a client.Account) error {
 		balance, err := decimal.NewFromString(a.Balance)
 		if err != nil {
 			return fmt.Errorf("reading the balance of %s: %w", a.Code, err)

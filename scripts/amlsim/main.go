@@ -1,14 +1,15 @@
-// Command amlsim puts a real payment history through a running server: it opens
-// the 20,000 accounts of an IBM/AMLSim sample, funds them with their opening
-// balances from one equity account, posts its 120,558 transfers one request
-// each over many connections, and compares every balance with one computed
-// here from the same files, and with the figures published beside them.
+// Command amlsim puts a real payment history through a running server: it
+// imports an IBM/AMLSim sample with `tallystick import` and the mapping beside
+// this file, which opens its 20,000 accounts, funds them with their opening
+// balances from one equity account and posts its 120,558 transfers. Then it
+// compares every balance with one computed here from the same files, and with
+// the figures published beside them.
 //
 //	TALLYSTICK_API_KEY=$(cat data/admin.key) go run ./scripts/amlsim
 //
-// Request ids are derived from the file and row, so a second run finds every
-// transfer stored already and changes nothing. Fifteen rows pay an account from
-// itself; a transfer needs two accounts, so the server must refuse them.
+// A second run finds every transfer stored already and changes nothing. Fifteen
+// rows pay an account from itself; a transfer needs two accounts, so the server
+// must refuse them.
 //
 // The sample is not part of this repository; --data says where it is, and
 // without it the folder that package samples knows. Exit code 1 means that
@@ -17,10 +18,14 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -31,18 +36,23 @@ import (
 
 // options are the program's flags.
 type options struct {
-	URL         string `default:"http://127.0.0.1:8080" env:"TALLYSTICK_URL" help:"Server to post to; its key is taken from TALLYSTICK_API_KEY."`
-	Ledger      string `default:"amlsim" help:"Ledger to post to; opened when absent."`
-	Data        string `type:"path" help:"Folder with nodes.csv and transactions.csv; without it, amlsim in the folder of samples."`
-	Connections int    `default:"64" help:"Connections, each with one request at a time."`
+	URL    string `default:"http://127.0.0.1:8080" env:"TALLYSTICK_URL" help:"Server to post to; its key is taken from TALLYSTICK_API_KEY."`
+	Ledger string `default:"amlsim" help:"Ledger to post to; opened when absent."`
+	Data   string `type:"path" help:"Folder with nodes.csv and transactions.csv; without it, amlsim in the folder of samples."`
+	Binary string `type:"path" default:"bin/tallystick" help:"The tallystick that imports."`
 }
 
 // errDiffers says that the server's book is not what the files make it.
 var errDiffers = errors.New("comparing with the files")
 
+// mapping is what the rows become.
+//
+//go:embed map.yaml
+var mapping []byte
+
 func main() {
 	var o options
-	kong.Parse(&o, kong.Description("Post the AMLSim sample through a running server and check every balance."))
+	kong.Parse(&o, kong.Description("Import the AMLSim sample into a running server and check every balance."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o, os.Getenv("TALLYSTICK_API_KEY")); err != nil {
@@ -69,47 +79,89 @@ func run(ctx context.Context, o options, key string) error {
 	if err != nil {
 		return err
 	}
-	p := poster{server: server, ledger: o.Ledger, connections: o.Connections}
-	before, err := p.open(ctx, s)
-	if err != nil {
-		return fmt.Errorf("opening the book: %w", err)
+	before, err := server.Ledger(ctx, o.Ledger)
+	if err != nil && !client.HasStatus(err, 404) {
+		return err
 	}
-	funded, err := p.post(ctx, s.fundings())
+	report, err := o.importSample(ctx, key)
 	if err != nil {
-		return fmt.Errorf("funding the accounts: %w", err)
+		return err
 	}
-	fmt.Printf("%-9s %d accounts with %s, in %d transfers: %s\n", "funded", len(s.opening), s.total, len(s.fundings()), funded)
-	posted, err := p.post(ctx, s.payments())
-	if err != nil {
-		return fmt.Errorf("posting the transfers: %w", err)
-	}
-	fmt.Printf("%-9s %d transfers over %d connections: %s\n", "posted", len(s.transfers), o.Connections, posted)
+	fmt.Printf("%-9s %d transfers accepted, %d in the ledger already, %d rows refused, in %s ms, %d/s\n",
+		"imported", report.Accepted, report.Replayed, report.Refused, report.Took, report.PerSecond)
 	after, err := server.Ledger(ctx, o.Ledger)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%-9s %d entries, %d of them new, head %s\n", "ledger", after.Size, after.Size-before.Size, after.Head)
-	if err := checkOutcomes(s, funded, posted, before, after); err != nil {
+	if err := checkOutcome(s, report, before, after); err != nil {
 		return err
 	}
-	return p.compare(ctx, s)
+	return compare(ctx, server, o.Ledger, s)
 }
 
-// checkOutcomes compares how the requests ended with what the files ask for.
-func checkOutcomes(s *sample, funded, posted outcome, before, after client.Ledger) error {
+// outcome is what import reports.
+type outcome struct {
+	Accepted  int64       `json:"accepted"`
+	Replayed  int64       `json:"replayed"`
+	Refused   int64       `json:"refused"`
+	Opened    int64       `json:"accounts_opened"`
+	There     int64       `json:"accounts_there"`
+	Took      json.Number `json:"took_ms"`
+	PerSecond int64       `json:"transfers_per_second"`
+}
+
+// importSample runs tallystick import to its end.
+func (o *options) importSample(ctx context.Context, key string) (outcome, error) {
+	var report outcome
+	dir, err := os.MkdirTemp("", "tallystick-amlsim-")
+	if err != nil {
+		return report, fmt.Errorf("making a temporary folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	cmd, err := o.command(ctx, key, dir)
+	if err != nil {
+		return report, err
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return report, fmt.Errorf("importing the sample: %w\n%s", err, out)
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		return report, fmt.Errorf("reading what import printed: %w\n%s", err, out)
+	}
+	return report, nil
+}
+
+// command returns the import of the sample, with its mapping in dir.
+func (o *options) command(ctx context.Context, key, dir string) (*exec.Cmd, error) {
+	path := filepath.Join(dir, "map.yaml")
+	if err := os.WriteFile(path, mapping, 0o600); err != nil {
+		return nil, fmt.Errorf("writing the mapping: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, o.Binary, "import", "--json", "--url", o.URL, "--ledger", o.Ledger, "--mapping", path,
+		filepath.Join(o.Data, "nodes.csv"), filepath.Join(o.Data, "transactions.csv"))
+	cmd.Env = append(os.Environ(), "TALLYSTICK_API_KEY="+key)
+	return cmd, nil
+}
+
+// checkOutcome compares how the rows ended with what the files ask for.
+func checkOutcome(s *sample, report outcome, before, after client.Ledger) error {
 	var wrong []error
 	expect := func(what string, got, want int64) {
 		if got != want {
 			wrong = append(wrong, fmt.Errorf("%w: %d %s, want %d", errDiffers, got, what, want))
 		}
 	}
-	expect("fundings stored", funded.accepted+funded.replayed, int64(len(s.fundings())))
-	expect("fundings refused", funded.refused, 0)
-	expect("transfers stored", posted.accepted+posted.replayed, int64(len(s.transfers)-s.toSelf))
-	expect("transfers refused", posted.refused, int64(s.toSelf))
-	expect("transfers refused that are not from an account to itself", posted.unexpected, 0)
-	expect("new entries", after.Size-before.Size, funded.accepted+posted.accepted)
-	if funded.accepted+posted.accepted == 0 && before.Head != after.Head {
+	expect("accounts", report.Opened+report.There, int64(len(s.opening)+1))
+	expect("transfers stored", report.Accepted+report.Replayed, int64(len(s.opening)+len(s.transfers)-s.toSelf))
+	expect("rows refused", report.Refused, int64(s.toSelf))
+	opened := int64(0)
+	if before.Size == 0 {
+		opened = 1 // the entry that opened the ledger
+	}
+	expect("new entries", after.Size-before.Size, report.Accepted+report.Opened+opened)
+	if report.Accepted+report.Opened == 0 && before.Head != after.Head {
 		wrong = append(wrong, fmt.Errorf("%w: nothing was accepted, and the head moved from %s to %s", errDiffers, before.Head, after.Head))
 	}
 	return errors.Join(wrong...)

@@ -11,13 +11,8 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-const (
-	currency      = "USD"
-	equityAccount = "equity:opening"
-	// fundingLegs is how many accounts one funding transfer credits: with the
-	// debit of the equity account it has the 500 postings a transfer may have.
-	fundingLegs = 499
-)
+// equityAccount is where the opening balances come from; see map.yaml.
+const equityAccount = "equity:opening"
 
 // sample is what the two files say. Account i belongs to node i.
 type sample struct {
@@ -29,10 +24,7 @@ type sample struct {
 }
 
 // transfer is one row of transactions.csv.
-type transfer struct {
-	from, to int
-	amount   string
-}
+type transfer struct{ from, to int }
 
 // customer returns the account code of a node.
 func customer(node int) string { return "customers:" + strconv.Itoa(node) }
@@ -73,7 +65,7 @@ func (s *sample) addTransfer(row []string) error {
 	if from < 0 || to < 0 || from >= len(s.closing) || to >= len(s.closing) {
 		return fmt.Errorf("nodes %d and %d: there are %d", from, to, len(s.closing))
 	}
-	s.transfers = append(s.transfers, transfer{from, to, amount.StringFixed(2)})
+	s.transfers = append(s.transfers, transfer{from, to})
 	if from == to {
 		s.toSelf++
 		return nil
