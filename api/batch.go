@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -14,9 +15,11 @@ import (
 const (
 	// MaxTransferBatch is how many transfers one request may have.
 	MaxTransferBatch = 1000
-	// usualTransferBytes is what a transfer in a batch is expected to take in the
-	// body at least; a guess at how many there will be rests on it.
+	// usualTransferBytes and usualResultBytes are what a transfer in a batch takes
+	// in the body at least, and about what its result takes in the answer: buffers
+	// are made that large beforehand.
 	usualTransferBytes = 150
+	usualResultBytes   = 1000
 )
 
 // transferBatch is the body of POST …/transfers/batch.
@@ -68,7 +71,7 @@ func (h *handlers) postTransfers(x *exchange) error {
 	} else if len(requests) > 0 {
 		results = h.Poster.SubmitAll(x.req.Context(), x.ledger, requests)
 	}
-	x.beginResults(dry, at, hasAt)
+	x.beginResults(len(batch.items), dry, at, hasAt)
 	for i := range batch.items {
 		x.out = appendComma(x.out, i)
 		if p := batch.items[i].problem; p != nil {
@@ -130,7 +133,7 @@ func (h *handlers) postTogether(x *exchange, batch *transferBatch, dry bool) err
 	}
 	x.replayed = outcome.Replayed
 	at, hasAt := rehearsedAt(outcome.Items)
-	x.beginResults(dry, at, dry && hasAt)
+	x.beginResults(len(outcome.Items), dry, at, dry && hasAt)
 	for i, o := range outcome.Items {
 		x.out = appendResult(appendComma(x.out, i), &ledger.Result{Outcome: o}, dry)
 	}
@@ -229,10 +232,10 @@ func (batch *transferBatch) requests() []ledger.Request {
 	return requests
 }
 
-// beginResults begins the answer to a batch. at is the entry that a dry run
-// rests on.
-func (x *exchange) beginResults(dry bool, at int64, hasAt bool) {
-	x.out = append(x.out, '{')
+// beginResults begins the answer to a batch of n transfers. at is the entry that
+// a dry run rests on.
+func (x *exchange) beginResults(n int, dry bool, at int64, hasAt bool) {
+	x.out = append(slices.Grow(x.out, n*usualResultBytes), '{')
 	if dry {
 		x.out = append(x.out, `"dry_run":true,`...)
 	}

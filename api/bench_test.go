@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -123,4 +125,68 @@ func BenchmarkParseID(b *testing.B) {
 			b.Fatal("refused")
 		}
 	}
+}
+
+// batchBody is a batch of n transfers in the long form, as a payment front-end
+// sends it.
+func batchBody(ids func() string, n int) string {
+	var body strings.Builder
+	body.WriteString(`{"transfers":[`)
+	for i := range n {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		fmt.Fprintf(&body, `{"id":%q,"postings":[{"account":"bench:%d","direction":"debit","amount":"12.34"},{"account":"bench:%d","direction":"credit","amount":"12.34"}]}`,
+			ids(), i%200, 200+i%200)
+	}
+	body.WriteString("]}")
+	return body.String()
+}
+
+// BenchmarkDecodeBatch is what reading a batch of 500 costs.
+func BenchmarkDecodeBatch(b *testing.B) {
+	body := batchBody(uuid.NewString, 500)
+	b.ReportAllocs()
+	for b.Loop() {
+		req := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		x := &exchange{req: req}
+		batch, err := x.transfers()
+		if err != nil || len(batch.items) != 500 {
+			b.Fatalf("%d items, %v", len(batch.items), err)
+		}
+	}
+	b.ReportMetric(float64(500*b.N)/b.Elapsed().Seconds(), "transfers/s")
+}
+
+// BenchmarkPostBatch posts batches of 500 from several clients to a ledger of its
+// own: everything but tallystick bench itself.
+func BenchmarkPostBatch(b *testing.B) {
+	bank := newBank(b, storetest.Database(b), nil)
+	bank.post("/v1/ledgers/main/accounts/batch", `{"accounts":[`+repeated(400, `{"code":"bench:%d","type":"asset","currency":"EUR"}`)+`]}`).is(200, "")
+	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
+	b.SetParallelism(4)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			req, err := http.NewRequestWithContext(b.Context(), "POST", bank.url+batchPath, strings.NewReader(batchBody(newID, 500)))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			req.Header.Set("Authorization", "Bearer "+testKey)
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := bank.client.Do(req)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			text, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || resp.StatusCode != 200 || strings.Contains(string(text), "problem") {
+				b.Errorf("answered %d %.300s, %v", resp.StatusCode, text, err)
+			}
+		}
+	})
+	b.ReportMetric(float64(500*b.N)/b.Elapsed().Seconds(), "transfers/s")
 }
