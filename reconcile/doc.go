@@ -9,7 +9,9 @@
 //
 // # Verify
 //
-//	            size N, head ──────────────────────────────────────────────┐
+//	periods and currencies of the ledger: a rule book (I10) ───────────────┐
+//	                                                                       │
+//	            size N, head ──────────────────────────────────────────────┤
 //	                                                                       │
 //	stripe 0            stripe 1                stripe w                   │
 //	┌────┬────┬────┐    ┌────┬────┬────┐        ┌────┬────┬────┐           │
@@ -20,12 +22,43 @@
 //	  merged by seq in Go; every entry encoded and hashed again            │
 //	                                                                       ▼
 //	accounts, a page at a time: they follow (I9), add up (I2) ──▶ findings ──▶ Report
+//	what stands twice: requests (I8), captures, releases, reversals (I12) ──▶
 //
 // The first pass walks through the entries in order of seq, on as many stripes
 // as there are workers, with range scans in primary-key order and no joins. A
 // worker looks at an entry alone (does it re-hash from its columns, does it
 // balance) and at its predecessor (chain, time, density). Where two stripes
 // meet, first and last entry are held against each other.
+//
+// # What refers to other entries
+//
+// A capture or release is held against its hold, a reversal against what it
+// undoes (references.go). What stands in the same segment is at hand. What stands
+// before it is read by primary key once the segment is, all of it in two
+// statements, and the postings as a stream: one earlier entry is held at a time.
+// That costs what reading those entries in order costs twice over: where every
+// second entry captures a hold from 10,000 entries before, the whole verification
+// takes a third more processor time. To keep open holds instead would need
+// memory without a bound, and where stripes begin they are not known.
+//
+// That each settles a hold exactly makes the pending totals of an account the sum
+// of its open holds, once none is settled twice. Two entries that settle the same
+// hold may be any distance apart: they are found by grouping the column ref_seq,
+// which the unique keys of the book make an index scan. They are not relied on:
+// without them it reads the entries once more.
+//
+// Closed periods and currencies hold for the whole ledger from some entry on.
+// They are few, are read before the first pass (rulebook.go), and tell every
+// worker what was in force at any seq.
+//
+// # What is derived
+//
+// Columns and tables that only serve searches are in no hash, and are derived
+// again (I11). The terms by which metadata is searched for need the metadata:
+// where that was erased on record there must be none, and where it is not the one
+// committed to, nobody can say what they should be.
+//
+// # Memory
 //
 // Memory is the segment, the account states and the findings, each with a
 // named bound (bounds.go), times the workers; nothing grows with the ledger.
