@@ -43,3 +43,12 @@ func placesOf(accounts []uuid.UUID, asOf int64) []place {
 	}
 	return places
 }
+
+// Traced is a view of db for reading whose statements tracer sees. It must be
+// closed.
+func (db *DB) Traced(ctx context.Context, tracer pgx.QueryTracer) (*DB, error) {
+	cfg := db.pool.Config()
+	cfg.ConnConfig.Tracer = tracer
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	return &DB{pool: pool, engine: db.engine}, err
+}

@@ -17,8 +17,8 @@ import (
 
 // payments writes transfers between customers from one equity account on, in the
 // way of a payment institution: most customers have few, each with a value date,
-// one in ten with metadata, one in a hundred with a reference, one in a thousand
-// related to another.
+// one in ten with metadata, one in fifty with a rate, one in a hundred with a
+// reference, one in a thousand related to another.
 type payments struct {
 	s         *scribe
 	customers []string
@@ -72,6 +72,9 @@ func (p *payments) pay(n, days int) {
 			if i%100 == 0 {
 				ref := fmt.Sprintf("INV-%d", i/200)
 				t.Reference = &ref
+			}
+			if i%50 == 0 {
+				r.Details = []chain.Detail{{Name: "rate", Value: "EUR/USD 1.0834"}}
 			}
 			if i%1000 == 0 && i > 0 {
 				r.RelatedTo = &p.ids[p.random.IntN(len(p.ids))].UUID
