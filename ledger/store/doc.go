@@ -5,11 +5,12 @@
 //
 //	book (append-only)   ledgers ◄─ entries ◄─ postings, account_versions, details
 //	                     accounts
-//	ops  (may change)    payloads (erasable text), turns, api_keys, findings
+//	ops  (may change)    payloads (erasable text) and their metadata_terms, turns, sweeps, api_keys, findings
 //
 //	sequencer ──► Journal() ─► posting pool ─► Commit: inserts in one implicit transaction
 //	                        └► turns pool   ─► Turn: a locked row, while several processes post
-//	clients   ──► DB        ─► read pool    ─► accounts, balances, entries, searches
+//	clients   ──► DB        ─► read pool    ─► accounts, balances, statements, entries, searches
+//	replicas  ──► SweepHolds               ─► a locked row of ops.sweeps, holds in the order in which they expire
 //	auditors  ──► Open(RoleAuditor) ─► Snapshot.Scan: raw rows of a cut, seq < size
 //
 // Nothing in book is ever updated. The balance of an account is the one on its
@@ -26,7 +27,15 @@
 // reading: it becomes a value that no hash fits, so that only what rests on it is
 // blocked; see stored.go.
 //
-// Rejected: foreign keys on the hot tables (a third of the throughput of a
+// What clients read is as of an entry, so that the pages of a list agree, and
+// takes a bounded number of rows of indexes, whatever the statistics say: lookups
+// of many keys are one descent each (keyed, latestOf), places in what is in order
+// are found by probing (bisect.go), and a search follows the most selective of
+// its conditions (candidates.go). TestReadsUseTheirIndexes holds them to it.
+//
+// Rejected: an index of amounts over all postings (a sixth of the throughput of
+// commits; over one posting of those that say the same, a few percent at most),
+// foreign keys on the hot tables (a third of the throughput of a
 // prototype), a table of current balances (as much again, and a place to tamper
 // with), a second unique index by (account, seq) for balances at an entry (a
 // binary search over account_seq finds them), binary decimal arrays (three times
