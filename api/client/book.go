@@ -18,6 +18,9 @@ type LedgerTerms struct {
 	TimeZone     string `json:"time_zone,omitempty"`
 	DayCutoff    string `json:"day_cutoff,omitempty"`
 	BaseCurrency string `json:"base_currency"`
+	// How many days a value date may lie back and ahead; nil for the default.
+	ValueDaysBack  *int32 `json:"value_days_back,omitempty"`
+	ValueDaysAhead *int32 `json:"value_days_ahead,omitempty"`
 }
 
 // Ledger is a ledger as the API answers it. Size counts its entries, and Head

@@ -57,6 +57,7 @@ func (p *importPoster) openLedger(ctx context.Context, terms *mapping.Terms) err
 			p.fresh = true
 			l, err = p.server.OpenLedger(ctx, client.LedgerTerms{
 				Name: p.command.Ledger, BaseCurrency: terms.BaseCurrency, TimeZone: terms.TimeZone, DayCutoff: terms.DayCutoff,
+				ValueDaysBack: terms.ValueDaysBack, ValueDaysAhead: terms.ValueDaysAhead,
 			})
 		}
 		return err != nil && !isDefinite(err), err

@@ -4,7 +4,8 @@
 //
 //	ledger:                        # terms of the ledger, should import have to open it
 //	  base_currency: EUR
-//	  time_zone: Europe/Berlin     # optional, as is day_cutoff
+//	  time_zone: Europe/Berlin     # optional, as are day_cutoff and
+//	  value_days_back: 7300        # value_days_ahead, which bound value dates
 //	accounts:                      # opened before anything else; no columns here
 //	  - {code: "equity:opening", type: equity, currency: EUR}
 //	  - {code: "bank:giro", type: asset, currency: EUR}

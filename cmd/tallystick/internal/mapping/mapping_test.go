@@ -86,7 +86,7 @@ func TestTheDocumentedExampleMakesWhatItSays(t *testing.T) {
 	if err != nil || len(constants) != 2 || constants[0].Code != "equity:opening" {
 		t.Errorf("constants %v, %v", constants, err)
 	}
-	if m.Ledger.BaseCurrency != "EUR" || m.Ledger.TimeZone != "Europe/Berlin" {
+	if m.Ledger.BaseCurrency != "EUR" || m.Ledger.TimeZone != "Europe/Berlin" || *m.Ledger.ValueDaysBack != 7300 || m.Ledger.ValueDaysAhead != nil {
 		t.Errorf("terms %+v", m.Ledger)
 	}
 	for _, c := range []struct{ name, text, want string }{

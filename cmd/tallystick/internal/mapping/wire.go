@@ -49,4 +49,7 @@ type Terms struct {
 	BaseCurrency string `yaml:"base_currency"`
 	TimeZone     string `yaml:"time_zone"`
 	DayCutoff    string `yaml:"day_cutoff"`
+	// How many days a value date may lie back and ahead; nil for the default.
+	ValueDaysBack  *int32 `yaml:"value_days_back"`
+	ValueDaysAhead *int32 `yaml:"value_days_ahead"`
 }
