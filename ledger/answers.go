@@ -109,10 +109,15 @@ func (s *Sequencer) afterFence(ctx context.Context, batch []*pending, fence erro
 }
 
 // answerReplays answers the requests whose id stands for an entry and returns
-// the others.
+// the others. The opening of an account that is there is one of these: what
+// Apply says of it is part of its answer, and makes no entry.
 func (s *Sequencer) answerReplays(batch []*pending, found map[RequestID]*Entry) []*pending {
 	rest := batch[:0:0]
 	for _, p := range batch {
+		if open, ok := p.request.(*OpenAccount); ok && s.book.Account(open.Code) != nil {
+			rest = append(rest, p)
+			continue
+		}
 		if o, ok := s.replay(p.request, found, nil); ok {
 			p.answer(Result{Outcome: o})
 			continue

@@ -48,20 +48,19 @@ func (s *Sequencer) rehearseAll(ctx context.Context, batch []*pending) ([]*pendi
 	return rest, nil
 }
 
-// rehearse decides requests on a head that is confirmed, and on what stands
-// under their ids already, as confirm does for refusals.
+// rehearse decides requests on a head that is confirmed. Those whose ids stand
+// already are answered as confirm does, and leave nothing behind for the others.
 func (s *Sequencer) rehearse(ctx context.Context, requests []Request) ([]Outcome, error) {
 	for {
 		if err := s.prepare(ctx, requests); err != nil {
 			return nil, err
 		}
-		applied := Apply(s.book, s.now(), requests)
 		head, found, err := s.journal.Requests(ctx, s.id, requestIDs(requests))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNothingHappened, err)
 		}
 		if head == s.book.head {
-			return s.rehearsed(requests, applied, found), nil
+			return s.rehearsed(requests, found), nil
 		}
 		if head.Seq <= s.book.head.Seq {
 			return nil, s.halt(ctx, rolledBack(s.book.head))
@@ -72,15 +71,21 @@ func (s *Sequencer) rehearse(ctx context.Context, requests []Request) ([]Outcome
 	}
 }
 
-// rehearsed puts the answers together.
-func (s *Sequencer) rehearsed(requests []Request, a *Applied, found map[RequestID]*Entry) []Outcome {
+// rehearsed answers requests of which found have their ids.
+func (s *Sequencer) rehearsed(requests []Request, found map[RequestID]*Entry) []Outcome {
 	outcomes := make([]Outcome, len(requests))
+	fresh, places := make([]Request, 0, len(requests)), make([]int, 0, len(requests))
 	for i, r := range requests {
-		if o, ok := s.replay(r, found, a.Answers[i].Refusal); ok {
+		o, ok := s.replay(r, found, nil)
+		if ok {
 			outcomes[i] = o
 			continue
 		}
-		outcomes[i] = a.outcome(i)
+		fresh, places = append(fresh, r), append(places, i)
+	}
+	applied := Apply(s.book, s.now(), fresh)
+	for at, i := range places {
+		outcomes[i] = applied.outcome(at)
 	}
 	return outcomes
 }
