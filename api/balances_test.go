@@ -38,7 +38,7 @@ func TestBalancesAreAddedUp(t *testing.T) {
 		}
 		b.get(path+"?effective="+first).want("effective_date", first, "data.0.code", "cash", "data.0.balance", "135.00", "totals.0.balance", "0.00")
 		b.get(path+"?prefix=customers&effective="+first).want("data.0.balance", "-100.00", "data.2.balance", "-35.00")
-		if n := b.get(path + "?prefix=nobody").is(200, "").length("data"); n != 0 {
+		if n := b.get(path+"?prefix=nobody").is(200, "").length("data"); n != 0 {
 			t.Errorf("nobody has %d balances", n)
 		}
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,6 +55,7 @@ func (h *handlers) postTransfers(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	x.items = len(batch.items)
 	batch.identify(x, key)
 	if batch.atomic {
 		return h.postTogether(x, batch, dry)
@@ -75,9 +77,11 @@ func (h *handlers) postTransfers(x *exchange) error {
 	for i := range batch.items {
 		x.out = appendComma(x.out, i)
 		if p := batch.items[i].problem; p != nil {
+			x.refusals++
 			x.out = appendRefused(x.out, p)
 			continue
 		}
+		x.count(&results[0])
 		x.out = appendResult(x.out, &results[0], dry)
 		results = results[1:]
 	}
@@ -230,6 +234,17 @@ func (batch *transferBatch) requests() []ledger.Request {
 		}
 	}
 	return requests
+}
+
+// count keeps for the log what did not go as asked.
+func (x *exchange) count(r *ledger.Result) {
+	if r.Err == nil && r.Refusal == nil {
+		return
+	}
+	x.refusals++
+	if x.cause == nil && !errors.Is(r.Err, ledger.ErrOverloaded) {
+		x.cause = r.Err
+	}
 }
 
 // beginResults begins the answer to a batch of n transfers. at is the entry that

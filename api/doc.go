@@ -24,6 +24,16 @@
 // 400; what only the book can know is refused by package ledger with 422 and
 // the seq that the answer rests on.
 //
+// A batch of transfers is read in the same pass. What makes the document
+// unreadable refuses it as a whole; a value that is wrong in its place spoils its
+// own transfer only.
+//
+// What moves money can be rehearsed: dry_run decides a request on a confirmed head
+// as it would be decided for real, and stores nothing.
+//
+// Pages of statements and of balances are of one moment: their cursor carries the
+// entry as of which the first page was read.
+//
 // A code of an account that is not even well formed is a 400
 // (account_code_invalid) wherever a body or query names it, and a 404 in a
 // path; a well-formed code without an account is the ledger's unknown_account

@@ -32,6 +32,8 @@ type exchange struct {
 	stack    []byte      // of a panic
 	entrySeq int64       // of the entry that the request became, or −1
 	replayed bool
+	items    int // of a batch of transfers
+	refusals int // among them
 }
 
 // keptAnswer is the largest buffer that is kept for the next answer, in bytes.

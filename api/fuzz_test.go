@@ -20,6 +20,7 @@ func FuzzDecodeTransfer(f *testing.F) {
 		`{"debit":"cash","credit":"customers:1","amount":"12.34","currency":"EUR"}`,
 		`{"id":"0191d7ae-6c3f-7cc1-9a2b-3f1d0e8b9a10","description":"Rent \ud83d\ude00","reference":"r","metadata":{"a":[1.0,{"b":null}]},` +
 			`"effective_date":"2026-01-31","not_after":"2026-01-31T00:00:00Z","postings":[{"account":"a","direction":"debit","amount":"1"},{"account":"b","direction":"credit","amount":"-0.5"}]}`,
+		`{"debit":"a","credit":"b","amount":"1","hold":true,"expires_at":"2026-01-31T00:00:00.5+01:00","prior_period":true,"related_to":"0191d7ae-6c3f-7cc1-9a2b-3f1d0e8b9a10","rate":"EUR/USD 1.0834"}`,
 		`{"postings":[]}`, `{"amount":1}`, `{"debit":"a","debit":"b"}`, `[]`, `{} {}`, "{\"description\":\"\xff\"}", `{"description":"\ud800"}`,
 	} {
 		f.Add([]byte(seed))
@@ -38,7 +39,7 @@ func FuzzDecodeTransfer(f *testing.F) {
 		if !json.Valid(body) {
 			t.Fatalf("accepted what is not JSON: %q", body)
 		}
-		for _, text := range []*string{got.Description, got.Reference, got.Metadata} {
+		for _, text := range []*string{got.Description, got.Reference, got.Metadata, got.Rate} {
 			if text != nil && (*text == "" || !cleanText(*text)) {
 				t.Fatalf("accepted the text %q", *text)
 			}
@@ -80,6 +81,16 @@ func rewritten(t *testing.T, r *ledger.TransferRequest, id string) string {
 	if r.NotAfter != nil {
 		doc["not_after"] = r.NotAfter.UTC().Format("2006-01-02T15:04:05.999999999Z")
 	}
+	if r.ExpiresAt != nil {
+		doc["expires_at"] = r.ExpiresAt.UTC().Format("2006-01-02T15:04:05.999999999Z")
+	}
+	if r.RelatedTo != nil {
+		doc["related_to"] = r.RelatedTo.String()
+	}
+	if r.Rate != nil {
+		doc["rate"] = *r.Rate
+	}
+	doc["hold"], doc["prior_period"] = r.Hold, r.PriorPeriod
 	postings := []map[string]string{}
 	for _, l := range r.Legs {
 		p := map[string]string{"account": l.Account, "direction": l.Direction.String(), "amount": l.Amount.String()}
@@ -94,6 +105,42 @@ func rewritten(t *testing.T, r *ledger.TransferRequest, id string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// FuzzDecodeBatch holds that a batch is read as its items are: what a transfer
+// says alone, it says in a batch, and a spoiled one spoils no other.
+func FuzzDecodeBatch(f *testing.F) {
+	const good = `{"debit":"cash","credit":"customers:1","amount":"12.34"}`
+	for _, seed := range []string{good, `{"debit":"Cash","credit":"customers:1","amount":"1e3","postings":[]}`, `{}`, `{"a":1}`, `7`, `{"id":1}`, good + `,` + good, `]`, ``} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, item []byte) {
+		r := new(reader)
+		r.body.WriteString(`[` + good + `,`)
+		r.body.Write(item)
+		r.body.WriteString(`,` + good + `]`)
+		r.reset()
+		items := decodeTransfers(r, 3)
+		alone, id, err := decode(string(item))
+		if r.end() != nil {
+			if err == nil {
+				t.Fatalf("%q is a transfer alone, and spoils a batch: %v", item, r.err)
+			}
+			return
+		}
+		if items[0].problem != nil || items[len(items)-1].problem != nil {
+			t.Fatalf("%q spoils its neighbours: %v, %v", item, items[0].problem, items[len(items)-1].problem)
+		}
+		if len(items) != 3 {
+			return // it closes its own array or holds several
+		}
+		if (items[1].problem == nil) != (err == nil) {
+			t.Fatalf("%q is %v alone and %v in a batch", item, err, items[1].problem)
+		}
+		if err == nil && (items[1].id.String() != id || ledger.Fingerprint(&items[1].request, nil) != ledger.Fingerprint(alone, nil)) {
+			t.Fatalf("%q is another transfer in a batch", item)
+		}
+	})
 }
 
 // FuzzCursor holds that a cursor has one spelling: what is accepted is what the

@@ -16,21 +16,22 @@ func (p panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 // log writes the one event of a request. It holds ids and figures, never a
 // body, a description or a key. What goes as it should, refusals included, is
 // told at debug level; a server that turns requests away because it is full
-// does not fill its log about it as well.
+// does not fill its log about it as well. A batch of which something failed is
+// told with the first failure.
 func (h *handlers) log(r *route, x *exchange, took time.Duration) {
 	level := slog.LevelDebug
 	switch {
 	case x.code == codeOverloaded:
-	case x.status >= 500 && x.status != 503:
+	case x.status >= 500 && x.status != 503, x.status < 400 && x.cause != nil && problemOf(x.cause).code == codeInternal:
 		level = slog.LevelError
-	case x.status == 503:
+	case x.status == 503, x.status < 400 && x.cause != nil:
 		level = slog.LevelWarn
 	}
 	ctx := x.req.Context()
 	if !h.Log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("method", x.req.Method),
 		slog.String("route", r.path),
@@ -44,6 +45,9 @@ func (h *handlers) log(r *route, x *exchange, took time.Duration) {
 	}
 	if x.entrySeq >= 0 {
 		attrs = append(attrs, slog.Int64("seq", x.entrySeq), slog.Bool("replayed", x.replayed))
+	}
+	if x.items > 0 {
+		attrs = append(attrs, slog.Int("items", x.items), slog.Int("refusals", x.refusals))
 	}
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", string(x.code)))

@@ -87,6 +87,14 @@ func TestFailuresBecomeAnswers(t *testing.T) {
 			b.pay("cash", "customers:1", "1"),
 			b.post("/v1/ledgers/main/accounts", `{"code":"a","type":"asset","currency":"EUR"}`),
 			b.patch("/v1/ledgers/main/accounts/a", `{"frozen":"all"}`),
+			b.act("01890a5d-ac96-774b-bcce-b302099a8057/capture", ""),
+			b.act("01890a5d-ac96-774b-bcce-b302099a8057/release", ""),
+			b.act("01890a5d-ac96-774b-bcce-b302099a8057/reverse?dry_run=true", ""),
+			b.do("POST", batchPath, together(item("cash", "customers:1", "1", "")), headers{keyHeader: {"k"}}),
+			b.do("POST", batchPath+"?dry_run=true", batchOf(item("cash", "customers:1", "1", "")), headers{keyHeader: {"k"}}),
+			b.post("/v1/ledgers/main/currencies", `{"code":"MILES","name":"Miles","scale":0}`),
+			b.post("/v1/ledgers/main/periods/close", `{"period_end":"2001-01-31"}`),
+			b.post("/v1/ledgers/main/periods/reopen", `{"period_end":"2001-01-31","reason":"x"}`),
 		} {
 			a.is(c.status, c.code)
 			if got := a.header.Get("Retry-After"); got != c.retry {
@@ -103,6 +111,11 @@ func TestFailuresBecomeAnswers(t *testing.T) {
 		a.want("results.0.status", fmt.Sprint(c.status), "results.0.problem.code", string(c.code))
 		if strings.Contains(string(a.body), "hunter2") {
 			t.Errorf("%v: the batch tells %s", c.err, a.body)
+		}
+		a = b.do("POST", batchPath, batchOf(item("cash", "customers:1", "1", ""), item("cash", "customers:1", "x", "")), headers{keyHeader: {"k"}}).is(200, "")
+		a.want("results.0.status", fmt.Sprint(c.status), "results.0.problem.code", string(c.code), "results.1.status", "400")
+		if event := b.log.last(); strings.Contains(string(a.body), "hunter2") || !strings.HasPrefix(event, c.level+" request ") || !strings.Contains(event, "items=2 refusals=2") {
+			t.Errorf("%v: the batch tells %s, and the log says %q, want %s", c.err, a.body, event, c.level)
 		}
 	}
 }
