@@ -21,6 +21,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.RunTests(context.Background(), m)) }
 
+// demoCustomers is how many clients the demonstration has here; by default it
+// has more.
+const demoCustomers = "20"
+
 // caller posts to one ledger of a running server.
 type caller struct {
 	t         *testing.T
@@ -90,9 +94,9 @@ func mixed(t *testing.T, base, key string) {
 		`{"account":"own:jpy","direction":"debit","amount":"160"},{"account":"c:1:jpy","direction":"credit","amount":"160"}]}`)
 }
 
-func TestHledgerComesToTheSameBalances(t *testing.T) {
-	t.Parallel()
-	hledger.Require(t)
+// serve starts a server of its own.
+func serve(t *testing.T) (*harness.Rig, *harness.Server) {
+	t.Helper()
 	rig, err := harness.NewRig(t.Context(), "", false)
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +110,27 @@ func TestHledgerComesToTheSameBalances(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rig, server
+}
+
+func TestHledgerComesToTheSameBalancesOfTheDemonstration(t *testing.T) {
+	t.Parallel()
+	hledger.Require(t)
+	rig, server := serve(t)
+	out, code, err := rig.Run(t.Context(), "demo", "--data-dir", rig.DataDir, "--customers", demoCustomers)
+	if err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	accounts, err := run(t.Context(), options{URL: server.Client.URL(), Ledger: "demo", Binary: rig.Binary}, rig.Key)
+	if err != nil || accounts < 100 {
+		t.Errorf("%d accounts: %v", accounts, err)
+	}
+}
+
+func TestHledgerComesToTheSameBalances(t *testing.T) {
+	t.Parallel()
+	hledger.Require(t)
+	rig, server := serve(t)
 	mixed(t, server.Client.URL(), rig.Key)
 	accounts, err := run(t.Context(), options{URL: server.Client.URL(), Ledger: "mixed", Binary: rig.Binary}, rig.Key)
 	if err != nil || accounts != 24 {
