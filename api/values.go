@@ -155,7 +155,8 @@ func (r *reader) time() *time.Time {
 	return &t
 }
 
-// parseTime reads an RFC 3339 date-time from year 1 on. time.Parse alone is not
+// parseTime reads an RFC 3339 date-time from year 1 to 9999, in UTC too: an entry
+// says no later one. time.Parse alone is not
 // strict: it takes a comma for the point, hours of one digit and offsets of
 // 99 hours.
 func parseTime(s string) (time.Time, bool) {
@@ -181,7 +182,8 @@ func parseTime(s string) (time.Time, bool) {
 		}
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	return t, err == nil && t.Year() >= 1
+	year := t.UTC().Year()
+	return t, err == nil && 1 <= year && year <= 9999
 }
 
 // hasForm reports whether s is form with a digit for every 0.
