@@ -107,12 +107,14 @@ func (r *modelRun) together() []*sending {
 // chain, and holds every answer against the book at its place.
 func (r *modelRun) inOrder(sent []*sending, seq int64) {
 	accepted := map[ledger.RequestID]*op{}
-	for _, s := range sent {
-		if v := verdictOf(&s.result.Outcome); v != good && v != replayed {
-			continue
-		}
-		for _, o := range append([]*op{s.op}, s.op.Items...) {
-			accepted[r.id(o.Name)] = o
+	for _, answer := range []verdict{replayed, good} { // a replay may come from a key with other rights
+		for _, s := range sent {
+			if verdictOf(&s.result.Outcome) != answer {
+				continue
+			}
+			for _, o := range append([]*op{s.op}, s.op.Items...) {
+				accepted[r.id(o.Name)] = o
+			}
 		}
 	}
 	open := map[*sending]bool{}
