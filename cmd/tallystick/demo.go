@@ -74,6 +74,11 @@ func (c *demoCommand) make(ctx context.Context, db *store.DB, key adminKey, now 
 	if err != nil {
 		return nil, fmt.Errorf("loading the time zone of the demonstration: %w", err)
 	}
+	resume, err := db.PauseSweeps(ctx) // by the clock of running servers every hold of the past has expired
+	if err != nil {
+		return nil, err
+	}
+	defer resume()
 	began, start := time.Now(), demo.Start(now, zone)
 	info, err := c.open(ctx, db, key.id, start)
 	if err != nil {

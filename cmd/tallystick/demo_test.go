@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"tallystick/cmd/tallystick/internal/demo"
 	"tallystick/ledger"
@@ -368,7 +372,9 @@ func TestDemoGoesIntoAnEmptyLedgerOnly(t *testing.T) {
 		t.Errorf("a ledger opened today: exit code %d, %s%s", code, out, told)
 	}
 
+	stop := sweepMeanwhile(t, url)
 	code, out, told = command(t, append(args, "--json")...)
+	stop()
 	var made struct {
 		Ledger, ID, Head string
 		Size             int64
@@ -387,6 +393,41 @@ func TestDemoGoesIntoAnEmptyLedgerOnly(t *testing.T) {
 		if code, _, told = command(t, append(args, "--customers", bad, "--ledger", "other")...); code != exitUsage || !strings.Contains(told, "want 20 to 5000") {
 			t.Errorf("--customers %s: exit code %d, %s", bad, code, told)
 		}
+	}
+}
+
+// sweepMeanwhile sweeps expired holds as a running server does, by today's clock
+// and all of them each time, until stop is called.
+func sweepMeanwhile(t *testing.T, url string) (stop func()) {
+	t.Helper()
+	db, err := store.Open(t.Context(), url, store.RoleApp, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poster := ledger.NewSequencers(t.Context(), db.Journal(), db.ClockOffset)
+	s := &sweeper{db: db, poster: poster, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			// During a pause this waits for its end.
+			if _, err := conn.Exec(ctx, "update ops.sweeps set watermark = '1970-01-01 00:00:00+00'"); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			s.sweep(ctx, time.Now())
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+		_ = conn.Close(ctx)
+		poster.Stop()
+		db.Close()
 	}
 }
 
