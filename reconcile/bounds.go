@@ -15,6 +15,8 @@ type bounds struct {
 	// 200 bytes each. It is not less than segmentPostings, so that those of a
 	// segment fit.
 	cachedAccounts int
+	// cachedHolds is how many holds a worker remembers, some 100 bytes each.
+	cachedHolds int
 	// stolenEntries is the least that a worker without work takes from another.
 	stolenEntries int64
 	// findings is how many findings are kept in detail: the first by seq. All
@@ -48,6 +50,7 @@ var standard = bounds{
 	segmentPostings: 16_384,
 	segmentText:     8 << 20,
 	cachedAccounts:  32_768,
+	cachedHolds:     32_768,
 	stolenEntries:   131_072,
 	findings:        10_000,
 	erasures:        1 << 20,

@@ -61,6 +61,10 @@ func (w *worker) checkReferences(ctx context.Context) error {
 		row := &s.entries[i]
 		switch {
 		case !row.acts():
+			if row.entry.Kind == chain.Hold && row.readable() {
+				w.holds.keep(row)
+			}
+		case row.refSeq < s.low && w.holds.settledBy(&row.entry):
 		case row.refSeq < s.low:
 			w.references = append(w.references, reference{to: row.refSeq, by: i})
 		default:
@@ -197,23 +201,31 @@ func (w *worker) checkReference(e *chain.Entry, t *target, found bool) {
 	}
 }
 
-// checkSettledInTime finds what is captured when it has expired, and what the
+// expired reports whether the hold had expired when e was recorded.
+func (t *target) expired(e *chain.Entry) bool { return t.expires && e.RecordedAt >= t.expiresAt }
+
+// inTime reports whether e is not a capture of what has expired, and not what the
 // ledger gave back by itself before it had.
-func (w *worker) checkSettledInTime(e *chain.Entry, hold *target, f finding) {
-	expired := hold.expires && e.RecordedAt >= hold.expiresAt
-	expiry := "never expires"
-	if hold.expires {
-		expiry = "expires at " + showMicros(hold.expiresAt)
+func (t *target) inTime(e *chain.Entry) bool {
+	if e.Kind == chain.Capture {
+		return !t.expired(e)
 	}
-	switch {
-	case e.Kind == chain.Capture && expired:
-		f.stored = "captured at " + showMicros(e.RecordedAt)
-	case e.Kind == chain.Release && !expired && e.Actor == (uuid.UUID{}):
-		f.stored = "released by the ledger itself at " + showMicros(e.RecordedAt)
-	default:
+	return t.expired(e) || e.Actor != uuid.UUID{}
+}
+
+// checkSettledInTime holds the time of a settlement against that of its hold.
+func (w *worker) checkSettledInTime(e *chain.Entry, hold *target, f finding) {
+	if hold.inTime(e) {
 		return
 	}
-	f.recomputed = fmt.Sprintf("hold %d %s", hold.seq, expiry)
+	f.stored = "captured at " + showMicros(e.RecordedAt)
+	if e.Kind == chain.Release {
+		f.stored = "released by the ledger itself at " + showMicros(e.RecordedAt)
+	}
+	f.recomputed = fmt.Sprintf("hold %d never expires", hold.seq)
+	if hold.expires {
+		f.recomputed = fmt.Sprintf("hold %d expires at %s", hold.seq, showMicros(hold.expiresAt))
+	}
 	w.report(f)
 }
 

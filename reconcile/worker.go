@@ -18,6 +18,7 @@ type worker struct {
 	stripe   *stripe
 	segment  segment
 	accounts *accountCache
+	holds    *heldHolds
 	words    words
 
 	follows       bool // hold postings against their accounts
