@@ -90,7 +90,7 @@ func (db *DB) Tail(ctx context.Context, id ledger.LedgerID, seq int64, limit int
 	if err := a.readPostings(ctx, postingsBetweenSQL, seq, last); err != nil {
 		return nil, err
 	}
-	if err := a.readRare(ctx); err != nil {
+	if err := a.readRare(ctx, true); err != nil {
 		return nil, err
 	}
 	if len(a.versions) > 0 { // accounts have names
@@ -114,19 +114,37 @@ func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64, l
 	}
 	seqs = slices.Compact(slices.Sorted(slices.Values(seqs)))
 	a := db.assemble(id, limits)
-	if err := a.readEntries(ctx, entriesAt.on(db.engine), seqs); err != nil {
+	if err := a.readAt(ctx, seqs); err != nil {
 		return nil, err
 	}
-	if err := a.readPostings(ctx, postingsAt.on(db.engine), seqs); err != nil {
-		return nil, err
-	}
-	if err := a.readTexts(ctx, seqs); err != nil {
-		return nil, err
-	}
-	if err := a.readRare(ctx); err != nil {
+	if err := a.readRare(ctx, false); err != nil {
 		return nil, err
 	}
 	return a.entries(), nil
+}
+
+// readAt reads what stands at seqs in one round trip.
+func (a *assembly) readAt(ctx context.Context, seqs []int64) error {
+	parts := []struct {
+		what keyed
+		scan func(pgx.Rows) error
+	}{{entriesAt, a.scanEntries}, {postingsAt, a.scanPostings}, {payloadsAt, a.scanTexts}, {detailsAt, a.scanDetails}}
+	var b pgx.Batch
+	for _, part := range parts {
+		b.Queue(part.what.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
+	}
+	results := a.db.pool.SendBatch(ctx, &b)
+	defer results.Close()
+	for _, part := range parts {
+		rows, err := results.Query()
+		if err != nil {
+			return fmt.Errorf("reading entries: %w", err)
+		}
+		if err := part.scan(rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Entry returns the entry at seq, or ErrNotFound.
@@ -154,6 +172,10 @@ func (a *assembly) readEntries(ctx context.Context, sql string, args ...any) err
 	if err != nil {
 		return fmt.Errorf("reading entries: %w", err)
 	}
+	return a.scanEntries(rows)
+}
+
+func (a *assembly) scanEntries(rows pgx.Rows) error {
 	defer rows.Close()
 	for rows.Next() {
 		e, hash, err := a.scanEntry(rows)
@@ -199,6 +221,10 @@ func (a *assembly) readPostings(ctx context.Context, sql string, args ...any) er
 	if err != nil {
 		return fmt.Errorf("reading postings: %w", err)
 	}
+	return a.scanPostings(rows)
+}
+
+func (a *assembly) scanPostings(rows pgx.Rows) error {
 	defer rows.Close()
 	for rows.Next() {
 		var ordinal int64
@@ -240,9 +266,13 @@ func (a *assembly) readTexts(ctx context.Context, seqs []int64) error {
 	if err != nil {
 		return fmt.Errorf("reading payloads: %w", err)
 	}
+	return a.scanTexts(rows)
+}
+
+func (a *assembly) scanTexts(rows pgx.Rows) error {
 	var seq int64
 	var t ledger.Text
-	_, err = pgx.ForEachRow(rows, []any{&seq, &t.Salt, &t.Fingerprint, &t.Description, &t.Reference, &t.Metadata}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&seq, &t.Salt, &t.Fingerprint, &t.Description, &t.Reference, &t.Metadata}, func() error {
 		if i, ok := a.bySeq[seq]; ok {
 			a.texts[i] = t
 			t = ledger.Text{}
@@ -256,8 +286,8 @@ func (a *assembly) readTexts(ctx context.Context, seqs []int64) error {
 }
 
 // readRare reads what only some entries need: accounts and their limits,
-// account attributes, ledger terms, details.
-func (a *assembly) readRare(ctx context.Context) error {
+// account attributes, ledger terms, and details if they were not read yet.
+func (a *assembly) readRare(ctx context.Context, details bool) error {
 	var versioned, detailed []int64
 	for i := range a.records {
 		e := &a.records[i]
@@ -279,8 +309,10 @@ func (a *assembly) readRare(ctx context.Context) error {
 	if err := a.readVersions(ctx, versioned); err != nil {
 		return err
 	}
-	if err := a.readDetails(ctx, detailed); err != nil {
-		return err
+	if details {
+		if err := a.readDetails(ctx, detailed); err != nil {
+			return err
+		}
 	}
 	if err := a.readAccounts(ctx); err != nil {
 		return err
@@ -336,10 +368,14 @@ func (a *assembly) readDetails(ctx context.Context, seqs []int64) error {
 	if err != nil {
 		return fmt.Errorf("reading details: %w", err)
 	}
+	return a.scanDetails(rows)
+}
+
+func (a *assembly) scanDetails(rows pgx.Rows) error {
 	var seq int64
 	var ordinal int64
 	var d chain.Detail
-	_, err = pgx.ForEachRow(rows, []any{&seq, &d.Name, &d.Value, &ordinal}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&seq, &d.Name, &d.Value, &ordinal}, func() error {
 		if i, ok := a.bySeq[seq]; ok {
 			a.records[i].Details = append(a.records[i].Details, d)
 		}
