@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +17,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
 
+	"tallystick/api"
+	"tallystick/api/client"
 	"tallystick/cmd/tallystick/internal/demo"
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
@@ -30,9 +37,9 @@ const demoCustomers = 24
 var demoEnd = time.Date(2026, 3, 18, 14, 30, 0, 0, time.UTC)
 
 // makeDemo makes a demonstration.
-func makeDemo(t *testing.T, url string) (*store.DB, ledger.LedgerID) {
+func makeDemo(t *testing.T, database string) (*store.DB, ledger.LedgerID) {
 	t.Helper()
-	db, err := store.Open(t.Context(), url, store.RoleApp, 4)
+	db, err := store.Open(t.Context(), database, store.RoleApp, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,6 +189,7 @@ func TestDemoIsABookThatHolds(t *testing.T) {
 			}
 		}
 		checkStatements(t, db, id, b)
+		checkServedStatements(t, db, b)
 		checkCases(t, db, id, b)
 		checkKinds(t, db, id)
 	})
@@ -253,6 +261,89 @@ func readStatement(t *testing.T, db *store.DB, id ledger.LedgerID, code string, 
 	closing, _ = closing.Sub(credits)
 	if seq != s.Closing.AccountSeq || closing != s.Closing.Posted || debits != s.Debits || credits != s.Credits {
 		t.Fatalf("%s from %s to %s: %+v and %d lines with %s and %s make no %+v", code, from, to, s.Opening, len(s.Lines), debits, credits, s.Closing)
+	}
+	return s
+}
+
+// servedStatement is a page of a statement as clients get it.
+type servedStatement struct {
+	Opening, Closing struct {
+		Balance    decimal.Decimal
+		AccountSeq int64 `json:"account_seq"`
+	}
+	Lines []struct {
+		AccountSeq      int64 `json:"account_seq"`
+		Direction       string
+		Amount, Balance decimal.Decimal
+	}
+	Totals struct {
+		Debits, Credits decimal.Decimal
+		Lines           int64
+	}
+	Next *string
+}
+
+// checkServedStatements reads the statement of every account over HTTP and adds
+// it up with no more than what it says.
+func checkServedStatements(t *testing.T, db *store.DB, b *demoBook) {
+	t.Helper()
+	const key = "tallystick_the-key-of-a-test-of-statements"
+	if _, err := db.CreateKey(t.Context(), sha256.Sum256([]byte(key)), "reader", store.ScopeRead); err != nil {
+		t.Fatal(err)
+	}
+	poster := ledger.NewSimulation(t.Context(), db.Journal(), func() time.Time { return demoEnd })
+	defer poster.Stop()
+	server := httptest.NewServer(api.New(api.Config{
+		DB: db, Poster: poster, Host: "tallystick.test", Version: "test", Log: slog.New(slog.DiscardHandler),
+	}))
+	defer server.Close()
+	for i := range b.accounts {
+		a, cursor, seq := &b.accounts[i], "", int64(0)
+		var balance decimal.Decimal
+		for {
+			s := fetchStatement(t, server.URL, key, a.Code, "?limit=1000&from="+b.from.String()+"&to="+b.to.String()+cursor)
+			for _, l := range s.Lines {
+				if (l.Direction == "debit") == a.Type.DebitNormal() {
+					balance = balance.Add(l.Amount)
+				} else {
+					balance = balance.Sub(l.Amount)
+				}
+				if seq++; l.AccountSeq != seq || !l.Balance.Equal(balance) {
+					t.Fatalf("%s: line %d has %s, %d with %s was due", a.Code, l.AccountSeq, l.Balance, seq, balance)
+				}
+			}
+			if s.Next != nil {
+				cursor = "&cursor=" + url.QueryEscape(*s.Next)
+				continue
+			}
+			net := s.Totals.Debits.Sub(s.Totals.Credits)
+			if !a.Type.DebitNormal() {
+				net = net.Neg()
+			}
+			if !s.Opening.Balance.Add(net).Equal(s.Closing.Balance) || !s.Closing.Balance.Equal(balance) ||
+				s.Closing.AccountSeq != seq || s.Totals.Lines != seq || balance.StringFixed(int32(a.Scale)) != a.Balance().Format(a.Scale) {
+				t.Errorf("%s: %+v and %s in %d lines make no %+v", a.Code, s.Opening, net, seq, s.Closing)
+			}
+			break
+		}
+	}
+}
+
+func fetchStatement(t *testing.T, server, key, code, query string) *servedStatement {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server+client.LedgerPath("demo", "accounts", code, "statement")+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+key)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	s := new(servedStatement)
+	if err := json.NewDecoder(answer.Body).Decode(s); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("statement of %s: status %d, %v", code, answer.StatusCode, err)
 	}
 	return s
 }
