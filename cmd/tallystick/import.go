@@ -52,9 +52,11 @@ func (r *Remote) key() (string, error) {
 //
 // A row's transfers have ids derived from ledger, source name, row number and
 // part, and never from what the row says. One batch is in flight at a time, so
-// rows are decided in the order of their file; run again after whatever
-// happened, import finds how far it was and goes on from there (see
-// import_resume.go). There is no state on this side that could be wrong.
+// rows are decided in the order of their file, while the next ones are read and
+// encoded; two or four at once posted no faster on two busy cores, and would give
+// that order up. Run again after whatever happened, import finds how far it was
+// and goes on from there (see import_resume.go). There is no state on this side
+// that could be wrong.
 type importCommand struct {
 	Remote       `embed:""`
 	Ledger       string        `required:"" placeholder:"NAME" help:"Ledger to post to."`
