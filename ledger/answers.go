@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // outcome returns what the batch decided about request i.
@@ -50,7 +51,7 @@ func (s *Sequencer) confirm(ctx context.Context, batch []*pending, answers []Ans
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	head, found, err := s.journal.Requests(ctx, s.id, requestIDs(requestsOf(batch)))
+	head, found, err := s.journal.Requests(ctx, s.id, requestIDs(s.id, requestsOf(batch)))
 	if err != nil {
 		return batch, fmt.Errorf("%w: %w", ErrNothingHappened, err)
 	}
@@ -91,7 +92,7 @@ func (s *Sequencer) afterFence(ctx context.Context, batch []*pending, fence erro
 		s.fruitless = 0
 		return batch, nil
 	}
-	_, found, err := s.journal.Requests(ctx, s.id, requestIDs(requestsOf(batch)))
+	_, found, err := s.journal.Requests(ctx, s.id, requestIDs(s.id, requestsOf(batch)))
 	if err != nil {
 		return batch, fmt.Errorf("%w: %w", ErrNothingHappened, err)
 	}
@@ -136,7 +137,7 @@ func (s *Sequencer) replay(r Request, found map[RequestID]*Entry, decided *Refus
 		if e := found[r.common().ID]; e != nil {
 			return s.replayOne(r, e, decided), true
 		}
-		return Outcome{}, false
+		return s.replayParts(r, found)
 	}
 	o.Items = make([]Outcome, 0, len(batch.Items))
 	for i, item := range batch.Items {
@@ -161,6 +162,19 @@ func (s *Sequencer) replay(r Request, found map[RequestID]*Entry, decided *Refus
 	refused := partlyPosted(len(o.Items), len(batch.Items))
 	refused.EvaluatedAtSeq = s.book.head.Seq
 	s.stats.refusals.Add(1)
+	return Outcome{Refusal: refused}, true
+}
+
+// replayParts refuses a closing when one of the ids that its transfers would have
+// stands for an entry; ok is false when none does. Such ids can be foreseen.
+func (s *Sequencer) replayParts(r Request, found map[RequestID]*Entry) (o Outcome, ok bool) {
+	closing, ok := r.(*ClosePeriod)
+	if !ok || !slices.ContainsFunc(closing.transferIDs(nil, s.id), func(id RequestID) bool { return found[id] != nil }) {
+		return Outcome{}, false
+	}
+	s.stats.refusals.Add(1)
+	refused := idConflict()
+	refused.EvaluatedAtSeq = s.book.head.Seq
 	return Outcome{Refusal: refused}, true
 }
 
@@ -194,14 +208,17 @@ func requestsOf(batch []*pending) []Request {
 }
 
 // requestIDs returns the ids that requests use up.
-func requestIDs(requests []Request) []RequestID {
+func requestIDs(ledger LedgerID, requests []Request) []RequestID {
 	ids := make([]RequestID, 0, len(requests))
 	for _, r := range requests {
-		if batch, ok := r.(*AtomicBatch); ok {
-			for _, item := range batch.Items {
+		switch r := r.(type) {
+		case *AtomicBatch:
+			for _, item := range r.Items {
 				ids = append(ids, item.ID)
 			}
 			continue
+		case *ClosePeriod:
+			ids = r.transferIDs(ids, ledger)
 		}
 		ids = append(ids, r.common().ID)
 	}

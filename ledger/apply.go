@@ -218,6 +218,10 @@ func Conflict(r Request, e *Entry) *Refusal {
 	if same {
 		return nil
 	}
+	return idConflict()
+}
+
+func idConflict() *Refusal {
 	return refusal(CodeIdempotencyConflict,
 		"this id or idempotency key stands for another request already; use a new one for a new request")
 }

@@ -194,13 +194,29 @@ func (r *ClosePeriod) moveIncomes(o *overlay, n int, incomes []Income, retain *A
 	description := "Result of the period to " + end.String()
 	number := strconv.Itoa(n)
 	part := &TransferRequest{Common: Common{
-		ID:    DeriveRequestID(o.book.id, "closing", r.ID.String()+"\x00"+number),
+		ID:    r.transferID(o.book.id, n),
 		Actor: r.Actor, Description: &description,
 	}}
 	salt := sha256.Sum256(append(r.Salt[:], number...))
 	copy(part.Salt[:], salt[:])
 	o.accept(part, d)
 	return nil
+}
+
+// transferID is the id of transfer n of a closing.
+func (r *ClosePeriod) transferID(ledger LedgerID, n int) RequestID {
+	return DeriveRequestID(ledger, "closing", r.ID.String()+"\x00"+strconv.Itoa(n))
+}
+
+// transferIDs appends the ids that the transfers of a closing may have.
+func (r *ClosePeriod) transferIDs(dst []RequestID, ledger LedgerID) []RequestID {
+	if len(r.Retain) == 0 {
+		return dst
+	}
+	for n := range MaxClosingTransfers {
+		dst = append(dst, r.transferID(ledger, n))
+	}
+	return dst
 }
 
 // bookAway takes a debit-positive balance off an account.

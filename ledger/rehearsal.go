@@ -55,7 +55,7 @@ func (s *Sequencer) rehearse(ctx context.Context, requests []Request) ([]Outcome
 		if err := s.prepare(ctx, requests); err != nil {
 			return nil, err
 		}
-		head, found, err := s.journal.Requests(ctx, s.id, requestIDs(requests))
+		head, found, err := s.journal.Requests(ctx, s.id, requestIDs(s.id, requests))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNothingHappened, err)
 		}

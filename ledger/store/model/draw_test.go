@@ -133,9 +133,14 @@ func (d *draw) legs() []opLeg {
 	return legs
 }
 
+// huge is the length of amounts that come near the end of the range. With value
+// dates of their own, the balance by value date could pass it while no balance
+// does.
+const huge = 30
+
 // date is a value date, often near a bound.
-func (d *draw) date(o *op) {
-	if d.chance(70) {
+func (d *draw) date(o *op, legs []opLeg) {
+	if d.chance(70) || slices.ContainsFunc(legs, func(l opLeg) bool { return len(l.Amount) > huge }) {
 		return
 	}
 	b := d.book
@@ -161,7 +166,7 @@ func (d *draw) before(o *op) {
 
 func (d *draw) transfer() *op {
 	o := &op{Kind: "transfer", Name: d.name(), Legs: d.legs()}
-	d.date(o)
+	d.date(o, o.Legs)
 	d.before(o)
 	if d.chance(45) {
 		o.Kind = "hold"
@@ -197,9 +202,11 @@ func (d *draw) open() string { return d.target(isOpenHold) }
 
 func (d *draw) capture() *op {
 	o := &op{Kind: "capture", Name: d.name(), Target: d.open()}
-	d.date(o)
-	d.before(o)
 	hold := d.book.entries[o.Target]
+	if held := d.sent[o.Target]; held != nil {
+		d.date(o, held.Legs)
+	}
+	d.before(o)
 	if hold == nil || len(hold.lines) == 0 || d.chance(30) {
 		return o
 	}

@@ -43,6 +43,9 @@ func decimalOf(s string) *decimal.Decimal {
 // -rapid.checks does not say it.
 const modelRuns = "12"
 
+// cutoff is when the day ends in half of the ledgers: at five.
+const cutoff = 17 * 3600
+
 // modelGroups is how many groups of requests a ledger gets at most.
 const modelGroups = 40
 
@@ -117,7 +120,7 @@ func (m *model) checkVariety() {
 // modelRun is one ledger.
 type modelRun struct {
 	*model
-	rt        *rapid.T
+	tb        rapid.TB
 	ctx       context.Context
 	ledger    ledger.LedgerID
 	now       atomic.Int64
@@ -127,7 +130,8 @@ type modelRun struct {
 }
 
 func (m *model) run(rt *rapid.T) {
-	r := m.begin(rt, 1+bits.Draw(rt, "processes")%4/3) // two in a quarter of the runs
+	d := &draw{rt: rt}
+	r := m.begin(rt, d, anyOf(d, 1, 1, 1, 2), anyOf[int32](d, 0, cutoff))
 	defer r.end()
 	for range r.draw.between(1, modelGroups) {
 		r.passTime()
@@ -144,23 +148,20 @@ func (m *model) run(rt *rapid.T) {
 }
 
 // begin opens a ledger with its accounts.
-func (m *model) begin(rt *rapid.T, processes int) *modelRun {
+func (m *model) begin(tb rapid.TB, d *draw, processes int, cutoff int32) *modelRun {
 	m.runs++
-	r := &modelRun{model: m, rt: rt, ctx: m.t.Context()}
+	r := &modelRun{model: m, tb: tb, draw: d, ctx: m.t.Context()}
 	m.clock += (24 * time.Hour).Microseconds()
 	r.now.Store(m.clock)
 	open := ledger.OpenLedger{ID: must(ledger.NewLedgerID()), Host: "test", Name: fmt.Sprintf("model-%d", m.runs), TimeZone: "UTC",
-		BaseCurrency: "EUR", ValueDaysBack: 20, ValueDaysAhead: 3}
-	if rapid.Bool().Draw(rt, "cutoff") {
-		open.DayCutoff = 17 * 3600
-	}
+		BaseCurrency: "EUR", DayCutoff: cutoff, ValueDaysBack: 20, ValueDaysAhead: 3}
 	info, created, refused, err := m.db.OpenSimulation(r.ctx, open, time.UnixMicro(m.clock))
 	if err != nil || refused != nil || !created {
-		rt.Fatalf("opening a ledger: %v, %v", refused, err)
+		tb.Fatalf("opening a ledger: %v, %v", refused, err)
 	}
 	r.ledger = info.ID
-	r.book = newPlainBook(m.clock, int64(open.DayCutoff), 20, 3)
-	r.draw = &draw{rt: rt, book: r.book, sent: map[string]*op{}}
+	r.book = newPlainBook(m.clock, int64(cutoff), 20, 3)
+	d.book, d.sent = r.book, map[string]*op{}
 	for range processes {
 		r.processes = append(r.processes, r.process())
 	}
@@ -272,12 +273,12 @@ func (r *modelRun) sweep() {
 		return nil
 	})
 	if err != nil || met != len(due) {
-		r.rt.Fatalf("the sweep met %d holds, want %v: %v", met, due, err)
+		r.tb.Fatalf("the sweep met %d holds, want %v: %v", met, due, err)
 	}
 	for _, name := range due {
 		o := &op{Kind: "release", Name: "expiry:" + name, Target: name, Sweep: true}
 		if v := r.book.submit(o); v != good {
-			r.rt.Fatalf("the book does not release %s: %s", name, v.code)
+			r.tb.Fatalf("the book does not release %s: %s", name, v.code)
 		}
 	}
 }
@@ -368,7 +369,7 @@ func (r *modelRun) requestsOf(ops []*op) []ledger.Request {
 func (r *modelRun) submit(process *ledger.Sequencers, ops []*op, want []verdict) {
 	for i, result := range process.SubmitAll(r.ctx, r.ledger, r.requestsOf(ops)) {
 		if result.Err != nil {
-			r.rt.Fatalf("%s: %v", ops[i].body(), result.Err)
+			r.tb.Fatalf("%s: %v", ops[i].body(), result.Err)
 		}
 		r.check(ops, i, &result.Outcome, want[i])
 		r.requests++
@@ -379,7 +380,7 @@ func (r *modelRun) submit(process *ledger.Sequencers, ops []*op, want []verdict)
 func (r *modelRun) rehearse(process *ledger.Sequencers, ops []*op, want []verdict) {
 	outcomes, err := process.Rehearse(r.ctx, r.ledger, r.requestsOf(ops))
 	if err != nil || len(outcomes) != len(ops) {
-		r.rt.Fatalf("rehearsing: %d outcomes, %v", len(outcomes), err)
+		r.tb.Fatalf("rehearsing: %d outcomes, %v", len(outcomes), err)
 	}
 	for i := range outcomes {
 		r.check(ops, i, &outcomes[i], want[i])
@@ -394,9 +395,9 @@ func (r *modelRun) check(ops []*op, i int, got *ledger.Outcome, want verdict) {
 	}
 	if v != want {
 		for j := range i + 1 {
-			r.rt.Logf("%d: %s %s", j, ops[j].Name, ops[j].body())
+			r.tb.Logf("%d: %s %s", j, ops[j].Name, ops[j].body())
 		}
-		r.rt.Fatalf("request %d, %s: got %+v (%s), the plain book says %+v", i, ops[i].Name, v, detail, want)
+		r.tb.Fatalf("request %d, %s: got %+v (%s), the plain book says %+v", i, ops[i].Name, v, detail, want)
 	}
 	if want != good && want != replayed {
 		return
@@ -407,11 +408,11 @@ func (r *modelRun) check(ops []*op, i int, got *ledger.Outcome, want verdict) {
 		entries, items = got.Items, ops[i].Items
 	}
 	if len(entries) != len(items) {
-		r.rt.Fatalf("%d entries of %d items", len(entries), len(items))
+		r.tb.Fatalf("%d entries of %d items", len(entries), len(items))
 	}
 	for j, o := range items {
 		if e := entries[j].Entry; e == nil || e.RequestID() != r.id(o.Name) || !e.Intact() {
-			r.rt.Fatalf("request %s became %+v", o.Name, e)
+			r.tb.Fatalf("request %s became %+v", o.Name, e)
 		}
 	}
 }
@@ -433,24 +434,24 @@ func (r *modelRun) compare() {
 	codes := slices.Sorted(maps.Keys(r.book.accounts))
 	stored, err := r.db.AccountsByCode(r.ctx, r.ledger, codes)
 	if err != nil || len(stored) != len(codes) {
-		r.rt.Fatalf("reading %d accounts: %d, %v", len(codes), len(stored), err)
+		r.tb.Fatalf("reading %d accounts: %d, %v", len(codes), len(stored), err)
 	}
 	sums := map[string]decimal.Decimal{}
 	for _, code := range codes {
 		a, want := stored[code], r.book.accounts[code]
 		if got, want := figures(&a), want.figures(); got != want {
-			r.rt.Fatalf("account %s is stored with\n%s, the plain book has\n%s", code, got, want)
+			r.tb.Fatalf("account %s is stored with\n%s, the plain book has\n%s", code, got, want)
 		}
 		sums[a.Currency] = sums[a.Currency].Add(a.Posted.Decimal(a.Scale))
 	}
 	for currency, sum := range sums {
 		if !sum.IsZero() {
-			r.rt.Fatalf("all %s sum to %s", currency, sum)
+			r.tb.Fatalf("all %s sum to %s", currency, sum)
 		}
 	}
 	opening, err := r.db.Opening(r.ctx, r.ledger)
 	if err != nil || opening.Newest.Seq()+1 != int64(r.book.size) {
-		r.rt.Fatalf("%d entries, want %d: %v", opening.Newest.Seq()+1, r.book.size, err)
+		r.tb.Fatalf("%d entries, want %d: %v", opening.Newest.Seq()+1, r.book.size, err)
 	}
 	for _, day := range []chain.Date{r.book.day, r.book.day - 398, r.book.day - 400, r.book.day - 403} {
 		r.compareIncomes(day, opening.Newest.Seq())
@@ -458,14 +459,14 @@ func (r *modelRun) compare() {
 	report, err := reconcile.Verify(r.ctx, r.auditor, r.ledger.UUID, reconcile.Options{Workers: 1})
 	if err != nil || report.Status != "verified" || len(report.Findings) > 0 {
 		text, _ := json.Marshal(report.Findings)
-		r.rt.Fatalf("verify: %s, %s, %v", report.Status, text, err)
+		r.tb.Fatalf("verify: %s, %s, %v", report.Status, text, err)
 	}
 }
 
 func (r *modelRun) compareIncomes(day chain.Date, seq int64) {
 	incomes, err := r.db.Incomes(r.ctx, r.ledger, day, seq, 100)
 	if err != nil {
-		r.rt.Fatal(err)
+		r.tb.Fatal(err)
 	}
 	got := map[string]string{}
 	for _, in := range incomes {
@@ -478,7 +479,7 @@ func (r *modelRun) compareIncomes(day chain.Date, seq int64) {
 		}
 	}
 	if !maps.Equal(got, want) {
-		r.rt.Fatalf("on %s the incomes are %v, want %v", day, got, want)
+		r.tb.Fatalf("on %s the incomes are %v, want %v", day, got, want)
 	}
 }
 

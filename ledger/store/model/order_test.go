@@ -29,7 +29,8 @@ func TestProcessesTogetherAgreeWithAnOrder(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		m := newModel(t, url)
 		rapid.Check(t, func(rt *rapid.T) {
-			r := m.begin(rt, 2)
+			d := &draw{rt: rt}
+			r := m.begin(rt, d, 2, anyOf[int32](d, 0, cutoff))
 			defer r.end()
 			seq := int64(r.book.size - 1)
 			for range orderRounds {
@@ -125,17 +126,17 @@ func (r *modelRun) inOrder(sent []*sending, seq int64) {
 	}
 	tail, err := r.db.Tail(r.ctx, r.ledger, seq, 1000)
 	if err != nil {
-		r.rt.Fatal(err)
+		r.tb.Fatal(err)
 	}
 	r.settle(sent, open, seq)
 	for i := range tail {
 		e := &tail[i]
 		if o := accepted[e.RequestID()]; o != nil {
 			if v := r.book.submit(o); v != good {
-				r.rt.Fatalf("entry %d is %s %s, the plain book says %s there", e.Seq(), o.Name, o.body(), v.code)
+				r.tb.Fatalf("entry %d is %s %s, the plain book says %s there", e.Seq(), o.Name, o.body(), v.code)
 			}
 		} else if e.Record().Kind != chain.Transfer {
-			r.rt.Fatalf("entry %d, a %s, was asked for by nobody", e.Seq(), e.Record().Kind)
+			r.tb.Fatalf("entry %d, a %s, was asked for by nobody", e.Seq(), e.Record().Kind)
 		} // else a transfer of a closing, which is booked with it
 		if int64(r.book.size-1) == e.Seq() {
 			r.settle(sent, open, e.Seq())
@@ -143,7 +144,7 @@ func (r *modelRun) inOrder(sent []*sending, seq int64) {
 	}
 	for _, s := range sent {
 		if open[s] {
-			r.rt.Fatalf("%s was answered %+v (%s), which the plain book says at no place after entry %d", s.op.Name, verdictOf(&s.result.Outcome), s.op.body(), seq)
+			r.tb.Fatalf("%s was answered %+v (%s), which the plain book says at no place after entry %d", s.op.Name, verdictOf(&s.result.Outcome), s.op.body(), seq)
 		}
 	}
 }
@@ -155,7 +156,7 @@ func (r *modelRun) settle(sent []*sending, open map[*sending]bool, seq int64) {
 			continue
 		}
 		if s.result.Err != nil {
-			r.rt.Fatalf("%s: %v", s.op.Name, s.result.Err)
+			r.tb.Fatalf("%s: %v", s.op.Name, s.result.Err)
 		}
 		got := verdictOf(&s.result.Outcome)
 		switch {
@@ -168,7 +169,7 @@ func (r *modelRun) settle(sent []*sending, open map[*sending]bool, seq int64) {
 			open[s] = seq < s.result.Refusal.EvaluatedAtSeq || r.book.clone().submit(s.op) != got
 		case s.result.Refusal.EvaluatedAtSeq == seq:
 			if want := r.book.clone().submit(s.op); want != got {
-				r.rt.Fatalf("%s %s was answered %+v at entry %d, the plain book says %+v", s.op.Name, s.op.body(), got, seq, want)
+				r.tb.Fatalf("%s %s was answered %+v at entry %d, the plain book says %+v", s.op.Name, s.op.body(), got, seq, want)
 			}
 			open[s] = false
 		}
@@ -187,7 +188,7 @@ func (r *modelRun) stands(s *sending) bool {
 			return false
 		}
 		if e.body != o.body() || outcomes[i].Entry == nil || outcomes[i].Entry.RequestID() != r.id(o.Name) {
-			r.rt.Fatalf("%s was acknowledged with entry %+v, which is another request's", o.Name, outcomes[i].Entry)
+			r.tb.Fatalf("%s was acknowledged with entry %+v, which is another request's", o.Name, outcomes[i].Entry)
 		}
 	}
 	return true
