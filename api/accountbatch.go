@@ -28,7 +28,10 @@ func (h *handlers) openAccounts(x *exchange) error {
 	for i, o := range accounts {
 		o.ID = accountRequestID(x.ledger, key, strconv.Itoa(i), o.Code)
 	}
-	results := h.open(x, key, accounts)
+	results, err := h.open(x, key, accounts)
+	if err != nil {
+		return err
+	}
 	existing, err := h.existing(x, accounts, results)
 	if err != nil {
 		return err

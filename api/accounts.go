@@ -61,7 +61,11 @@ func (h *handlers) openAccount(x *exchange) error {
 		return err
 	}
 	o.ID = accountRequestID(x.ledger, key, "", o.Code)
-	outcome := h.open(x, key, []*ledger.OpenAccount{o})[0]
+	outcomes, err := h.open(x, key, []*ledger.OpenAccount{o})
+	if err != nil {
+		return err
+	}
+	outcome := outcomes[0]
 	switch {
 	case outcome.Err != nil:
 		return fmt.Errorf("opening account %s: %w", o.Code, outcome.Err)
@@ -102,15 +106,15 @@ func (x *exchange) newAccount() (*ledger.OpenAccount, error) {
 // the request that opened the account. Another request for that code conflicts
 // with it, and is asked again under an id of its own: the account's attributes,
 // which may have changed since, then decide whether it exists as asked.
-func (h *handlers) open(x *exchange, key string, accounts []*ledger.OpenAccount) []ledger.Result {
+func (h *handlers) open(x *exchange, key string, accounts []*ledger.OpenAccount) ([]ledger.Result, error) {
 	requests := make([]ledger.Request, len(accounts))
 	for i, o := range accounts {
 		x.identify(&o.Common)
 		requests[i] = o
 	}
-	results := h.Poster.SubmitAll(x.req.Context(), x.ledger, requests)
-	if key != "" {
-		return results
+	results, err := h.submitAll(x, requests)
+	if err != nil || key != "" {
+		return results, err
 	}
 	var again []ledger.Request
 	var places []int
@@ -126,13 +130,11 @@ func (h *handlers) open(x *exchange, key string, accounts []*ledger.OpenAccount)
 		accounts[i].ID = id
 		again, places = append(again, accounts[i]), append(places, i)
 	}
-	if len(again) == 0 {
-		return results
-	}
-	for i, r := range h.Poster.SubmitAll(x.req.Context(), x.ledger, again) {
+	answers, err := h.submitAll(x, again)
+	for i, r := range answers {
 		results[places[i]] = r
 	}
-	return results
+	return results, err
 }
 
 // isNew reports whether the request itself became an entry.

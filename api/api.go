@@ -41,13 +41,14 @@ type Config struct {
 type handlers struct {
 	Config
 	keys     *keyring
+	gates    *gates
 	metrics  *metrics
 	unrouted observer
 }
 
 // New returns the handler of the whole surface; see routes.go.
 func New(c Config) *echo.Echo {
-	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), metrics: newMetrics(c.Poster.Stats)}
+	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), metrics: newMetrics(c.Poster.Stats)}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

@@ -64,14 +64,15 @@ func (h *handlers) postTransfers(x *exchange) error {
 	var results []ledger.Result
 	at, hasAt := int64(0), false
 	if dry {
-		outcomes, err := h.rehearseAll(x, requests)
-		if err != nil {
-			return err
-		}
+		var outcomes []ledger.Outcome
+		outcomes, err = h.rehearseAll(x, requests)
 		at, hasAt = rehearsedAt(outcomes)
 		results = resultsOf(outcomes)
-	} else if len(requests) > 0 {
-		results = h.Poster.SubmitAll(x.req.Context(), x.ledger, requests)
+	} else {
+		results, err = h.submitAll(x, requests)
+	}
+	if err != nil {
+		return err
 	}
 	x.beginResults(len(batch.items), dry, at, hasAt)
 	for i := range batch.items {

@@ -32,7 +32,7 @@ var layers = []layer{
 
 	{"api/client", nil, []string{"google/uuid", "shopspring/decimal", "valyala/fasthttp"}, []string{"log"}},
 	{"api", []string{"ledger", "ledger/chain", "ledger/money", "ledger/store"},
-		[]string{"labstack/echo/v4", "google/uuid", "shopspring/decimal", "prometheus/client_golang", "prometheus/common", "go-json-experiment/json", "go.yaml.in/yaml/v3"}, []string{"database", "os/exec"}},
+		[]string{"labstack/echo/v4", "google/uuid", "shopspring/decimal", "prometheus/client_golang", "prometheus/common", "go-json-experiment/json", "go.yaml.in/yaml/v3", "golang.org/x/sync"}, []string{"database", "os/exec"}},
 
 	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/bankfile"}, // not ledger: an audit that shares the audited code shares its bugs
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
