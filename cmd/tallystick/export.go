@@ -30,12 +30,13 @@ const (
 // file is that of the ledger at one size, taken at the beginning; what is posted
 // meanwhile is not in it.
 type exportCommand struct {
-	Remote `embed:""`
-	Ledger string `required:"" placeholder:"NAME" help:"Ledger to export."`
-	Format string `required:"" enum:"csv,jsonl,hledger" placeholder:"FORMAT" help:"csv (a line for each posting), jsonl (entries as the API gives them), or hledger (a journal)."`
-	Size   string `default:"latest" placeholder:"N" help:"How many entries, from the first on; latest for all there are."`
-	Output string `type:"path" placeholder:"FILE" help:"Where to write; standard output by default."`
-	Resume bool   `help:"Go on where an interrupted export to the same file was."`
+	Remote   `embed:""`
+	Ledger   string        `required:"" placeholder:"NAME" help:"Ledger to export."`
+	Format   string        `required:"" enum:"csv,jsonl,hledger" placeholder:"FORMAT" help:"csv (a line for each posting), jsonl (entries as the API gives them), or hledger (a journal)."`
+	Size     string        `default:"latest" placeholder:"N" help:"How many entries, from the first on; latest for all there are."`
+	Output   string        `type:"path" placeholder:"FILE" help:"Where to write; standard output by default."`
+	RetryFor time.Duration `default:"1m" help:"How long a request is repeated while the server is away or overloaded."`
+	Resume   bool          `help:"Go on where an interrupted export to the same file was."`
 }
 
 // Run exports.
@@ -48,6 +49,9 @@ func (c *exportCommand) Run(ctx context.Context) error {
 }
 
 func (c *exportCommand) run(ctx context.Context, key string, stdout io.Writer, stderr *os.File) error {
+	if c.RetryFor < 0 || c.RetryFor > maxRetryFor {
+		return fmt.Errorf("checking --retry-for %s: want 0s to %s", c.RetryFor, maxRetryFor)
+	}
 	if c.Resume && c.Output == "" {
 		return errors.New("checking --resume: it needs --output, the file to go on with")
 	}
@@ -173,7 +177,7 @@ func (x *exporting) compare(ctx context.Context) error {
 		if x.at.Next == 0 {
 			return nil
 		}
-		page, err := x.server.RawEntries(ctx, x.command.Ledger, known.seq, 1)
+		page, err := x.page(ctx, known.seq, 1)
 		if err != nil {
 			return fmt.Errorf("reading entry %d: %w", known.seq, err)
 		}
@@ -235,13 +239,22 @@ type exportPage struct {
 	err     error
 }
 
+// page fetches entries, for as long as the server may be away.
+func (x *exporting) page(ctx context.Context, from int64, limit int) (entries []json.RawMessage, err error) {
+	err = patiently(ctx, x.command.RetryFor, x.stderr, func() (retry bool, err error) {
+		entries, err = x.server.RawEntries(ctx, x.command.Ledger, from, limit)
+		return err != nil && !isDefinite(err), err
+	})
+	return entries, err
+}
+
 // pages fetches the entries that are due, ahead of their reader.
 func (x *exporting) pages(ctx context.Context) <-chan exportPage {
 	pages := make(chan exportPage, pagesAhead)
 	go func() {
 		defer close(pages)
 		for next := x.at.Next; next < x.size; {
-			entries, err := x.server.RawEntries(ctx, x.command.Ledger, next, client.MaxPage)
+			entries, err := x.page(ctx, next, client.MaxPage)
 			if err == nil && len(entries) == 0 {
 				err = fmt.Errorf("reading entries from %d: the server has no more, and said that it has %d", next, x.ledger.Size)
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tallystick/cmd/tallystick/internal/entryfile"
 )
@@ -20,6 +21,7 @@ type exportStub struct {
 	url     string
 	entries []string
 	failAt  atomic.Int64 // a page from this seq on is refused; −1 for none
+	fails   atomic.Int64 // how many requests are refused before one is answered
 }
 
 func newExportStub(t *testing.T, name string, size int) *exportStub {
@@ -38,7 +40,7 @@ func newExportStub(t *testing.T, name string, size int) *exportStub {
 	})
 	mux.HandleFunc("GET /v1/ledgers/{ledger}/entries", func(w http.ResponseWriter, r *http.Request) {
 		from, err := strconv.Atoi(r.URL.Query().Get("from"))
-		if at := s.failAt.Load(); err != nil || at >= 0 && int64(from) >= at {
+		if at := s.failAt.Load(); err != nil || s.fails.Add(-1) >= 0 || at >= 0 && int64(from) >= at {
 			stubProblem(w, http.StatusServiceUnavailable, "overloaded", "")
 			return
 		}
@@ -143,6 +145,17 @@ func TestAnInterruptedExportIsContinuedToTheSameBytes(t *testing.T) {
 	}
 }
 
+func TestAnExportWaitsForAServerThatIsAway(t *testing.T) {
+	t.Parallel()
+	stub := newExportStub(t, "book", 7)
+	c := stub.command("jsonl", "")
+	c.RetryFor = time.Minute
+	stub.fails.Store(2)
+	if text, err := runExport(t, c); err != nil || text != strings.Join(stub.entries, "\n")+"\n" {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
 func TestAnExportOfAnotherLedgerIsNotContinued(t *testing.T) {
 	t.Parallel()
 	stub, other := newExportStub(t, "book", 9), newExportStub(t, "leaf", 12)
@@ -196,6 +209,7 @@ func TestExportChecksItsFlags(t *testing.T) {
 		`--size "0"`:                  func(c *exportCommand) { c.Size = "0" },
 		"ledger book has 9 entries":   func(c *exportCommand) { c.Size = "10" },
 		"want http":                   func(c *exportCommand) { c.URL = "x" },
+		"--retry-for -1ns":            func(c *exportCommand) { c.RetryFor = -1 },
 		"is a directory":              func(c *exportCommand) { c.Output = filepath.Dir(c.Output) },
 		"no regular file":             func(c *exportCommand) { c.Output, c.Resume = os.DevNull, true },
 	} {

@@ -54,7 +54,7 @@ type chunkReader struct {
 
 // maxRemembered bounds how many accounts are remembered as opened; beyond it
 // they are sent again, which changes nothing.
-const maxRemembered = 1 << 20
+const maxRemembered = 1 << 16
 
 func openInput(in *importInput) (*os.File, *tabular.Reader, error) {
 	f, err := os.Open(in.path)

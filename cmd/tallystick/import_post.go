@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -223,7 +224,13 @@ func culpritOf(problem *client.Problem, list string, items int) int {
 // patiently calls try until it says that repeating would change nothing, for a
 // bounded time.
 func (p *importPoster) patiently(ctx context.Context, try func() (retry bool, err error)) error {
-	end := time.Now().Add(p.command.RetryFor)
+	return patiently(ctx, p.command.RetryFor, p.report.stderr, try)
+}
+
+// patiently calls try until it says that repeating would change nothing, or until
+// the bound has passed, and says on stderr that it does.
+func patiently(ctx context.Context, bound time.Duration, stderr io.Writer, try func() (retry bool, err error)) error {
+	end := time.Now().Add(bound)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		retry, err := try()
 		if err == nil || !retry {
@@ -232,11 +239,11 @@ func (p *importPoster) patiently(ctx context.Context, try func() (retry bool, er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if pause == firstPause {
-			p.report.warn("%v; trying again for %s", err, p.command.RetryFor)
-		}
 		if time.Now().Add(pause).After(end) {
-			return fmt.Errorf("giving up after %s: %w", p.command.RetryFor, err)
+			return fmt.Errorf("giving up after %s: %w", bound, err)
+		}
+		if pause == firstPause {
+			fmt.Fprintf(stderr, "warning: %v; trying again for %s\n", err, bound)
 		}
 		pauseFor(ctx, pause)
 	}
