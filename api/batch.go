@@ -137,8 +137,7 @@ func (h *handlers) postTogether(x *exchange, batch *transferBatch, dry bool) err
 		return refused(outcome.Refusal)
 	}
 	x.replayed = outcome.Replayed
-	at, hasAt := rehearsedAt(outcome.Items)
-	x.beginResults(len(outcome.Items), dry, at, dry && hasAt)
+	x.beginResults(len(outcome.Items), dry, outcome.EvaluatedAtSeq, dry && !outcome.Replayed)
 	for i, o := range outcome.Items {
 		x.out = appendResult(appendComma(x.out, i), &ledger.Result{Outcome: o}, dry)
 	}

@@ -23,21 +23,17 @@ func (h *handlers) rehearse(x *exchange, r ledger.Request, id ledger.RequestID) 
 		return x.sendPosted(o)
 	}
 	x.out = appendRehearsed(append(x.out, `{"dry_run":true,`...), o.Entry)
-	x.out = strconv.AppendInt(append(x.out, `,"evaluated_at_seq":`...), o.Entry.Seq()-1, 10)
+	x.out = strconv.AppendInt(append(x.out, `,"evaluated_at_seq":`...), o.EvaluatedAtSeq, 10)
 	x.out = append(x.out, '}')
 	return x.send(200)
 }
 
-// rehearsedAt returns the newest entry that a rehearsal of several requests
-// rests on, and false when all of them were carried out before. The first that
-// was not is decided on the head, the others on what those before them leave.
+// rehearsedAt returns the head that outcomes rest on, and false when all of them
+// were carried out before.
 func rehearsedAt(outcomes []ledger.Outcome) (seq int64, ok bool) {
 	for _, o := range outcomes {
-		switch {
-		case o.Refusal != nil:
-			return o.Refusal.EvaluatedAtSeq, true
-		case o.Entry != nil && !o.Replayed:
-			return o.Entry.Seq() - 1, true
+		if !o.Replayed {
+			return o.EvaluatedAtSeq, true
 		}
 	}
 	return 0, false

@@ -11,7 +11,8 @@ import (
 // pending is a request on its way.
 type pending struct {
 	request Request
-	weight  int // rough size in bytes
+	next    *pending // queued together with this one, right behind it
+	weight  int      // rough size in bytes
 	state   atomic.Int32
 	done    chan Result
 }
@@ -31,27 +32,37 @@ func (p *pending) answer(r Result) {
 	}
 }
 
-// enqueue puts a request into the queue without waiting.
-func (s *Sequencer) enqueue(r Request) (*pending, error) {
-	p := &pending{request: r, weight: weigh(r), done: make(chan Result, 1)}
-	if s.queued.Add(int64(p.weight)) > QueueBytes { // of all ledgers
-		s.queued.Add(int64(-p.weight))
-		s.stats.overloaded.Add(1)
+// enqueue puts requests into the queue, all together or none, without waiting:
+// those that fit one batch are not torn apart by one that begins meanwhile.
+func (s *Sequencer) enqueue(requests ...Request) ([]*pending, error) {
+	list := make([]*pending, len(requests))
+	weight := 0
+	for i, r := range requests {
+		list[i] = &pending{request: r, weight: weigh(r), done: make(chan Result, 1)}
+		weight += list[i].weight
+		if i > 0 {
+			list[i-1].next = list[i]
+		}
+	}
+	bytes, length := s.queued.Add(int64(weight)), s.waiting.Add(int64(len(list))) // bytes of all ledgers
+	if bytes > QueueBytes || length > QueueLength {
+		s.unqueue(weight, len(list))
+		s.stats.overloaded.Add(int64(len(list)))
 		return nil, ErrOverloaded
 	}
 	select {
 	case <-s.stopped:
+		s.unqueue(weight, len(list))
 		return nil, ErrStopped
-	default:
+	case s.queue <- list[0]: // never full: length bounds it
+		return list, nil
 	}
-	select {
-	case s.queue <- p:
-		return p, nil
-	default:
-		s.queued.Add(int64(-p.weight))
-		s.stats.overloaded.Add(1)
-		return nil, ErrOverloaded
-	}
+}
+
+// unqueue takes requests off what waits.
+func (s *Sequencer) unqueue(weight, n int) {
+	s.queued.Add(int64(-weight))
+	s.waiting.Add(int64(-n))
 }
 
 // await waits for the answer until deadline. A request that the
@@ -117,18 +128,16 @@ func tagsWeight(tags []chain.Tag) int {
 
 // turnAway answers what still waits when the sequencer stops.
 func (s *Sequencer) turnAway() {
-	if s.carry != nil {
-		s.carry.answer(Result{Err: ErrStopped})
-		s.carry = nil
-	}
 	for {
-		select {
-		case p := <-s.queue:
-			if p.state.CompareAndSwap(waiting, taken) {
-				p.answer(Result{Err: ErrStopped})
+		if s.front == nil {
+			select {
+			case s.front = <-s.queue:
+			default:
+				return
 			}
-		default:
-			return
+		}
+		if p := s.front; s.take() {
+			p.answer(Result{Err: ErrStopped})
 		}
 	}
 }
@@ -138,20 +147,17 @@ func (s *Sequencer) turnAway() {
 func (s *Sequencer) collect(ctx context.Context) []*pending {
 	var batch []*pending
 	weight, size := 0, 0
-	if p := s.carry; p != nil {
-		s.carry = nil
-		batch, weight, size = append(batch, p), p.weight, p.size()
-	}
 	for size < MaxBatchRequests {
-		p := s.next(ctx, len(batch) == 0)
+		p := s.look(ctx, len(batch) == 0)
 		if p == nil {
 			break
 		}
 		if len(batch) > 0 && (weight+p.weight > MaxBatchBytes || size+p.size() > MaxBatchRequests) {
-			s.carry = p
 			break
 		}
-		batch, weight, size = append(batch, p), weight+p.weight, size+p.size()
+		if s.take() {
+			batch, weight, size = append(batch, p), weight+p.weight, size+p.size()
+		}
 	}
 	return batch
 }
@@ -164,31 +170,36 @@ func (p *pending) size() int {
 	return 1
 }
 
-// next takes one request; it waits for one only when asked to, and gives the
-// turn back before it does.
-func (s *Sequencer) next(ctx context.Context, wait bool) *pending {
-	for ctx.Err() == nil {
-		var p *pending
-		select {
-		case p = <-s.queue:
-		default:
-			if !wait {
-				return nil
-			}
-			if p = s.duringTurn(ctx); p == nil {
-				s.giveBackTurn()
-				p = s.idle(ctx)
-			}
-			if p == nil {
-				return nil
-			}
+// look returns the request at the front; it waits for one only when asked to,
+// and gives the turn back before it does.
+func (s *Sequencer) look(ctx context.Context, wait bool) *pending {
+	if ctx.Err() != nil {
+		return nil
+	}
+	if s.front != nil {
+		return s.front
+	}
+	select {
+	case s.front = <-s.queue:
+	default:
+		if !wait {
+			return nil
 		}
-		s.queued.Add(int64(-p.weight))
-		if p.state.CompareAndSwap(waiting, taken) {
-			return p
+		if s.front = s.duringTurn(ctx); s.front == nil {
+			s.giveBackTurn()
+			s.front = s.idle(ctx)
 		}
 	}
-	return nil
+	return s.front
+}
+
+// take takes the request at the front off what waits. It reports false when the
+// request was withdrawn.
+func (s *Sequencer) take() bool {
+	p := s.front
+	s.front = p.next
+	s.unqueue(p.weight, 1)
+	return p.state.CompareAndSwap(waiting, taken)
 }
 
 // duringTurn waits for a request as long as the turn lasts, nil when none came

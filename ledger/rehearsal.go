@@ -87,5 +87,8 @@ func (s *Sequencer) rehearsed(requests []Request, found map[RequestID]*Entry) []
 	for at, i := range places {
 		outcomes[i] = applied.outcome(at)
 	}
+	for i := range outcomes {
+		outcomes[i].EvaluatedAtSeq = s.book.head.Seq
+	}
 	return outcomes
 }

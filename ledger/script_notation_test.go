@@ -124,6 +124,12 @@ func (n *notation) readOne(line string) {
 		return
 	case "damage":
 		s.event = n.damage()
+	case "repair":
+		if !n.take("account") {
+			n.fatal("what can be repaired is an account")
+		}
+		code := n.next()
+		s.event = func(r *run) { delete(r.damagedAccounts, code) }
 	case "erase":
 		id := n.id(n.next())
 		s.event = func(r *run) { r.erase(id) }

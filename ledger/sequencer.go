@@ -53,6 +53,8 @@ type Outcome struct {
 	Unchanged bool      // the request asks for what already is; no entry
 	Refusal   *Refusal  // set when it was refused
 	Items     []Outcome // of an accepted AtomicBatch, in its order; Entry is nil then
+	// EvaluatedAtSeq is the head that a rehearsal was decided on.
+	EvaluatedAtSeq int64
 }
 
 // Result is an Outcome, or why there is none.
@@ -74,13 +76,14 @@ type Sequencer struct {
 	now     func() time.Time
 	queue   chan *pending
 	queued  *atomic.Int64 // bytes in the queues of all ledgers of this process
+	waiting atomic.Int64  // requests in the queue
 	share   func() int    // of the cache memory of this process, in bytes
 	stopped chan struct{} // closed when run has returned
 	stats   counters
 
 	life      context.Context // of the process; ends when the server stops
 	book      *Book
-	carry     *pending // taken from the queue but too heavy for the last batch
+	front     *pending // the next request, which the last batch had no room for
 	halted    error
 	turn      turn
 	foreignAt time.Time      // when another process's entry was last seen

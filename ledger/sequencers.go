@@ -146,7 +146,7 @@ func (s *Sequencers) Submit(ctx context.Context, id LedgerID, r Request) (Outcom
 	if err != nil {
 		return Outcome{}, err
 	}
-	result := q.await(ctx, p, time.Now().Add(AnswerPatience))
+	result := q.await(ctx, p[0], time.Now().Add(AnswerPatience))
 	return result.Outcome, result.Err
 }
 
@@ -163,7 +163,7 @@ func (s *Sequencers) Rehearse(ctx context.Context, id LedgerID, requests []Reque
 	if err != nil {
 		return nil, err
 	}
-	result := q.await(ctx, p, time.Now().Add(AnswerPatience))
+	result := q.await(ctx, p[0], time.Now().Add(AnswerPatience))
 	if errors.Is(result.Err, ErrUnknownOutcome) {
 		return nil, fmt.Errorf("%w: the rehearsal took too long", ErrUnavailable)
 	}
@@ -171,23 +171,25 @@ func (s *Sequencers) Rehearse(ctx context.Context, id LedgerID, requests []Reque
 }
 
 // SubmitAll queues several independent requests together and waits for all
-// answers, in the order of the requests.
+// answers, in the order of the requests. When there is no room for all of them
+// none is queued.
 func (s *Sequencers) SubmitAll(ctx context.Context, id LedgerID, requests []Request) []Result {
 	results := make([]Result, len(requests))
-	waiting := make([]*pending, len(requests))
+	if len(requests) == 0 {
+		return results
+	}
 	q, err := s.sequencer(id)
-	for i, r := range requests {
+	var waiting []*pending
+	if err == nil {
+		waiting, err = q.enqueue(requests...)
+	}
+	deadline := time.Now().Add(AnswerPatience)
+	for i := range results {
 		if err != nil {
 			results[i].Err = err
 			continue
 		}
-		waiting[i], results[i].Err = q.enqueue(r)
-	}
-	deadline := time.Now().Add(AnswerPatience)
-	for i, p := range waiting {
-		if p != nil {
-			results[i] = q.await(ctx, p, deadline)
-		}
+		results[i] = q.await(ctx, waiting[i], deadline)
 	}
 	return results
 }

@@ -43,7 +43,7 @@ func (s *Sequencer) Stats() Stats {
 		Batches: c.batches.Load(), Entries: c.entries.Load(), Refusals: c.refusals.Load(),
 		Replays: c.replays.Load(), Collisions: c.collisions.Load(), Followed: c.followed.Load(),
 		Turns: c.turns.Load(), TurnsMissed: c.turnsMissed.Load(), Unknown: c.unknown.Load(),
-		Poison: c.poison.Load(), Overloaded: c.overloaded.Load(), Waiting: len(s.queue),
+		Poison: c.poison.Load(), Overloaded: c.overloaded.Load(), Waiting: int(s.waiting.Load()),
 		HeadSeq: c.headSeq.Load(), HeadAhead: time.Duration(c.headAhead.Load()), Halted: c.halted.Load(),
 	}
 }
