@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -44,6 +45,8 @@ type handlers struct {
 	gates    *gates
 	metrics  *metrics
 	unrouted observer
+	// calendars holds a *calendar for each ledger.LedgerID that was asked for.
+	calendars sync.Map
 }
 
 // New returns the handler of the whole surface; see routes.go.

@@ -82,8 +82,18 @@ func (h *handlers) statementFilter(x *exchange, code string) (f store.StatementF
 	return f, list, q.err
 }
 
+// calendar is what the business days of a ledger follow from; it never changes.
+type calendar struct {
+	terms chain.LedgerTerms
+	zone  *time.Location
+}
+
 // bookingDate returns the business day at which the ledger books now.
 func (h *handlers) bookingDate(x *exchange) (chain.Date, error) {
+	if known, ok := h.calendars.Load(x.ledger); ok {
+		c := known.(*calendar)
+		return ledger.BookingDate(&c.terms, c.zone, time.Now()), nil
+	}
 	info, err := h.DB.Ledger(x.req.Context(), x.ledger.String())
 	if err != nil {
 		return 0, fmt.Errorf("reading the terms of ledger %s: %w", x.ledger, err)
@@ -92,6 +102,7 @@ func (h *handlers) bookingDate(x *exchange) (chain.Date, error) {
 	if err != nil {
 		return 0, fmt.Errorf("loading the time zone of ledger %s: %w", x.ledger, err)
 	}
+	h.calendars.Store(x.ledger, &calendar{info.Terms, zone})
 	return ledger.BookingDate(&info.Terms, zone, time.Now()), nil
 }
 
