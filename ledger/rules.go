@@ -412,7 +412,7 @@ func (m *movement) posting(a *Account, s *sum) (p chain.Posting, ok bool) {
 	if s.direction == chain.Credit {
 		book, pending = a.Posted.Sub, &p.PendingCredit
 	}
-	if p.Posted, ok = book(p.Amount); !ok || !p.Posted.InRange() {
+	if p.Posted, ok = book(p.Amount); !ok {
 		return p, false
 	}
 	*pending, ok = pending.Add(p.PendingChange)
