@@ -76,8 +76,6 @@ type verdict struct {
 	item int
 }
 
-func (v verdict) accepted() bool { return v.code == "ok" }
-
 func say(code ledger.Code) verdict { return verdict{code: string(code), item: -1} }
 
 var (
@@ -87,15 +85,15 @@ var (
 )
 
 type modelAccount struct {
-	kind              chain.AccountType
-	currency          string
-	min, max          *decimal.Decimal
-	frozen            chain.Frozen
-	closed            bool
-	posted            decimal.Decimal // debits − credits
-	debits, credits   decimal.Decimal // set aside
-	postings, version int
-	dated             map[chain.Date]decimal.Decimal
+	kind            chain.AccountType
+	currency        string
+	min, max        *decimal.Decimal
+	frozen          chain.Frozen
+	closed          bool
+	posted          decimal.Decimal // debits − credits
+	debits, credits decimal.Decimal // set aside
+	postings        int
+	dated           map[chain.Date]decimal.Decimal
 }
 
 func (a *modelAccount) normal() decimal.Decimal {

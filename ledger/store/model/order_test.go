@@ -32,10 +32,9 @@ func TestProcessesTogetherAgreeWithAnOrder(t *testing.T) {
 			d := &draw{rt: rt}
 			r := m.begin(rt, d, 2, anyOf[int32](d, 0, cutoff))
 			defer r.end()
-			seq := int64(r.book.size - 1)
 			for range orderRounds {
 				r.passTime()
-				seq = int64(r.book.size - 1) // the sweep has posted too
+				seq := int64(r.book.size - 1)
 				sent := r.together()
 				r.inOrder(sent, seq)
 			}
