@@ -26,7 +26,7 @@ type turn struct {
 // too, and catches up on what that one did. Alone it does nothing. A turn that
 // cannot be had in time is done without.
 func (s *Sequencer) takeTurn(ctx context.Context) error {
-	if s.foreignAt.IsZero() || time.Now().Sub(s.foreignAt) > AloneAfter {
+	if s.foreignAt.IsZero() || time.Since(s.foreignAt) > AloneAfter {
 		s.giveBackTurn()
 		return nil
 	}
