@@ -64,3 +64,8 @@ amlsim: ## import the AMLSim sample, killed halfway and run again, and let hledg
 memory: ## compare the memory of verify on 2 million entries with that on 200,000
 	@sh scripts/install.sh postgres
 	@LARGE=2000000 $(GO) test -count=1 -timeout=60m -run=TestMemoryDoesNotGrowWithTheLedger -v ./reconcile
+
+.PHONY: model
+model: ## post 2,000 made-up histories and compare each with a plain book
+	@sh scripts/install.sh postgres
+	@$(GO) test -count=1 -timeout=60m -run='PlainBook|Order' ./ledger/store/model -rapid.checks=1000
