@@ -32,14 +32,18 @@ type ReopenPeriod struct {
 
 // Bounds of a closing.
 const (
-	// MaxClosingTransfers is how many transfers may move the result of a period.
-	MaxClosingTransfers = 10
 	// MaxIncomeAccounts is how many revenue and expense accounts may have a
-	// balance when a result is moved; one posting of each transfer is the
+	// balance when a result is moved.
+	MaxIncomeAccounts = 10 * maxIncomesMoved
+	// MaxRetainAccounts bounds the accounts that take a result, and so its
+	// currencies.
+	MaxRetainAccounts = 10
+	// maxIncomesMoved is how many of them one transfer moves: one posting is the
 	// retaining account's.
-	MaxIncomeAccounts = MaxClosingTransfers * (MaxPostings - 1)
-	// MaxRetainAccounts bounds the accounts that take a result.
-	MaxRetainAccounts = MaxClosingTransfers
+	maxIncomesMoved = MaxPostings - 1
+	// maxClosingTransfers is how many transfers that takes; the last of each
+	// currency may not be full.
+	maxClosingTransfers = MaxIncomeAccounts/maxIncomesMoved + MaxRetainAccounts
 )
 
 func (*ClosePeriod) operation() string  { return OperationClosePeriod }
@@ -121,7 +125,7 @@ func (r *ClosePeriod) moveResult(o *overlay) ([]chain.Detail, *Refusal) {
 	o.begin()
 	for n := 0; len(incomes) > 0; n++ {
 		size := 1
-		for size < len(incomes) && size < MaxPostings-1 && incomes[size].Currency == incomes[0].Currency {
+		for size < len(incomes) && size < maxIncomesMoved && incomes[size].Currency == incomes[0].Currency {
 			size++
 		}
 		if refused := r.moveIncomes(o, n, incomes[:size], retain[incomes[0].Currency]); refused != nil {
@@ -143,6 +147,9 @@ func compareIncomes(a, b *Income) int {
 
 // retaining checks the accounts that take the result, by currency.
 func (r *ClosePeriod) retaining(o *overlay) (map[string]*Account, []chain.Detail, *Refusal) {
+	if len(r.Retain) > MaxRetainAccounts {
+		return nil, nil, refusal(CodeRetainAccountInvalid, "a result is retained by at most %d accounts, one per currency", MaxRetainAccounts)
+	}
 	retain := make(map[string]*Account, len(r.Retain))
 	var details []chain.Detail
 	for _, code := range r.Retain {
@@ -213,7 +220,7 @@ func (r *ClosePeriod) transferIDs(dst []RequestID, ledger LedgerID) []RequestID 
 	if len(r.Retain) == 0 {
 		return dst
 	}
-	for n := range MaxClosingTransfers {
+	for n := range maxClosingTransfers {
 		dst = append(dst, r.transferID(ledger, n))
 	}
 	return dst
