@@ -220,33 +220,31 @@ func TestAHoldExpires(t *testing.T) {
 func TestStatusOfATransfer(t *testing.T) {
 	t.Parallel()
 	now := time.UnixMicro(1_000_000)
-	entry := func(kind chain.Kind, id ledger.RequestID, expires int64) *ledger.Entry {
-		record := chain.Entry{Kind: kind, RequestID: id.UUID}
+	entry := func(kind chain.Kind, actor uuid.UUID, expires int64) *ledger.Entry {
+		record := chain.Entry{Kind: kind, Actor: actor}
 		if expires > 0 {
 			record.ExpiresAt = &expires
 		}
 		e := ledger.Restore(record, chain.Hash{}, ledger.Text{}, nil)
 		return &e
 	}
-	var book ledger.LedgerID
-	id := ledger.RequestID{UUID: uuid.New()}
-	expiry := ledger.ExpiryRequestID(book, id)
+	client := uuid.New()
 	for _, c := range []struct {
 		want   string
 		target ledger.Target
 	}{
-		{"posted", ledger.Target{Entry: entry(chain.Transfer, id, 0)}},
-		{"reversed", ledger.Target{Entry: entry(chain.Transfer, id, 0), Reversed: entry(chain.Reversal, id, 0)}},
-		{"posted", ledger.Target{Entry: entry(chain.Reversal, id, 0)}},
-		{"held", ledger.Target{Entry: entry(chain.Hold, id, 0)}},
-		{"held", ledger.Target{Entry: entry(chain.Hold, id, 1_000_001)}},
-		{"expired", ledger.Target{Entry: entry(chain.Hold, id, 1_000_000)}},
-		{"captured", ledger.Target{Entry: entry(chain.Hold, id, 1), Settled: entry(chain.Capture, ledger.RequestID{}, 0)}},
-		{"released", ledger.Target{Entry: entry(chain.Hold, id, 1), Settled: entry(chain.Release, ledger.RequestID{}, 0)}},
-		{"expired", ledger.Target{Entry: entry(chain.Hold, id, 1), Settled: entry(chain.Release, expiry, 0)}},
-		{"reversed", ledger.Target{Entry: entry(chain.Hold, id, 1), Settled: entry(chain.Capture, id, 0), Reversed: entry(chain.Reversal, id, 0)}},
+		{"posted", ledger.Target{Entry: entry(chain.Transfer, client, 0)}},
+		{"reversed", ledger.Target{Entry: entry(chain.Transfer, client, 0), Reversed: entry(chain.Reversal, client, 0)}},
+		{"posted", ledger.Target{Entry: entry(chain.Reversal, client, 0)}},
+		{"held", ledger.Target{Entry: entry(chain.Hold, client, 0)}},
+		{"held", ledger.Target{Entry: entry(chain.Hold, client, 1_000_001)}},
+		{"expired", ledger.Target{Entry: entry(chain.Hold, client, 1_000_000)}},
+		{"captured", ledger.Target{Entry: entry(chain.Hold, client, 1), Settled: entry(chain.Capture, client, 0)}},
+		{"released", ledger.Target{Entry: entry(chain.Hold, client, 1), Settled: entry(chain.Release, client, 0)}},
+		{"expired", ledger.Target{Entry: entry(chain.Hold, client, 1), Settled: entry(chain.Release, uuid.Nil, 0)}},
+		{"reversed", ledger.Target{Entry: entry(chain.Hold, client, 1), Settled: entry(chain.Capture, client, 0), Reversed: entry(chain.Reversal, client, 0)}},
 	} {
-		if got := transferStatus(book, &c.target, now); got != c.want {
+		if got := transferStatus(&c.target, now); got != c.want {
 			t.Errorf("%+v is %s, want %s", c.target, got, c.want)
 		}
 	}

@@ -242,7 +242,7 @@ func (h *handlers) oneTransfer(x *exchange) error {
 		return transferNotFound()
 	}
 	x.out = appendID(append(x.out, `{"id":`...), id)
-	x.out = appendString(append(x.out, `,"status":`...), transferStatus(x.ledger, t, time.Now()))
+	x.out = appendString(append(x.out, `,"status":`...), transferStatus(t, time.Now()))
 	x.out = append(x.out, `,"entries":[`...)
 	first := len(x.out)
 	for _, e := range []*ledger.Entry{t.Entry, t.Settled, t.Reversed} {
@@ -267,12 +267,12 @@ func appendStep(b []byte, e *ledger.Entry) []byte {
 
 // transferStatus is what has become of a transfer by now. A hold has expired
 // when its time has come, whether or not its release stands there yet.
-func transferStatus(id ledger.LedgerID, t *ledger.Target, now time.Time) string {
+func transferStatus(t *ledger.Target, now time.Time) string {
 	expires := t.Entry.Record().ExpiresAt
 	switch {
 	case t.Reversed != nil:
 		return "reversed"
-	case t.Settled != nil && t.Settled.RequestID() == ledger.ExpiryRequestID(id, t.Entry.RequestID()),
+	case t.Settled != nil && t.Settled.OnExpiry(),
 		t.Settled == nil && expires != nil && now.UnixMicro() >= *expires:
 		return "expired"
 	case t.Settled != nil:

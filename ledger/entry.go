@@ -3,6 +3,8 @@ package ledger
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"tallystick/ledger/chain"
 	"tallystick/ledger/money"
 )
@@ -60,6 +62,10 @@ func (e *Entry) RequestID() RequestID { return RequestID{e.record.RequestID} }
 
 // RecordedAt returns when the entry was accepted, cut to microseconds.
 func (e *Entry) RecordedAt() time.Time { return time.UnixMicro(e.record.RecordedAt).UTC() }
+
+// OnExpiry reports whether e released a hold because it had expired: then nobody
+// asked for it.
+func (e *Entry) OnExpiry() bool { return e.record.Kind == chain.Release && e.record.Actor == uuid.Nil }
 
 // Intact reports whether the hash of the record is the stored one.
 func (e *Entry) Intact() bool { return e.record.Hash() == e.hash }

@@ -107,7 +107,7 @@ func holdOpen(m *movement) *Refusal {
 		return nil
 	case s.record.Kind == chain.Capture:
 		return refusal(CodeHoldCaptured, "hold %s was captured by entry %d; a hold is captured once", m.targetID, s.Seq())
-	case s.RequestID() == ExpiryRequestID(m.o.book.id, m.targetID):
+	case s.OnExpiry():
 		return refusal(CodeHoldExpired, "hold %s has expired and was released by entry %d", m.targetID, s.Seq())
 	default:
 		return refusal(CodeHoldReleased, "hold %s was released by entry %d", m.targetID, s.Seq())

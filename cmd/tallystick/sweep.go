@@ -66,13 +66,13 @@ func (s *sweeper) sweep(ctx context.Context, now time.Time) (released int) {
 func (s *sweeper) release(ctx context.Context, due []ledger.DueHold) (released int, err error) {
 	requests := make([]ledger.Request, len(due))
 	for i, h := range due {
-		requests[i] = &ledger.ReleaseHold{
-			Common: ledger.Common{ID: ledger.ExpiryRequestID(h.Ledger, h.ID), Salt: randomSalt()},
-			Hold:   h.ID, OnExpiry: true,
-		}
+		requests[i] = onExpiry(h, ledger.ExpiryRequestID(h.Ledger, h.ID))
 	}
 	var failed []error
 	for i, r := range s.poster.SubmitAll(ctx, due[0].Ledger, requests) {
+		if r.Refusal != nil && r.Refusal.Code == ledger.CodeIdempotencyConflict {
+			r = s.releaseAnew(ctx, due[i])
+		}
 		switch {
 		case r.Err != nil:
 			failed = append(failed, fmt.Errorf("releasing hold %s: %w", due[i].ID, r.Err))
@@ -83,6 +83,22 @@ func (s *sweeper) release(ctx context.Context, due []ledger.DueHold) (released i
 		}
 	}
 	return released, firstOf(failed)
+}
+
+// onExpiry asks to release a hold that has expired. Nobody asks: there is no actor.
+func onExpiry(h ledger.DueHold, id ledger.RequestID) *ledger.ReleaseHold {
+	return &ledger.ReleaseHold{Common: ledger.Common{ID: id, Salt: randomSalt()}, Hold: h.ID, OnExpiry: true}
+}
+
+// releaseAnew releases a hold under a fresh id, where somebody has used up the one
+// that all replicas derive: a hold must not stay open for that.
+func (s *sweeper) releaseAnew(ctx context.Context, h ledger.DueHold) (r ledger.Result) {
+	id, err := ledger.NewRequestID()
+	if err != nil {
+		return ledger.Result{Err: err}
+	}
+	r.Outcome, r.Err = s.poster.Submit(ctx, h.Ledger, onExpiry(h, id))
+	return r
 }
 
 // settled reports whether a refusal says that there is nothing left to release.

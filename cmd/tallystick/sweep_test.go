@@ -118,6 +118,30 @@ func TestExpiredHoldsAreReleased(t *testing.T) {
 	})
 }
 
+// A client that uses up the id that all replicas derive does not keep a hold open.
+func TestAUsedIDDoesNotKeepAHoldOpen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := newHoldBook(t, url)
+		later := time.Now().Add(time.Hour)
+		hold := b.hold(t, later)
+		common := b.common(t)
+		common.ID = ledger.ExpiryRequestID(b.id, hold)
+		one := decimal.NewFromInt(1)
+		b.ask(t, &ledger.TransferRequest{Common: common, Legs: []ledger.Leg{
+			{Account: "a", Direction: chain.Debit, Amount: one}, {Account: "b", Direction: chain.Credit, Amount: one},
+		}})
+		b.set(later)
+		s := &sweeper{db: b.db, poster: b.poster, log: slog.New(slog.DiscardHandler)}
+		if n := s.sweep(t.Context(), later); n != 1 || b.held(t) != "0.00" {
+			t.Errorf("released %d, held %s", n, b.held(t))
+		}
+		entries, err := b.db.Transfer(t.Context(), b.id, hold)
+		if err != nil || len(entries) != 2 || !entries[1].OnExpiry() {
+			t.Errorf("the hold has the entries %v, %v", entries, err)
+		}
+	})
+}
+
 // A sweep that fails is logged once, the next ones go on, and the hold is
 // released as soon as posting is possible.
 func TestAFailingSweepIsTriedAgain(t *testing.T) {

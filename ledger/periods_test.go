@@ -1,0 +1,56 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
+)
+
+// TestClosingOfManyCurrencies closes the books of as many currencies as may be
+// retained, each with accounts for one transfer and a few more.
+func TestClosingOfManyCurrencies(t *testing.T) {
+	t.Parallel()
+	x := newTester(t, nil)
+	closing := &ClosePeriod{Common: x.common(), PeriodEnd: chain.DateOf(noon) - 1}
+	var incomes []Income
+	for i, currency := range []string{"AUD", "CAD", "CHF", "DKK", "EUR", "GBP", "NOK", "NZD", "SEK", "USD"} {
+		code := fmt.Sprintf("equity:%d", i)
+		x.open(code, chain.Equity, currency, nil)
+		closing.Retain = append(closing.Retain, code)
+		n := maxIncomesMoved + 1
+		if i == 0 {
+			n = MaxIncomeAccounts - (MaxRetainAccounts-1)*n
+		}
+		for j := range n {
+			fee := fmt.Sprintf("fees:%d:%d", i, j)
+			x.open(fee, chain.Revenue, currency, nil)
+			incomes = append(incomes, Income{Code: fee, Currency: currency, Scale: 2, Balance: money.FromInt64(-1)})
+		}
+	}
+	x.book.RememberIncomes(incomes)
+	before := len(x.all)
+	if a := x.post(noon, closing); a[0].Refusal != nil {
+		t.Fatal(a[0].Refusal.Detail)
+	}
+	moved := x.all[before : len(x.all)-1]
+	if want := maxClosingTransfers - 1; len(moved) != want {
+		t.Errorf("%d transfers moved the result, want %d", len(moved), want)
+	}
+	known := closing.transferIDs(nil, x.book.id)
+	for i := range moved {
+		if !slices.Contains(known, moved[i].RequestID()) {
+			t.Errorf("transfer %d has an id that a replay does not look for", i)
+		}
+		if n := len(moved[i].record.Postings); n > MaxPostings {
+			t.Errorf("transfer %d has %d postings", i, n)
+		}
+	}
+	closing.Retain = append(closing.Retain, "equity:0")
+	closing.ID, closing.PeriodEnd = x.common().ID, closing.PeriodEnd+1
+	if a := x.post(noon.AddDate(0, 0, 2), closing); a[0].Refusal == nil || a[0].Refusal.Code != CodeRetainAccountInvalid {
+		t.Errorf("with %d accounts to retain: %+v", len(closing.Retain), a[0])
+	}
+}
