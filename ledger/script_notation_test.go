@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
@@ -234,7 +235,7 @@ func (n *notation) id(name string) ledger.RequestID {
 
 // common is what a request under name carries.
 func (n *notation) common(name string) ledger.Common {
-	c := ledger.Common{ID: n.id(name)}
+	c := ledger.Common{ID: n.id(name), Actor: ledger.KeyID{UUID: uuid.UUID{15: 1}}}
 	salt := sha256.Sum256(c.ID.UUID[:])
 	copy(c.Salt[:], salt[:])
 	return c
@@ -325,7 +326,9 @@ func (n *notation) request(verb string) ledger.Request {
 		return &ledger.ReleaseHold{Common: n.common(n.next()), Hold: n.id(n.next())}
 	case "expire":
 		hold := n.next()
-		return &ledger.ReleaseHold{Common: n.common("expiry:" + hold), Hold: n.id(hold), OnExpiry: true}
+		common := n.common("expiry:" + hold)
+		common.Actor = ledger.KeyID{} // the ledger acts by itself
+		return &ledger.ReleaseHold{Common: common, Hold: n.id(hold), OnExpiry: true}
 	case "reverse":
 		return &ledger.ReverseTransfer{Common: n.common(n.next()), Target: n.id(n.next())}
 	}
