@@ -60,6 +60,11 @@ amlsim: ## import the AMLSim sample, killed halfway and run again, and let hledg
 	@sh scripts/install.sh engine hledger
 	@REQUIRE_SAMPLES=1 AMLSIM=whole $(GO) test -count=1 -timeout=60m -run=TestTheSample -v ./scripts/amlsim
 
+.PHONY: latency
+latency: ## import the AMLSim sample and measure how long each kind of read takes (ARGS="--p99 5ms" for a limit)
+	@sh scripts/install.sh engine
+	@$(GO) run ./scripts/latency $(ARGS)
+
 .PHONY: memory
 memory: ## compare the memory of verify on 2 million entries with that on 200,000
 	@sh scripts/install.sh postgres

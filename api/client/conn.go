@@ -15,7 +15,7 @@ import (
 // dialTimeout bounds the time to set up one connection.
 const dialTimeout = 5 * time.Second
 
-// Conn posts over one kept-alive connection, which it opens when first needed
+// Conn posts and reads over one kept-alive connection, which it opens when first needed
 // and again after an error. It is for one goroutine at a time.
 type Conn struct {
 	client  *Client
@@ -44,21 +44,33 @@ func (c *Client) Conn(timeout time.Duration) *Conn {
 // non-empty key is sent as Idempotency-Key. After an error the request may or
 // may not have been carried out: post it again under the same key.
 func (c *Conn) Post(ctx context.Context, path, key string, body []byte) (Answer, error) {
-	if c.nc == nil {
-		if err := c.dial(ctx); err != nil {
-			return Answer{}, err
-		}
+	c.head("POST ", path)
+	if key != "" {
+		c.out = append(append(c.out, "\r\nIdempotency-Key: "...), key...)
 	}
-	c.request(path, key, body)
-	answer, err := c.exchange()
+	c.out = append(c.out, "\r\nContent-Type: application/json\r\nContent-Length: "...)
+	c.out = strconv.AppendInt(c.out, int64(len(body)), 10)
+	c.out = append(append(c.out, "\r\n\r\n"...), body...)
+	answer, err := c.exchange(ctx)
 	if err != nil {
-		c.Close()
 		return Answer{}, fmt.Errorf("posting to %s: %w", path, err)
 	}
 	return answer, nil
 }
 
-// Close closes the connection. The next Post opens another one.
+// Get reads path, which may have a query, and waits for the answer, whatever its
+// status.
+func (c *Conn) Get(ctx context.Context, path string) (Answer, error) {
+	c.head("GET ", path)
+	c.out = append(c.out, "\r\n\r\n"...)
+	answer, err := c.exchange(ctx)
+	if err != nil {
+		return Answer{}, fmt.Errorf("getting %s: %w", path, err)
+	}
+	return answer, nil
+}
+
+// Close closes the connection. The next request opens another one.
 func (c *Conn) Close() {
 	if c.nc != nil {
 		// Nothing is buffered on our side: there is nothing to lose.
@@ -89,26 +101,28 @@ func (c *Conn) dial(ctx context.Context) error {
 	return nil
 }
 
-// request writes head and body into one buffer, so that one system call sends
-// them.
-func (c *Conn) request(path, key string, body []byte) {
-	out := append(c.out[:0], "POST "...)
-	out = append(out, path...)
-	out = append(out, " HTTP/1.1\r\nHost: "...)
-	out = append(out, c.client.host...)
-	out = append(out, "\r\nAuthorization: Bearer "...)
-	out = append(out, c.client.key...)
-	if key != "" {
-		out = append(out, "\r\nIdempotency-Key: "...)
-		out = append(out, key...)
-	}
-	out = append(out, "\r\nContent-Type: application/json\r\nContent-Length: "...)
-	out = strconv.AppendInt(out, int64(len(body)), 10)
-	out = append(out, "\r\n\r\n"...)
-	c.out = append(out, body...)
+// head begins a request in c.out, from which one system call sends all of it.
+func (c *Conn) head(method, path string) {
+	out := append(append(c.out[:0], method...), path...)
+	out = append(append(out, " HTTP/1.1\r\nHost: "...), c.client.host...)
+	c.out = append(append(out, "\r\nAuthorization: Bearer "...), c.client.key...)
 }
 
-func (c *Conn) exchange() (Answer, error) {
+// exchange sends c.out; after an error the connection is closed.
+func (c *Conn) exchange(ctx context.Context) (Answer, error) {
+	if c.nc == nil {
+		if err := c.dial(ctx); err != nil {
+			return Answer{}, err
+		}
+	}
+	answer, err := c.roundTrip()
+	if err != nil {
+		c.Close()
+	}
+	return answer, err
+}
+
+func (c *Conn) roundTrip() (Answer, error) {
 	if err := c.nc.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return Answer{}, err
 	}

@@ -41,6 +41,22 @@ func TestConnReadsStatusReplayRetryAfterAndBody(t *testing.T) {
 	}
 }
 
+func TestConnReadsAPathWithItsQuery(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s %q", r.Method, r.URL, r.Header.Get("Authorization"), body)
+	})
+	conn := c.Conn(time.Minute)
+	defer conn.Close()
+	for _, path := range []string{"/v1/x?a=1&b=%20", "/v1/y"} { // the second begins where the first ended
+		a, err := conn.Get(t.Context(), path)
+		if err != nil || a.Status != 200 || string(a.Body) != "GET "+path+` Bearer the-key ""` {
+			t.Errorf("Get = %+v %q, %v", a, a.Body, err)
+		}
+	}
+}
+
 func TestConnStaysOpenAndIsDialledAgainAfterAnError(t *testing.T) {
 	t.Parallel()
 	var opened, requests atomic.Int64
