@@ -239,6 +239,11 @@ func TestDryRuns(t *testing.T) {
 		a = b.do("POST", batchPath+"?dry_run=true", together(body, item("customers:1", "cash", "10", "")), with).is(200, "")
 		a.want("dry_run", "true", "evaluated_at_seq", head, "results.1.status", "200", "results.1.entry.postings.0.balance", "0.00")
 		b.do("POST", batchPath+"?dry_run=true", together(body, item("customers:1", "cash", "10.01", "")), with).is(422, ledger.CodeLimitExceeded).want("index", "1")
+		twice := item("cash", "customers:1", "1", `,"id":"01890a5d-ac96-774b-bcce-00000000d217"`)
+		for _, transfers := range []string{batchOf(twice, twice), together(twice, twice)} {
+			b.do("POST", batchPath+"?dry_run=true", transfers, with).is(200, "").
+				want("results.0.status", "200", "results.1.status", "200", "results.1.replayed", "", "results.1.entry.hash", "")
+		}
 		if after := b.size(); after != size {
 			t.Fatalf("dry runs made the ledger grow from %s to %s", size, after)
 		}

@@ -35,9 +35,8 @@ func (*ReleaseHold) accountCodes(dst []string) []string { return dst }
 func (r *CaptureHold) targets(dst []RequestID) []RequestID { return append(dst, r.Hold) }
 func (r *ReleaseHold) targets(dst []RequestID) []RequestID { return append(dst, r.Hold) }
 
-// What a settled hold weighs is known when it was read, see targetWeight.
-func (*CaptureHold) weight() int { return 0 }
-func (*ReleaseHold) weight() int { return 0 }
+func (*CaptureHold) weight() int { return targetWeight }
+func (*ReleaseHold) weight() int { return targetWeight }
 
 func (r *CaptureHold) fingerprintTo(b []byte) []byte {
 	b = appendValueDate(append(b, r.Hold.UUID[:]...), r.ValueDate)

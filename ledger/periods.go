@@ -141,8 +141,11 @@ func (r *ClosePeriod) moveResult(o *overlay) ([]chain.Detail, *Refusal) {
 	return details, nil
 }
 
+// compareIncomes orders by currency, and what adds to equity before what takes
+// from it: between two transfers of a closing the retaining account does not fall
+// below where it begins or ends.
 func compareIncomes(a, b *Income) int {
-	return cmp.Or(cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.Code, b.Code))
+	return cmp.Or(cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.Balance.Sign(), b.Balance.Sign()), cmp.Compare(a.Code, b.Code))
 }
 
 // retaining checks the accounts that take the result, by currency.

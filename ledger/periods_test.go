@@ -54,3 +54,26 @@ func TestClosingOfManyCurrencies(t *testing.T) {
 		t.Errorf("with %d accounts to retain: %+v", len(closing.Retain), a[0])
 	}
 }
+
+// TestProfitIsRetainedBeforeLosses closes with more expense accounts than fit one
+// transfer: alone they would take the retaining account below its minimum.
+func TestProfitIsRetainedBeforeLosses(t *testing.T) {
+	t.Parallel()
+	x := newTester(t, nil)
+	x.open("equity", chain.Equity, "EUR", func(r *OpenAccount) { r.MinBalance = limit("0") })
+	x.open("sales", chain.Revenue, "EUR", nil)
+	incomes := []Income{{Code: "sales", Currency: "EUR", Scale: 2, Balance: money.FromInt64(-1000)}}
+	for i := range 600 {
+		code := fmt.Sprintf("costs:%d", i)
+		x.open(code, chain.Expense, "EUR", nil)
+		incomes = append(incomes, Income{Code: code, Currency: "EUR", Scale: 2, Balance: money.FromInt64(1)})
+	}
+	x.book.RememberIncomes(incomes)
+	a := x.post(noon, &ClosePeriod{Common: x.common(), PeriodEnd: chain.DateOf(noon) - 1, Retain: []string{"equity"}})
+	if a[0].Refusal != nil {
+		t.Fatal(a[0].Refusal.Detail)
+	}
+	if got := x.book.Account("equity"); got.Balance() != money.FromInt64(400) || got.AccountSeq != 2 {
+		t.Errorf("equity has %s in %d postings, want 400 in 2", got.Balance(), got.AccountSeq)
+	}
+}

@@ -26,52 +26,47 @@ func (r *rehearsal) weight() int {
 	return n
 }
 
-// rehearseAll answers the dry runs of a batch and returns the rest.
+// rehearseAll answers the dry runs of a batch, each on a head that is confirmed,
+// and returns the rest. All of them together cost what one does in reads.
 func (s *Sequencer) rehearseAll(ctx context.Context, batch []*pending) ([]*pending, error) {
 	isRehearsal := func(p *pending) bool { _, ok := p.request.(*rehearsal); return ok }
 	if !slices.ContainsFunc(batch, isRehearsal) {
 		return batch, nil
 	}
-	rest := make([]*pending, 0, len(batch))
-	for i, p := range batch {
-		r, ok := p.request.(*rehearsal)
-		if !ok {
+	var dry, rest []*pending
+	var requests []Request
+	for _, p := range batch {
+		if r, ok := p.request.(*rehearsal); ok {
+			dry, requests = append(dry, p), append(requests, r.items...)
+		} else {
 			rest = append(rest, p)
-			continue
 		}
-		outcomes, err := s.rehearse(ctx, r.items)
-		if err != nil {
-			return append(rest, batch[i:]...), err
-		}
-		p.answer(Result{rehearsed: outcomes})
 	}
-	return rest, nil
-}
-
-// rehearse decides requests on a head that is confirmed. Those whose ids stand
-// already are answered as confirm does, and leave nothing behind for the others.
-func (s *Sequencer) rehearse(ctx context.Context, requests []Request) ([]Outcome, error) {
 	for {
 		if err := s.prepare(ctx, requests); err != nil {
-			return nil, err
+			return batch, err
 		}
 		head, found, err := s.journal.Requests(ctx, s.id, requestIDs(s.id, requests))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrNothingHappened, err)
+			return batch, fmt.Errorf("%w: %w", ErrNothingHappened, err)
 		}
 		if head == s.book.head {
-			return s.rehearsed(requests, found), nil
+			for _, p := range dry {
+				p.answer(Result{rehearsed: s.rehearsed(p.request.(*rehearsal).items, found)})
+			}
+			return rest, nil
 		}
 		if head.Seq <= s.book.head.Seq {
-			return nil, s.halt(ctx, rolledBack(s.book.head))
+			return batch, s.halt(ctx, rolledBack(s.book.head))
 		}
 		if _, err := s.catchUp(ctx); err != nil {
-			return nil, err
+			return batch, err
 		}
 	}
 }
 
-// rehearsed answers requests of which found have their ids.
+// rehearsed answers requests of which found have their ids: as confirm does, and
+// they leave nothing behind for the others.
 func (s *Sequencer) rehearsed(requests []Request, found map[RequestID]*Entry) []Outcome {
 	outcomes := make([]Outcome, len(requests))
 	fresh, places := make([]Request, 0, len(requests)), make([]int, 0, len(requests))
@@ -86,6 +81,10 @@ func (s *Sequencer) rehearsed(requests []Request, found map[RequestID]*Entry) []
 	applied := Apply(s.book, s.now(), fresh)
 	for at, i := range places {
 		outcomes[i] = applied.outcome(at)
+		outcomes[i].Replayed = false // one that stands twice here stands nowhere yet
+		for j := range outcomes[i].Items {
+			outcomes[i].Items[j].Replayed = false
+		}
 	}
 	for i := range outcomes {
 		outcomes[i].EvaluatedAtSeq = s.book.head.Seq

@@ -13,7 +13,7 @@ type ReverseTransfer struct {
 func (*ReverseTransfer) operation() string                     { return OperationReverse }
 func (*ReverseTransfer) accountCodes(dst []string) []string    { return dst }
 func (r *ReverseTransfer) targets(dst []RequestID) []RequestID { return append(dst, r.Target) }
-func (*ReverseTransfer) weight() int                           { return 0 } // see targetWeight
+func (*ReverseTransfer) weight() int                           { return targetWeight }
 func (r *ReverseTransfer) fingerprintTo(b []byte) []byte       { return append(b, r.Target.UUID[:]...) }
 func (r *ReverseTransfer) apply(o *overlay) (*draft, *Refusal) {
 	m := &movement{o: o, targetID: r.Target}

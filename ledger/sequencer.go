@@ -164,8 +164,11 @@ func (s *Sequencer) attempt(ctx context.Context, batch []*pending) ([]*pending, 
 	if err := s.prepare(ctx, requests); err != nil {
 		return batch, err
 	}
-	if len(batch) > 1 && s.targetWeight() > MaxBatchBytes {
-		return s.halve(ctx, batch, nil)
+	if parts := s.split(batch); parts != nil {
+		for _, part := range parts {
+			s.decide(ctx, part)
+		}
+		return nil, nil
 	}
 	applied := Apply(s.book, s.now(), requests)
 	if len(applied.Entries) == 0 {

@@ -41,14 +41,41 @@ func (s *Sequencer) loadTargets(ctx context.Context, requests []Request) ([]stri
 	return codes, nil
 }
 
-// targetWeight estimates the bytes that the entries acting on the targets of a
-// batch add to it.
-func (s *Sequencer) targetWeight() int {
-	n := 0
-	for _, t := range s.book.targets {
-		n += perPosting * len(t.Entry.record.Postings)
+// Bounds of what acts on earlier entries.
+const (
+	// maxBatchTargets is about how many captures, releases and reversals are taken
+	// into one batch: each may have to read as many postings as an entry has.
+	maxBatchTargets = 64
+	// targetWeight is what one of them counts in the queue, before it is known how
+	// many postings its target has.
+	targetWeight = MaxBatchBytes / maxBatchTargets
+)
+
+// split cuts a batch whose targets were read into parts that fit one commit, now
+// that their postings are known. It returns nil when the whole batch does.
+func (s *Sequencer) split(batch []*pending) [][]*pending {
+	if len(s.book.targets) == 0 {
+		return nil
 	}
-	return n
+	var parts [][]*pending
+	begin, weight := 0, 0
+	for i, p := range batch {
+		w := 0
+		for _, id := range p.request.targets(nil) {
+			if t := s.book.targets[id]; t != nil {
+				w += perPosting * len(t.Entry.record.Postings)
+			}
+		}
+		if i > begin && weight+w > MaxBatchBytes {
+			parts = append(parts, batch[begin:i])
+			begin, weight = i, 0
+		}
+		weight += w
+	}
+	if begin == 0 {
+		return nil
+	}
+	return append(parts, batch[begin:])
 }
 
 // loadIncomes reads the balances that a closing is to move, and returns their

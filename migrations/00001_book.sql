@@ -128,7 +128,7 @@ create table if not exists book.postings (
     -- pending_change: a search by amount finds the entry by that one
     repeats        bool not null default false,
     constraint i4_postings primary key (ledger_id, seq, ordinal),
-    constraint i9_postings_account_seq unique (account_id, account_seq) include (seq),
+    constraint i9_postings_account_seq unique (account_id, account_seq),
     constraint i9_postings_account_seq_positive check (account_seq >= 1),
     constraint i1_postings_direction check (direction in ('debit', 'credit')),
     constraint i1_postings_amount_positive check (amount >= 0 and (amount > 0 or pending_change <> 0)),

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"tallystick/ledger"
 	"tallystick/ledger/store"
 )
+
+// releasedTogether bounds the releases that are queued at once: between them,
+// what clients post has its turn.
+const releasedTogether = 50
 
 // sweepInterval is the pause between two sweeps of expired holds.
 const sweepInterval = time.Second
@@ -43,9 +48,13 @@ func (s *sweeper) keepSweeping(ctx context.Context) {
 // what went wrong until that is over.
 func (s *sweeper) sweep(ctx context.Context, now time.Time) (released int) {
 	_, err := s.db.SweepHolds(ctx, now, func(ctx context.Context, due []ledger.DueHold) error {
-		n, err := s.release(ctx, due)
-		released += n
-		return err
+		var failed []error
+		for some := range slices.Chunk(due, releasedTogether) {
+			n, err := s.release(ctx, some)
+			released += n
+			failed = append(failed, err)
+		}
+		return errors.Join(failed...)
 	})
 	if released > 0 {
 		s.log.Info("released expired holds", "holds", released, "took", time.Since(now).Round(time.Millisecond))

@@ -22,9 +22,19 @@ func (a *assembly) readAccounts(ctx context.Context) error {
 	if len(a.accounts) == 0 {
 		return nil
 	}
-	ids := make(uuids, 0, len(a.accounts))
-	for id := range a.accounts {
-		ids = append(ids, uuidOf(&id))
+	if err := a.readUnknown(ctx, a.db.facts.known(a.accounts)); err != nil {
+		return err
+	}
+	if !a.limits {
+		return nil
+	}
+	return a.readMinimums(ctx)
+}
+
+// readUnknown reads the accounts of those ids.
+func (a *assembly) readUnknown(ctx context.Context, ids uuids) error {
+	if len(ids) == 0 {
+		return nil
 	}
 	rows, err := a.db.pool.Query(ctx, accountsByID.on(a.db.engine), ids)
 	if err != nil {
@@ -36,15 +46,13 @@ func (a *assembly) readAccounts(ctx context.Context) error {
 	_, err = pgx.ForEachRow(rows, []any{&id, &code, &kind, &currency, &scale}, func() error {
 		t, _ := chain.ParseAccountType(kind)
 		a.accounts[id] = &assembledAccount{code: code, kind: t, currency: currency, scale: scaleOf(scale)}
+		a.db.facts.keep(id, a.accounts[id])
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading accounts: %w", err)
 	}
-	if !a.limits {
-		return nil
-	}
-	return a.readMinimums(ctx)
+	return nil
 }
 
 // readMinimums finds, for each posting, the lower limit in force at its entry.
@@ -126,7 +134,16 @@ order by code limit $5::int8`
 
 // accountsNamed returns the accounts that exist among codes, without state.
 func (db *DB) accountsNamed(ctx context.Context, id ledger.LedgerID, codes ...string) ([]*ledger.Account, error) {
-	return db.accountRows(ctx, accountsByCode.on(db.engine), uuidOf(&id.UUID), slices.Compact(slices.Sorted(slices.Values(codes))))
+	if len(codes) == 1 {
+		if a := db.facts.accountNamed(id, codes[0]); a != nil {
+			return []*ledger.Account{a}, nil
+		}
+	}
+	list, err := db.accountRows(ctx, accountsByCode.on(db.engine), uuidOf(&id.UUID), slices.Compact(slices.Sorted(slices.Values(codes))))
+	if err == nil {
+		db.facts.keepNamed(id, list)
+	}
+	return list, err
 }
 
 // accountRows runs one of the statements above.

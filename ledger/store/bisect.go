@@ -50,7 +50,17 @@ var timesOfEntries = keyed{keys: `$2::int8[]`, most: 1, order: `seq`,
 
 // lastBooked returns the last seq booked on or before d, −1 when there is none.
 func (db *DB) lastBooked(ctx context.Context, id ledger.LedgerID, d chain.Date, head ledger.Head) (int64, error) {
-	return db.lastEntry(ctx, id, head, func(_ time.Time, booking chain.Date) bool { return booking <= d })
+	over := head.BookingDate > d
+	if over {
+		if seq, ok := db.facts.dayEnd(id, d); ok {
+			return seq, nil
+		}
+	}
+	seq, err := db.lastEntry(ctx, id, head, func(_ time.Time, booking chain.Date) bool { return booking <= d })
+	if over && err == nil {
+		db.facts.keepDayEnd(id, d, seq)
+	}
+	return seq, err
 }
 
 // SeqAt returns the last seq recorded at or before t, −1 when there is none.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
@@ -53,6 +54,9 @@ type DB struct {
 	turns   *pgxpool.Pool // connections that hold a turn while posting commits; RoleApp only
 	engine  engine
 	ledgers ledgerNames
+	facts   *facts // nil for sequencers
+
+	farSweep atomic.Int64 // when SweepHolds last began at the watermark, in microseconds
 }
 
 // Open connects to the database at url (a postgres:// URL or keyword string)
@@ -67,7 +71,7 @@ func Open(ctx context.Context, url string, role Role, maxConns int) (*DB, error)
 	cfg.MaxConnLifetime = connLifetime
 	cfg.MaxConnLifetimeJitter = connLifetimeJitter
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
-	db := &DB{}
+	db := &DB{facts: &facts{}}
 	if db.pool, err = openPool(ctx, cfg, role, maxConns, nil, readPlans); err != nil {
 		return nil, err
 	}

@@ -53,10 +53,12 @@ func (db *DB) Opening(ctx context.Context, id ledger.LedgerID) (ledger.Opening, 
 
 // head returns the newest entry of a ledger.
 func (db *DB) head(ctx context.Context, id ledger.LedgerID) (ledger.Head, error) {
+	before := db.facts.newest(id)
 	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&id.UUID)))
 	if err != nil {
 		return ledger.Head{}, fmt.Errorf("reading the head of ledger %s: %w", id, err)
 	}
+	db.facts.saw(id, before, head)
 	return head, nil
 }
 

@@ -156,12 +156,12 @@ func (db *DB) Ledger(ctx context.Context, nameOrID string) (LedgerInfo, error) {
 }
 
 func (db *DB) readHead(ctx context.Context, info *LedgerInfo) error {
-	head, err := scanHead(db.pool.QueryRow(ctx, headSQL, uuidOf(&info.ID.UUID)))
+	head, err := db.head(ctx, info.ID)
 	if errors.Is(err, ErrNotFound) {
 		return nil // every entry was deleted: size 0 says so
 	}
 	if err != nil {
-		return fmt.Errorf("reading the head of ledger %s: %w", info.Terms.Name, err)
+		return err
 	}
 	info.Size, info.Head = head.Seq+1, head.Hash
 	return nil

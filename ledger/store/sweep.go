@@ -25,6 +25,11 @@ const (
 	// clocks may differ, and for a hold that was decided before it expired but
 	// whose commit took as long as commits are tried.
 	sweepMargin = 2*ledger.MaxClockOffset + ledger.RetryPatience + ledger.ResolvePatience + commitTimeout
+	// sweepNear is how far back a sweep begins at the most while holds that cannot
+	// be released keep the watermark behind; once in sweepFarEvery it begins there.
+	// Those must not keep others from their turn, however many came after them.
+	sweepNear     = 10 * time.Minute
+	sweepFarEvery = time.Minute
 	// sweepLooksBack is how far behind the watermark a sweep begins once in
 	// sweepLooksBackEvery: the outcome of a commit may stay unknown for as long
 	// as the database is away, and then it stores a hold that has expired.
@@ -106,6 +111,7 @@ type sweep struct {
 	lookedBack time.Time // when a walk last began before the watermark
 	release    func(context.Context, []ledger.DueHold) error
 
+	near   bool // the walk begins after the watermark, and does not move it
 	due    int
 	failed error
 	looked time.Time  // everything that expired before was looked at
@@ -114,9 +120,15 @@ type sweep struct {
 
 func newSweep(db *DB, now, watermark, lookedBack time.Time, release func(context.Context, []ledger.DueHold) error) *sweep {
 	s := &sweep{db: db, now: now, from: watermark, looked: watermark, lookedBack: lookedBack, release: release}
-	if now.Sub(lookedBack) >= sweepLooksBackEvery {
+	far := now.Sub(time.UnixMicro(db.farSweep.Load())).Abs() >= sweepFarEvery
+	switch near := now.Add(-sweepNear); {
+	case now.Sub(lookedBack) >= sweepLooksBackEvery:
 		s.from = watermark.Add(-sweepLooksBack)
+	case !far && watermark.Before(near):
+		s.from, s.near = near, true
+		return s
 	}
+	db.farSweep.Store(now.UnixMicro())
 	return s
 }
 
@@ -234,6 +246,9 @@ func (s *sweep) fail(err error) {
 // this walk did not reach, what may still appear, and the first hold that is
 // open come after it. To move it back is safe at any time.
 func (s *sweep) watermark(stored time.Time) time.Time {
+	if s.near {
+		return stored
+	}
 	done := s.now.Add(-sweepMargin)
 	if s.looked.Before(done) {
 		done = s.looked
