@@ -63,7 +63,7 @@ func (h *handlers) balance(x *exchange) error {
 	a, err := h.DB.AccountAt(x.req.Context(), x.ledger, code, seq)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return newProblem(codeAccountNotFound, "this ledger had no account of that code at seq %d", seq)
+		return newProblem(codeAccountNotFound, "this ledger has no account of that code, or did not have it at the time or seq asked for")
 	case err != nil:
 		return fmt.Errorf("reading account %s at seq %d: %w", code, seq, err)
 	}

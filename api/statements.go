@@ -74,7 +74,7 @@ func (h *handlers) statementFilter(x *exchange, code string) (f store.StatementF
 		}
 	}
 	if q.err == nil && *from > *to {
-		q.fail(codeInvalidParameter, "from", "from is after to")
+		q.fail(codeInvalidParameter, "from", "from (%s) is after to (%s); without to, a statement ends today", from, to)
 	}
 	if q.err == nil {
 		f.From, f.To = *from, *to
