@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,74 +14,6 @@ import (
 	"tallystick/ledger/chain"
 	"tallystick/ledger/money"
 )
-
-// readAccounts completes a.accounts: codes, types and lower limits of all
-// accounts that the entries touch.
-func (a *assembly) readAccounts(ctx context.Context) error {
-	if len(a.accounts) == 0 {
-		return nil
-	}
-	if err := a.readUnknown(ctx, a.db.facts.known(a.accounts)); err != nil {
-		return err
-	}
-	if !a.limits {
-		return nil
-	}
-	return a.readMinimums(ctx)
-}
-
-// readUnknown reads the accounts of those ids.
-func (a *assembly) readUnknown(ctx context.Context, ids uuids) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := a.db.pool.Query(ctx, accountsByID.on(a.db.engine), ids)
-	if err != nil {
-		return fmt.Errorf("reading accounts: %w", err)
-	}
-	var id [16]byte
-	var code, kind, currency string
-	var scale int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &code, &kind, &currency, &scale}, func() error {
-		t, _ := chain.ParseAccountType(kind)
-		a.accounts[id] = &assembledAccount{code: code, kind: t, currency: currency, scale: scaleOf(scale)}
-		a.db.facts.keep(id, a.accounts[id])
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading accounts: %w", err)
-	}
-	return nil
-}
-
-// readMinimums finds, for each posting, the lower limit in force at its entry.
-func (a *assembly) readMinimums(ctx context.Context) error {
-	var places []place
-	for i := range a.records {
-		for _, p := range a.records[i].Postings {
-			places = append(places, place{account: p.AccountID, asOf: a.records[i].Seq})
-		}
-	}
-	err := a.db.latest(ctx, latestVersion, places, func(row pgx.Row) error {
-		v, err := scanVersion(row)
-		if err != nil {
-			return err
-		}
-		if acc := a.accounts[v.accountID]; acc != nil {
-			acc.minimums = append(acc.minimums, minimum{seq: v.seq, units: v.min.limit(acc.scale)})
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading limits: %w", err)
-	}
-	for _, acc := range a.accounts {
-		if acc != nil {
-			slices.SortFunc(acc.minimums, func(x, y minimum) int { return cmp.Compare(x.seq, y.seq) })
-		}
-	}
-	return nil
-}
 
 // version is a row of account_versions.
 type version struct {
@@ -225,10 +156,14 @@ func (db *DB) fillNames(ctx context.Context, id ledger.LedgerID, accounts []*led
 	if err != nil {
 		return fmt.Errorf("reading account names: %w", err)
 	}
+	return scanNames(rows, accounts)
+}
+
+func scanNames(rows pgx.Rows, accounts []*ledger.Account) error {
 	names := make(map[int64]string)
 	var seq int64
 	var name string
-	if _, err = pgx.ForEachRow(rows, []any{&seq, &name}, func() error { names[seq] = name; return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&seq, &name}, func() error { names[seq] = name; return nil }); err != nil {
 		return fmt.Errorf("reading account names: %w", err)
 	}
 	for _, a := range accounts {
@@ -381,6 +316,16 @@ func (db *DB) AccountAt(ctx context.Context, id ledger.LedgerID, code string, se
 
 // accountAsOf returns an account with its attributes, without its state.
 func (db *DB) accountAsOf(ctx context.Context, id ledger.LedgerID, code string, seq int64) (*ledger.Account, error) {
+	a, err := db.accountOpened(ctx, id, code, seq)
+	if err != nil {
+		return nil, err
+	}
+	return a, db.fillVersionAt(ctx, id, a, seq)
+}
+
+// accountOpened returns an account that was open as of an entry, without
+// attributes and state.
+func (db *DB) accountOpened(ctx context.Context, id ledger.LedgerID, code string, seq int64) (*ledger.Account, error) {
 	rows, err := db.accountsNamed(ctx, id, code)
 	if err != nil {
 		return nil, err
@@ -388,7 +333,7 @@ func (db *DB) accountAsOf(ctx context.Context, id ledger.LedgerID, code string, 
 	if len(rows) == 0 || rows[0].OpenedSeq > seq {
 		return nil, fmt.Errorf("reading account %q as of entry %d: %w", code, seq, ErrNotFound)
 	}
-	return rows[0], db.fillVersionAt(ctx, id, rows[0], seq)
+	return rows[0], nil
 }
 
 func (db *DB) fillVersionAt(ctx context.Context, id ledger.LedgerID, a *ledger.Account, seq int64) error {

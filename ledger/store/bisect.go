@@ -117,35 +117,31 @@ var seqsOfPostings = keyed{keys: `$2::int8[]`, most: 1, order: `account_seq`,
 // accountSeqAt returns how many postings an account had as of entry seq:
 // account_seq and seq rise together.
 func (db *DB) accountSeqAt(ctx context.Context, account uuid.UUID, seq int64) (int64, error) {
-	seqs, err := db.accountSeqsAt(ctx, account, seq)
-	if err != nil {
-		return 0, err
-	}
-	return seqs[0], nil
-}
-
-// accountSeqsAt does the same for several entries.
-func (db *DB) accountSeqsAt(ctx context.Context, account uuid.UUID, seqs ...int64) ([]int64, error) {
-	at := make([]int64, len(seqs))
 	var newest, newestSeq int64
 	err := db.pool.QueryRow(ctx, newestAccountSeqSQL, uuidOf(&account)).Scan(&newest, &newestSeq)
 	if errNone := notFound(err); errNone == ErrNotFound {
-		return at, nil
+		return 0, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the newest posting of account %s: %w", account, err)
+		return 0, fmt.Errorf("reading the newest posting of account %s: %w", account, err)
 	}
-	for i, seq := range seqs {
-		if newestSeq <= seq {
-			at[i] = newest
-			continue
-		}
-		at[i], err = lastWhere(newest, func(ns []int64) (int, error) { return db.postingsUpTo(ctx, account, ns, seq) })
-		if err != nil {
-			return nil, fmt.Errorf("searching the postings of account %s: %w", account, err)
-		}
+	return db.numberUpTo(ctx, account, seq, 0, newest, newestSeq)
+}
+
+// numberUpTo does the same where the newest posting is known, with its entry, and
+// the entry that opened the account, or 0.
+func (db *DB) numberUpTo(ctx context.Context, account uuid.UUID, seq, opened, newest, newestSeq int64) (int64, error) {
+	switch {
+	case newestSeq <= seq:
+		return newest, nil
+	case seq <= opened:
+		return 0, nil
 	}
-	return at, nil
+	n, err := lastWhere(newest, func(ns []int64) (int, error) { return db.postingsUpTo(ctx, account, ns, seq) })
+	if err != nil {
+		return 0, fmt.Errorf("searching the postings of account %s: %w", account, err)
+	}
+	return n, nil
 }
 
 // postingsUpTo returns how many of the postings of those numbers are at or

@@ -191,6 +191,12 @@ func (db *DB) latest(ctx context.Context, what latestOf, places []place, scan fu
 	return nil
 }
 
+// one is the statement that latest runs for a single place, with its parameters,
+// on either engine.
+func (w latestOf) one(p place) (sql string, args []any) {
+	return w.arms(1), []any{uuidOf(&p.account), p.asOf}
+}
+
 func (db *DB) each(ctx context.Context, scan func(pgx.Row) error, sql string, args ...any) error {
 	rows, err := db.pool.Query(ctx, sql, args...)
 	if err != nil {

@@ -45,6 +45,7 @@ func (s *Statement) Count() int64 { return s.Closing.AccountSeq - s.Opening.Acco
 type StatementLine struct {
 	Entry   ledger.Entry
 	Posting chain.Posting
+	seq     int64 // of the entry
 }
 
 // StatementFilter selects a page of a statement.
@@ -64,7 +65,7 @@ func (db *DB) Statement(ctx context.Context, id ledger.LedgerID, f StatementFilt
 		return Statement{}, err
 	}
 	s := Statement{AsOf: at.Seq}
-	a, err := db.accountAsOf(ctx, id, f.Code, at.Seq)
+	a, err := db.accountOpened(ctx, id, f.Code, at.Seq)
 	if err != nil {
 		return Statement{}, err
 	}
@@ -77,10 +78,13 @@ func (db *DB) Statement(ctx context.Context, id ledger.LedgerID, f StatementFilt
 	if err != nil {
 		return Statement{}, err
 	}
-	if err := db.fillStatement(ctx, &s, before, max(before, last)); err != nil {
-		return Statement{}, fmt.Errorf("reading the statement of account %q: %w", f.Code, err)
+	if err = db.findInterval(ctx, &s, before, max(before, last)); err == nil {
+		err = db.fillStatement(ctx, id, &s, f)
 	}
-	if err := db.fillLines(ctx, id, &s, f); err != nil {
+	if err == nil {
+		err = db.fillLines(ctx, id, &s)
+	}
+	if err != nil {
 		return Statement{}, fmt.Errorf("reading the statement of account %q: %w", f.Code, err)
 	}
 	return s, readableAccount(&s.Account)
@@ -107,31 +111,75 @@ from book.postings where account_id = $1::uuid and account_seq > $2::int8 and ac
 var postingsNumbered = keyed{keys: `$2::int8[]`, most: 1, order: `account_seq`,
 	lookup: `select ` + postingColumns + ` from book.postings where account_id = $1::uuid and account_seq = u.key`}
 
-// fillStatement sets the balances before and after the entries of the interval,
-// and what was booked between.
-func (db *DB) fillStatement(ctx context.Context, s *Statement, before, last int64) error {
+// findInterval sets the attributes of the account, and the numbers of its last
+// postings up to two entries.
+func (db *DB) findInterval(ctx context.Context, s *Statement, before, last int64) error {
 	account := s.Account.AccountID
-	numbers, err := db.accountSeqsAt(ctx, account, before, last)
+	var newest, newestSeq int64
+	var b pgx.Batch
+	sql, args := latestVersion.one(place{account, s.AsOf})
+	b.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
+		v, err := scanVersion(row)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrDamaged // an account has attributes from its first entry on
+		}
+		s.Account.VersionSeq = v.seq
+		v.fill(&s.Account.Account)
+		return err
+	})
+	b.Queue(newestAccountSeqSQL, uuidOf(&account)).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&newest, &newestSeq)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err := db.pool.SendBatch(ctx, &b).Close(); err != nil {
+		return err
+	}
+	opening, err := db.numberUpTo(ctx, account, before, s.Account.OpenedSeq, newest, newestSeq)
 	if err != nil {
 		return err
 	}
-	s.Opening.AccountSeq, s.Closing.AccountSeq = numbers[0], numbers[1]
-	if numbers[1] == 0 {
-		return nil
-	}
-	var b pgx.Batch
-	b.Queue(postingsNumbered.on(db.engine), uuidOf(&account), slices.Compact(slices.Clone(numbers)))
-	b.Queue(turnoverSQL, uuidOf(&account), numbers[0], numbers[1])
-	results := db.pool.SendBatch(ctx, &b)
-	err = errors.Join(s.scanBalances(results), s.scanTurnover(results))
-	return errors.Join(err, results.Close())
+	closing, err := db.numberUpTo(ctx, account, last, s.Account.OpenedSeq, newest, newestSeq)
+	s.Opening.AccountSeq, s.Closing.AccountSeq = opening, closing
+	return err
 }
 
-func (s *Statement) scanBalances(results pgx.BatchResults) error {
-	rows, err := results.Query()
-	if err != nil {
+// fillStatement sets the name of the account, the balances before and after the
+// entries of the interval, what was booked between, and the postings of the page.
+func (db *DB) fillStatement(ctx context.Context, id ledger.LedgerID, s *Statement, f StatementFilter) error {
+	account := uuidOf(&s.Account.AccountID)
+	opening, closing := s.Opening.AccountSeq, s.Closing.AccountSeq
+	sum := db.facts.turnover(s.Account.AccountID, opening, closing)
+	var b pgx.Batch
+	b.Queue(namesAt.on(db.engine), uuidOf(&id.UUID), []int64{s.Account.VersionSeq}).Query(func(rows pgx.Rows) error {
+		return scanNames(rows, []*ledger.Account{&s.Account})
+	})
+	if closing > 0 {
+		b.Queue(postingsNumbered.on(db.engine), account, slices.Compact([]int64{opening, closing})).Query(s.scanBalances)
+	}
+	if closing > sum.upTo {
+		b.Queue(turnoverSQL, account, sum.upTo, closing).QueryRow(func(row pgx.Row) error { return sum.add(row, closing, s.Account.Scale) })
+	}
+	after := max(opening, f.After)
+	if count := min(closing-after, int64(f.Limit)); count > 0 {
+		b.Queue(accountPostingsSQL, account, after, count).Query(func(rows pgx.Rows) error { return s.scanLines(rows, after, after+count) })
+	}
+	if err := db.pool.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}
+	if s.Debits, s.Credits = sum.debits, sum.credits; !s.Debits.InRange() || !s.Credits.InRange() {
+		return ErrDamaged
+	}
+	db.facts.keepTurnover(s.Account.AccountID, opening, sum)
+	if after += int64(len(s.Lines)); len(s.Lines) > 0 && after < closing {
+		s.Next = after
+	}
+	return nil
+}
+
+func (s *Statement) scanBalances(rows pgx.Rows) error {
 	defer rows.Close()
 	met := int64(0)
 	for rows.Next() {
@@ -157,55 +205,69 @@ func (s *Statement) scanBalances(results pgx.BatchResults) error {
 	return nil
 }
 
-func (s *Statement) scanTurnover(results pgx.BatchResults) error {
+// add adds what was booked after t up to another posting.
+func (t *turnover) add(row pgx.Row, upTo int64, scale uint8) error {
 	var debits, credits stored
-	if err := results.QueryRow().Scan(&debits, &credits); err != nil {
+	if err := row.Scan(&debits, &credits); err != nil {
 		return err
 	}
-	s.Debits, s.Credits = debits.units(s.Account.Scale), credits.units(s.Account.Scale)
-	if !s.Debits.InRange() || !s.Credits.InRange() {
+	more := [2]money.Int128{debits.units(scale), credits.units(scale)}
+	var fits [2]bool
+	t.upTo = upTo
+	t.debits, fits[0] = t.debits.Add(more[0])
+	t.credits, fits[1] = t.credits.Add(more[1])
+	if !more[0].InRange() || !more[1].InRange() || !fits[0] || !fits[1] {
 		return ErrDamaged
 	}
 	return nil
 }
 
-// fillLines reads the lines of the page.
-func (db *DB) fillLines(ctx context.Context, id ledger.LedgerID, s *Statement, f StatementFilter) error {
-	after := max(s.Opening.AccountSeq, f.After)
-	count := min(s.Closing.AccountSeq-after, int64(f.Limit))
-	if count <= 0 {
+// scanLines scans the postings after one number up to another; each must be there.
+func (s *Statement) scanLines(rows pgx.Rows, after, upTo int64) error {
+	defer rows.Close()
+	s.Lines = make([]StatementLine, 0, upTo-after)
+	for rows.Next() {
+		seq, p, err := scanPosting(rows)
+		if err != nil {
+			return err
+		}
+		if after++; p.AccountSeq != after || !p.Amount.InRange() || !p.Posted.InRange() {
+			return fmt.Errorf("reading posting %d: %w", after, ErrDamaged)
+		}
+		s.Lines = append(s.Lines, StatementLine{seq: seq, Posting: p})
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if after < upTo {
+		return fmt.Errorf("reading posting %d: %w", after+1, ErrDamaged)
+	}
+	return nil
+}
+
+// fillLines reads the entries of the lines.
+func (db *DB) fillLines(ctx context.Context, id ledger.LedgerID, s *Statement) error {
+	if len(s.Lines) == 0 {
 		return nil
 	}
-	rows, err := db.pool.Query(ctx, accountPostingsSQL, uuidOf(&s.Account.AccountID), after, count)
-	if err != nil {
-		return err
-	}
-	seqs := make([]int64, 0, count)
-	s.Lines, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (StatementLine, error) {
-		seq, p, err := scanPosting(row)
-		seqs = append(seqs, seq)
-		return StatementLine{Posting: p}, err
-	})
-	if err != nil {
-		return err
+	seqs := make([]int64, len(s.Lines))
+	for i := range s.Lines {
+		seqs[i] = s.Lines[i].seq
 	}
 	a := db.assemble(id, false)
-	if err := a.readEntries(ctx, entriesAt.on(db.engine), seqs); err != nil {
-		return err
-	}
-	if err := a.readTexts(ctx, seqs); err != nil {
+	var b pgx.Batch
+	b.Queue(entriesAt.on(db.engine), uuidOf(&id.UUID), seqs).Query(a.scanEntries)
+	b.Queue(payloadsAt.on(db.engine), uuidOf(&id.UUID), seqs).Query(a.scanTexts)
+	if err := db.pool.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}
 	entries := a.entries()
 	for i := range s.Lines {
-		at, ok := a.bySeq[seqs[i]]
-		if !ok || !s.Lines[i].Posting.Amount.InRange() || !s.Lines[i].Posting.Posted.InRange() {
-			return fmt.Errorf("reading entry %d: %w", seqs[i], ErrDamaged)
+		at, ok := a.bySeq[s.Lines[i].seq]
+		if !ok {
+			return fmt.Errorf("reading entry %d: %w", s.Lines[i].seq, ErrDamaged)
 		}
 		s.Lines[i].Entry = entries[at]
-	}
-	if after += int64(len(s.Lines)); after < s.Closing.AccountSeq {
-		s.Next = after
 	}
 	return nil
 }
