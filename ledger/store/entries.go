@@ -27,6 +27,10 @@ const (
 where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8 order by seq`
 	postingsBetweenSQL = `select ` + postingColumns + `, ordinal from book.postings
 where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8 order by seq, ordinal`
+	payloadsBetweenSQL = `select seq, salt, fingerprint, description, reference, metadata from ops.payloads
+where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8`
+	detailsBetweenSQL = `select seq, name, value, ordinal from book.details
+where ledger_id = $1::uuid and seq > $2::int8 and seq <= $3::int8 order by seq, ordinal`
 )
 
 // Indexes: the primary keys, and i10_account_versions_seq.
@@ -123,15 +127,26 @@ func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64, l
 	return a.entries(), nil
 }
 
-// readAt reads what stands at seqs in one round trip.
+// readAt reads what stands at seqs, which rise, in one round trip: entries that
+// follow each other in one go, which takes the database a third of the time.
 func (a *assembly) readAt(ctx context.Context, seqs []int64) error {
 	parts := []struct {
-		what keyed
-		scan func(pgx.Rows) error
-	}{{entriesAt, a.scanEntries}, {postingsAt, a.scanPostings}, {payloadsAt, a.scanTexts}, {detailsAt, a.scanDetails}}
+		at      keyed
+		between string
+		scan    func(pgx.Rows) error
+	}{
+		{entriesAt, entriesBetweenSQL, a.scanEntries}, {postingsAt, postingsBetweenSQL, a.scanPostings},
+		{payloadsAt, payloadsBetweenSQL, a.scanTexts}, {detailsAt, detailsBetweenSQL, a.scanDetails},
+	}
+	before, last := seqs[0]-1, seqs[len(seqs)-1]
+	dense := len(seqs) > 1 && last-before == int64(len(seqs))
 	var b pgx.Batch
 	for _, part := range parts {
-		b.Queue(part.what.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
+		if dense {
+			b.Queue(part.between, uuidOf(&a.id.UUID), before, last)
+		} else {
+			b.Queue(part.at.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
+		}
 	}
 	results := a.db.pool.SendBatch(ctx, &b)
 	defer results.Close()
