@@ -59,6 +59,7 @@ func newReader(req *http.Request) (*reader, error) {
 		return nil, err
 	}
 	if req.ContentLength > MaxBody {
+		drain(req.Body)
 		return nil, bodyTooLarge()
 	}
 	r := emptyReader()
@@ -72,11 +73,19 @@ func newReader(req *http.Request) (*reader, error) {
 		return nil, &problem{code: codeMalformedJSON, detail: "the body ended before its announced length", cause: err}
 	case n > MaxBody:
 		r.release()
+		drain(req.Body)
 		return nil, bodyTooLarge()
 	}
 	r.reset()
 	return r, nil
 }
+
+// maxDrained is how much of a body that is too large is read and thrown away:
+// a client that only reads its answer when it has sent everything would
+// otherwise see a broken connection in place of it.
+const maxDrained = 16 << 20
+
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDrained) }
 
 // emptyReader returns a reader with an empty body buffer.
 func emptyReader() *reader {

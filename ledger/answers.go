@@ -178,9 +178,15 @@ func (s *Sequencer) replayParts(r Request, found map[RequestID]*Entry) (o Outcom
 	return Outcome{Refusal: refused}, true
 }
 
-// replayOne answers a request whose id stands for e. An account that exists
+// replayOne answers a request whose id stands for e, if e is still what was
+// answered the first time. An account that exists
 // otherwise is the better answer than a conflict of derived ids.
 func (s *Sequencer) replayOne(r Request, e *Entry, decided *Refusal) Outcome {
+	if !e.Intact() {
+		refused := damagedTransfer(e.RequestID())
+		refused.EvaluatedAtSeq = s.book.head.Seq
+		return Outcome{Refusal: refused}
+	}
 	if refused := Conflict(r, e); refused != nil {
 		if decided != nil && decided.Code == CodeAccountExists {
 			refused = decided

@@ -76,8 +76,7 @@ func targetKnown(m *movement) *Refusal {
 	case m.target == nil:
 		return refusal(CodeTransferNotFound, "this ledger has no transfer or hold %s", m.targetID)
 	case !m.target.Entry.Intact() || m.target.Settled != nil && !m.target.Settled.Intact():
-		return refusal(CodeTransferDamaged,
-			"what is stored of %s does not match its hash; nothing acts on it until an operator has run tallystick verify", m.targetID)
+		return damagedTransfer(m.targetID)
 	}
 	return nil
 }

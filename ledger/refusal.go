@@ -161,7 +161,12 @@ func closedAccount(code string) *Refusal {
 }
 
 func damagedAccount(code string) *Refusal {
-	r := refusal(CodeAccountDamaged, "what is stored of account %s does not match its hash; nothing is posted to it until the finding is resolved", code)
+	r := refusal(CodeAccountDamaged, "what is stored of account %s does not match its hash; nothing is posted to it until the finding is resolved and the server restarted", code)
 	r.Account = code
 	return r
+}
+
+func damagedTransfer(id RequestID) *Refusal {
+	return refusal(CodeTransferDamaged,
+		"what is stored of %s does not match its hash; nothing is said about it, and nothing acts on it, until an operator has run tallystick verify", id)
 }

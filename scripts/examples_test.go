@@ -23,7 +23,7 @@ var answers = [][]string{
 		"shop", "3 results", "transfer",
 		"hold", "limit_exceeded",
 		"capture", "hold_captured",
-		"transfer", "reversal, not stored", "reversal", "reversed",
+		"reversal, not stored", "reversal", "reversed",
 	},
 	{"3 results", "transfer", "2 listed", "6 listed"},
 	{

@@ -31,7 +31,8 @@ post $main/transfers -H 'Idempotency-Key: payment-2' -d '{"debit":"customers:42"
 bin/tallystick verify --ledger main; echo "exit code $?"
 
 # Somebody with every right on the database makes the payment smaller...
-psql -X -h "$PWD/data/postgres/socket" -U postgres tallystick -c "update book.postings set amount = 2.34 where amount = 12.34"
+psql -X -h "$PWD/data/postgres/socket" -U postgres tallystick -c "update book.postings set amount = 2.34
+  where amount = 12.34 and ledger_id = (select ledger_id from book.ledgers where name = 'main')"
 
 # ...and is caught: verify names the entry and both hashes.
 bin/tallystick verify --ledger main; echo "exit code $?"

@@ -80,6 +80,9 @@ func run(ctx context.Context, args []string) int {
 		}),
 	)
 	command, err := parser.Parse(args)
+	if err != nil {
+		parser.Stdout = os.Stderr // the usage that goes with it is no result
+	}
 	parser.FatalIfErrorf(err)
 	err = command.Run()
 	var exit exitError

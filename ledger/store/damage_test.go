@@ -44,6 +44,24 @@ func TestUnforeseenErrorsHitOnlyTheirRequest(t *testing.T) {
 	})
 }
 
+// A replay is the original answer or none.
+func TestReplayOfADamagedTransferIsRefused(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		s := d.sequencers(d.db)
+		whole, changed := d.transfer("cash", "bob", "1"), d.transfer("cash", "bob", "2")
+		d.accept(s, whole, changed)
+		d.owner(`update book.postings set amount = 3 where amount = 2`)
+		results := s.SubmitAll(t.Context(), d.id, []ledger.Request{whole, changed})
+		if r := results[0]; r.Err != nil || !r.Replayed {
+			t.Errorf("the transfer that is whole: %+v", r)
+		}
+		if r := results[1]; r.Refusal == nil || r.Refusal.Code != ledger.CodeTransferDamaged {
+			t.Errorf("the transfer that was changed: %+v", r)
+		}
+	})
+}
+
 // bobs selects what is stored of the account bob.
 const bobs = `account_id = (select account_id from book.accounts where code = 'bob')`
 
