@@ -49,6 +49,9 @@ var (
 		lookup: `select account_id, code, type, currency, scale from book.accounts where account_id = u.key`}
 )
 
+// usualPostings is how many postings most entries have.
+const usualPostings = 2
+
 // assembly puts entries together from the rows of their tables.
 type assembly struct {
 	db       *DB
@@ -148,6 +151,7 @@ func (a *assembly) readAt(ctx context.Context, seqs []int64) error {
 			b.Queue(part.at.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
 		}
 	}
+	a.records, a.hashes = make([]chain.Entry, 0, len(seqs)), make([]chain.Hash, 0, len(seqs))
 	results := a.db.pool.SendBatch(ctx, &b)
 	defer results.Close()
 	for _, part := range parts {
@@ -241,13 +245,17 @@ func (a *assembly) readPostings(ctx context.Context, sql string, args ...any) er
 
 func (a *assembly) scanPostings(rows pgx.Rows) error {
 	defer rows.Close()
+	var ordinal int64
+	into := newPostingScan(&ordinal)
 	for rows.Next() {
-		var ordinal int64
-		seq, p, err := scanPosting(rows, &ordinal)
+		seq, p, err := into.scan(rows)
 		if err != nil {
 			return fmt.Errorf("reading the postings of entry %d: %w", seq, err)
 		}
 		if i, ok := a.bySeq[seq]; ok {
+			if a.records[i].Postings == nil {
+				a.records[i].Postings = make([]chain.Posting, 0, usualPostings)
+			}
 			a.records[i].Postings = append(a.records[i].Postings, p)
 			a.accounts[p.AccountID] = nil
 		}
@@ -258,23 +266,39 @@ func (a *assembly) scanPostings(rows pgx.Rows) error {
 	return nil
 }
 
-// scanPosting scans postingColumns, and what follows them into more.
-func scanPosting(row pgx.Row, more ...any) (seq int64, p chain.Posting, err error) {
-	var direction string
-	var scale int64
-	var amount, pending, posted, pendingDebit, pendingCredit stored
-	var effective time.Time
-	err = row.Scan(append([]any{&seq, (*[16]byte)(&p.AccountID), &direction, &p.Currency, &scale, &amount, &pending, &effective,
-		&p.AccountSeq, &posted, &pendingDebit, &pendingCredit}, more...)...)
-	if err != nil {
-		return seq, p, err
-	}
-	p.Direction, _ = chain.ParseDirection(direction)
-	p.Scale, p.EffectiveDate = scaleOf(scale), chain.DateOf(effective)
-	p.Amount, p.PendingChange = amount.units(p.Scale), pending.units(p.Scale)
-	p.Posted, p.PendingDebit, p.PendingCredit = posted.units(p.Scale), pendingDebit.units(p.Scale), pendingCredit.units(p.Scale)
-	return seq, p, nil
+// postingScan is where the columns of a posting go. One serves all rows of a
+// query: what each row would allocate is garbage that other requests wait for.
+type postingScan struct {
+	seq, scale                                           int64
+	p                                                    chain.Posting
+	direction                                            string
+	amount, pending, posted, pendingDebit, pendingCredit stored
+	effective                                            time.Time
+	into                                                 []any
 }
+
+// newPostingScan is for postingColumns, and what follows them into more.
+func newPostingScan(more ...any) *postingScan {
+	s := new(postingScan)
+	s.into = append([]any{&s.seq, (*[16]byte)(&s.p.AccountID), &s.direction, &s.p.Currency, &s.scale, &s.amount, &s.pending, &s.effective,
+		&s.p.AccountSeq, &s.posted, &s.pendingDebit, &s.pendingCredit}, more...)
+	return s
+}
+
+// scan returns a row; all of the posting is of that row.
+func (s *postingScan) scan(row pgx.Row) (seq int64, p chain.Posting, err error) {
+	if err := row.Scan(s.into...); err != nil {
+		return s.seq, s.p, err
+	}
+	s.p.Direction, _ = chain.ParseDirection(s.direction)
+	s.p.Scale, s.p.EffectiveDate = scaleOf(s.scale), chain.DateOf(s.effective)
+	s.p.Amount, s.p.PendingChange = s.amount.units(s.p.Scale), s.pending.units(s.p.Scale)
+	s.p.Posted, s.p.PendingDebit, s.p.PendingCredit = s.posted.units(s.p.Scale), s.pendingDebit.units(s.p.Scale), s.pendingCredit.units(s.p.Scale)
+	return s.seq, s.p, nil
+}
+
+// scanPosting scans a single row of postingColumns.
+func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) { return newPostingScan().scan(row) }
 
 func (a *assembly) readTexts(ctx context.Context, seqs []int64) error {
 	rows, err := a.db.pool.Query(ctx, payloadsAt.on(a.db.engine), uuidOf(&a.id.UUID), seqs)

@@ -85,6 +85,7 @@ func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (E
 			return EntryPage{}, err
 		}
 		loaded += len(entries)
+		page.Entries = slices.Grow(page.Entries, min(len(entries), f.Limit-len(page.Entries)))
 		for i := range entries {
 			if !f.selects(&entries[i]) {
 				continue

@@ -226,8 +226,9 @@ func (t *turnover) add(row pgx.Row, upTo int64, scale uint8) error {
 func (s *Statement) scanLines(rows pgx.Rows, after, upTo int64) error {
 	defer rows.Close()
 	s.Lines = make([]StatementLine, 0, upTo-after)
+	into := newPostingScan()
 	for rows.Next() {
-		seq, p, err := scanPosting(rows)
+		seq, p, err := into.scan(rows)
 		if err != nil {
 			return err
 		}
@@ -255,6 +256,7 @@ func (db *DB) fillLines(ctx context.Context, id ledger.LedgerID, s *Statement) e
 		seqs[i] = s.Lines[i].seq
 	}
 	a := db.assemble(id, false)
+	a.records, a.hashes = make([]chain.Entry, 0, len(seqs)), make([]chain.Hash, 0, len(seqs))
 	var b pgx.Batch
 	b.Queue(entriesAt.on(db.engine), uuidOf(&id.UUID), seqs).Query(a.scanEntries)
 	b.Queue(payloadsAt.on(db.engine), uuidOf(&id.UUID), seqs).Query(a.scanTexts)
