@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
@@ -196,11 +197,13 @@ func (a *assembly) readEntries(ctx context.Context, sql string, args ...any) err
 
 func (a *assembly) scanEntries(rows pgx.Rows) error {
 	defer rows.Close()
+	into := newEntryScan()
 	for rows.Next() {
-		e, hash, err := a.scanEntry(rows)
+		e, hash, err := into.scan(rows)
 		if err != nil {
 			return fmt.Errorf("reading entries: %w", err)
 		}
+		e.LedgerID = a.id.UUID
 		a.bySeq[e.Seq] = len(a.records)
 		a.records, a.hashes = append(a.records, e), append(a.hashes, hash)
 	}
@@ -211,28 +214,41 @@ func (a *assembly) scanEntries(rows pgx.Rows) error {
 	return nil
 }
 
-func (a *assembly) scanEntry(row pgx.Row) (chain.Entry, chain.Hash, error) {
-	e := chain.Entry{LedgerID: a.id.UUID}
-	var kind string
-	var prev, hash, description, reference, metadata []byte
-	var recorded, booking, effective time.Time
-	var related *[16]byte
-	var expires *time.Time
-	err := row.Scan(&e.Seq, &kind, (*[16]byte)(&e.RequestID), &prev, &hash, &recorded, &booking, &effective,
-		(*[16]byte)(&e.Actor), &e.PriorPeriod, &e.RefSeq, &related, &expires, &description, &reference, &metadata)
-	if err != nil {
-		return e, chain.Hash{}, err
+// entryScan is where the columns of an entry go, one for all rows of a query.
+type entryScan struct {
+	e                                            chain.Entry
+	kind                                         string
+	prev, hash, description, reference, metadata pgtype.DriverBytes // of the row, until the next
+	recorded, booking, effective                 time.Time
+	related                                      *[16]byte
+	expires                                      *time.Time
+	into                                         []any
+}
+
+func newEntryScan() *entryScan {
+	s := new(entryScan)
+	s.into = []any{&s.e.Seq, &s.kind, (*[16]byte)(&s.e.RequestID), &s.prev, &s.hash, &s.recorded, &s.booking, &s.effective,
+		(*[16]byte)(&s.e.Actor), &s.e.PriorPeriod, &s.e.RefSeq, &s.related, &s.expires, &s.description, &s.reference, &s.metadata}
+	return s
+}
+
+// scan returns a row, all of it but the ledger.
+func (s *entryScan) scan(row pgx.Row) (chain.Entry, chain.Hash, error) {
+	s.e.RefSeq, s.related, s.expires = nil, nil, nil // what the row before points to is its own
+	if err := row.Scan(s.into...); err != nil {
+		return s.e, chain.Hash{}, err
 	}
-	e.Kind, _ = chain.KindNamed(kind) // an unknown kind is 0, which no hash matches
-	e.PrevHash, e.RecordedAt = hashOf(prev), recorded.UnixMicro()
-	e.BookingDate, e.EffectiveDate = chain.DateOf(booking), chain.DateOf(effective)
-	e.RelatedTo = (*uuid.UUID)(related)
-	if expires != nil {
-		us := expires.UnixMicro()
+	e := s.e
+	e.Kind, _ = chain.KindNamed(s.kind) // an unknown kind is 0, which no hash matches
+	e.PrevHash, e.RecordedAt = hashOf(s.prev), s.recorded.UnixMicro()
+	e.BookingDate, e.EffectiveDate = chain.DateOf(s.booking), chain.DateOf(s.effective)
+	e.RelatedTo = (*uuid.UUID)(s.related)
+	if s.expires != nil {
+		us := s.expires.UnixMicro()
 		e.ExpiresAt = &us
 	}
-	e.Description, e.Reference, e.Metadata = optionalHash(description), optionalHash(reference), optionalHash(metadata)
-	return e, hashOf(hash), nil
+	e.Description, e.Reference, e.Metadata = optionalHash(s.description), optionalHash(s.reference), optionalHash(s.metadata)
+	return e, hashOf(s.hash), nil
 }
 
 func (a *assembly) readPostings(ctx context.Context, sql string, args ...any) error {
@@ -298,7 +314,9 @@ func (s *postingScan) scan(row pgx.Row) (seq int64, p chain.Posting, err error) 
 }
 
 // scanPosting scans a single row of postingColumns.
-func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) { return newPostingScan().scan(row) }
+func scanPosting(row pgx.Row) (seq int64, p chain.Posting, err error) {
+	return newPostingScan().scan(row)
+}
 
 func (a *assembly) readTexts(ctx context.Context, seqs []int64) error {
 	rows, err := a.db.pool.Query(ctx, payloadsAt.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
