@@ -18,6 +18,10 @@ const (
 	// searchLoaded bounds the candidates of an index that are read to see whether
 	// the other conditions hold.
 	searchLoaded = 2_000
+	// pageBytes is about how much a page may hold before it ends early; entries are
+	// read pageTogether at a time to see that in time.
+	pageBytes    = 8 << 20
+	pageTogether = 100
 )
 
 // EntryFilter selects entries; zero fields select everything.
@@ -71,38 +75,76 @@ func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (E
 		end = min(last, first+searchWindow-1)
 	}
 	var page EntryPage
-	for loaded := 0; first <= end && len(page.Entries) < f.Limit && loaded < searchLoaded; {
+	for loaded, bytes := 0, 0; first <= end && len(page.Entries) < f.Limit && loaded < searchLoaded && bytes < pageBytes; {
 		wanted := f.Limit - len(page.Entries) + 1 // one more tells whether there is another page
 		seqs, looked, err := s.candidates(ctx, first, end, wanted)
 		if err != nil {
 			return EntryPage{}, err
 		}
-		entries, err := db.entriesAt(ctx, id, seqs, true)
-		if err == nil {
-			err = readable(entries)
-		}
-		if err != nil {
-			return EntryPage{}, err
-		}
-		loaded += len(entries)
-		page.Entries = slices.Grow(page.Entries, min(len(entries), f.Limit-len(page.Entries)))
-		for i := range entries {
-			if !f.selects(&entries[i]) {
-				continue
+		first = looked + 1
+		for len(seqs) > 0 {
+			some := seqs[:min(pageTogether, len(seqs))]
+			seqs = seqs[len(some):]
+			entries, err := db.readableAt(ctx, id, some)
+			if err != nil {
+				return EntryPage{}, err
 			}
-			if len(page.Entries) == f.Limit {
-				next := entries[i].Seq()
-				page.Next = &next
+			loaded += len(entries)
+			if page.take(&f, entries) {
 				return page, nil
 			}
-			page.Entries = append(page.Entries, entries[i])
+			for i := range entries {
+				bytes += entryBytes(&entries[i])
+			}
+			if bytes >= pageBytes && len(seqs) > 0 {
+				first, seqs = seqs[0], nil
+			}
 		}
-		first = looked + 1
 	}
 	if first <= last {
 		page.Next = &first
 	}
 	return page, nil
+}
+
+// readableAt returns the entries at seqs, or ErrDamaged.
+func (db *DB) readableAt(ctx context.Context, id ledger.LedgerID, seqs []int64) ([]ledger.Entry, error) {
+	entries, err := db.entriesAt(ctx, id, seqs, true)
+	if err != nil {
+		return nil, err
+	}
+	return entries, readable(entries)
+}
+
+// take puts what f selects of entries on the page. It reports true when the page
+// is full, with where the next one begins.
+func (p *EntryPage) take(f *EntryFilter, entries []ledger.Entry) bool {
+	p.Entries = slices.Grow(p.Entries, min(len(entries), f.Limit-len(p.Entries)))
+	for i := range entries {
+		if !f.selects(&entries[i]) {
+			continue
+		}
+		if len(p.Entries) == f.Limit {
+			next := entries[i].Seq()
+			p.Next = &next
+			return true
+		}
+		p.Entries = append(p.Entries, entries[i])
+	}
+	return false
+}
+
+// entryBytes is about what an entry takes in memory.
+func entryBytes(e *ledger.Entry) int {
+	const perEntry, perPosting = 512, 256
+	n := perEntry + perPosting*len(e.Accounts())
+	text := e.Text()
+	for _, s := range []*string{text.Description, text.Reference, text.Metadata} {
+		if s != nil {
+			n += len(*s)
+		}
+	}
+	return n
 }
 
 // selects repeats the conditions that candidates may not have used.
@@ -123,9 +165,11 @@ func (f *EntryFilter) selects(e *ledger.Entry) bool {
 	if f.Account == "" && f.AccountPrefix == "" {
 		return true
 	}
-	return slices.ContainsFunc(e.Accounts(), func(a ledger.PostingAccount) bool {
-		return (f.Account == "" || a.Code == f.Account) && (f.AccountPrefix == "" || underPrefix(a.Code, f.AccountPrefix))
-	})
+	touches := func(is func(code string) bool) bool {
+		return slices.ContainsFunc(e.Accounts(), func(a ledger.PostingAccount) bool { return is(a.Code) })
+	}
+	return (f.Account == "" || touches(func(code string) bool { return code == f.Account })) &&
+		(f.AccountPrefix == "" || touches(func(code string) bool { return underPrefix(code, f.AccountPrefix) }))
 }
 
 // selectsPosting reports whether a posting has a currency and amount of f.
