@@ -183,6 +183,12 @@ func appendStatementLine(b []byte, l *store.StatementLine, t chain.AccountType) 
 		b = appendUnits(append(b, `,"pending_change":`...), p.PendingChange, p.Scale)
 	}
 	b = appendUnits(append(b, `,"balance":`...), ledger.Balance(t, p.Posted), p.Scale)
+	if r.RefSeq != nil {
+		b = strconv.AppendInt(append(b, `,"ref_seq":`...), *r.RefSeq, 10)
+	}
+	if r.RelatedTo != nil {
+		b = appendID(append(b, `,"related_to":`...), *r.RelatedTo)
+	}
 	b = appendOptionalText(b, `,"description":`, text.Description)
 	b = appendOptionalText(b, `,"reference":`, text.Reference)
 	if r.PriorPeriod {

@@ -24,7 +24,7 @@ func TestAStatementGoesFromBalanceToBalance(t *testing.T) {
 		second := c.on(0)
 		hold := b.hold("30", "")
 		b.act(hold+"/capture", `{"amount":"12.50"}`).is(201, "")
-		b.transfer(`{"debit":"customers:1","credit":"cash","amount":"2","effective_date":"`+first+`"}`).is(201, "")
+		b.transfer(`{"debit":"customers:1","credit":"cash","amount":"2","related_to":"`+hold+`","effective_date":"`+first+`"}`).is(201, "")
 		c.pass(2 * day)
 		last := c.on(0)
 		b.pay("cash", "customers:1", "1").is(201, "")
@@ -36,6 +36,7 @@ func TestAStatementGoesFromBalanceToBalance(t *testing.T) {
 			"lines.0.description", "Salary", "lines.0.reference", "s-1", "lines.0.booking_date", first, "lines.0.recorded_at", paid.text("recorded_at"),
 			"lines.1.kind", "hold", "lines.1.amount", "0.00", "lines.1.pending_change", "30.00", "lines.1.balance", "100.00", "lines.1.id", hold,
 			"lines.2.kind", "capture", "lines.2.amount", "12.50", "lines.2.pending_change", "-30.00", "lines.2.balance", "87.50",
+			"lines.2.ref_seq", fmt.Sprint(a.at("lines", 1, "seq")), "lines.3.related_to", hold, "lines.3.ref_seq", "",
 			"lines.3.effective_date", first, "lines.3.booking_date", second, "lines.3.balance", "85.50",
 			"lines.4.balance", "86.50", "lines.4.account_seq", "5",
 			"closing.date", last, "closing.balance", "86.50", "closing.account_seq", "5",
