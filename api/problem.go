@@ -66,7 +66,6 @@ const (
 	codeRouteNotFound    ledger.Code = "route_not_found"
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
-	codeEntryNotFound    ledger.Code = "entry_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
 	// Who asks, and whether the server can answer.
@@ -123,7 +122,7 @@ var statusOf = map[ledger.Code]int{
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
-	codeEntryNotFound:           http.StatusNotFound,
+	ledger.CodeEntryNotFound:    http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
 
 	codeMethodNotAllowed: http.StatusMethodNotAllowed,
@@ -185,6 +184,7 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeKeyOrigin:             http.StatusUnprocessableEntity,
 	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
 	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
+	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
