@@ -78,6 +78,8 @@ const (
 	codeUnavailable     ledger.Code = "unavailable"
 	codeStopping        ledger.Code = "stopping"
 	codeNotReady        ledger.Code = "not_ready"
+	// codeErasureUnfinished: the erasure is on record, the text still there.
+	codeErasureUnfinished ledger.Code = "erasure_unfinished"
 )
 
 // statusOf gives every code its HTTP status. A code that is missing here, which
@@ -194,6 +196,7 @@ var statusOf = map[ledger.Code]int{
 	codeUnavailable:            http.StatusServiceUnavailable,
 	codeStopping:               http.StatusServiceUnavailable,
 	codeNotReady:               http.StatusServiceUnavailable,
+	codeErasureUnfinished:      http.StatusServiceUnavailable,
 	ledger.CodeAccountDamaged:  http.StatusServiceUnavailable,
 	ledger.CodeTransferDamaged: http.StatusServiceUnavailable,
 }
@@ -206,6 +209,8 @@ var retryAfter = map[ledger.Code]string{
 	codeUnavailable:    "1",
 	codeStopping:       "5",
 	codeNotReady:       "5",
+
+	codeErasureUnfinished: "5",
 }
 
 // problem is an answer that refuses, in the terms of RFC 9457. It is an error,

@@ -5,7 +5,7 @@ import "tallystick/ledger/chain"
 // EraseText asks to put on record that the free text of an entry is erased:
 // description, reference and metadata, with the salt that its commitments were
 // made under. The text itself stands outside the book and is deleted afterwards,
-// by a role that can do nothing else (store.EraseText). Text that was erased
+// by a role that can do nothing else (store.EraseTexts). Text that was erased
 // before makes no entry.
 //
 // The text of an entry that opens or changes an account is the account's name.

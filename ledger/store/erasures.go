@@ -54,16 +54,18 @@ delete from ops.metadata_terms where ledger_id = $1::uuid and seq = $2::int8
     and exists (select 1 from book.entries where ledger_id = $1::uuid and ref_seq = $2::int8 and kind = 'erasure')`
 )
 
-// EraseText deletes the text of an entry, the salt and fingerprint stored with
-// it, and what it is searched by, in one transaction. It deletes nothing unless
-// an erasure of the entry is on record, and doing so again changes nothing. It
+// EraseTexts deletes the text of entries, the salts and fingerprints stored with
+// it, and what it is searched by, in one transaction. It deletes nothing of an
+// entry unless its erasure is on record, and doing so again changes nothing. It
 // needs RoleEraser.
-func (db *DB) EraseText(ctx context.Context, id ledger.LedgerID, seq int64) error {
+func (db *DB) EraseTexts(ctx context.Context, id ledger.LedgerID, seqs []int64) error {
 	var b pgx.Batch
-	b.Queue(erasePayloadSQL, uuidOf(&id.UUID), seq)
-	b.Queue(eraseTermsSQL, uuidOf(&id.UUID), seq)
+	for _, seq := range seqs { // one descent each: "= any" may read the whole ledger
+		b.Queue(erasePayloadSQL, uuidOf(&id.UUID), seq)
+		b.Queue(eraseTermsSQL, uuidOf(&id.UUID), seq)
+	}
 	if err := db.pool.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("erasing the text of entry %d of ledger %s: %w", seq, id, err)
+		return fmt.Errorf("erasing the text of entries %d of ledger %s: %w", seqs, id, err)
 	}
 	return nil
 }
