@@ -35,19 +35,13 @@ func (e *Entry) Decode(b []byte) error {
 	if len(b) > MaxCanonical {
 		return fmt.Errorf("decoding an entry of %d bytes: %w", len(b), ErrMalformed)
 	}
-	r := reader{rest: b, size: len(b)}
-	if string(r.bytes(len(domainTag))) != domainTag {
-		r.fail("wrong domain tag")
-	}
-	if version := r.uint16(); r.err == nil && version != formatVersion {
-		return fmt.Errorf("decoding an entry of format version %d: %w", version, ErrUnknown)
+	r, err := readerOf("an entry", domainTag, b)
+	if err != nil {
+		return err
 	}
 	r.entry(e)
-	if len(r.rest) > 0 {
-		r.fail("bytes after the end of the entry")
-	}
-	if r.err != nil {
-		return r.err
+	if err := r.end(); err != nil {
+		return err
 	}
 	if err := e.Check(); err != nil {
 		return fmt.Errorf("decoding an entry: %w", err)
@@ -60,14 +54,35 @@ func (e *Entry) Decode(b []byte) error {
 type reader struct {
 	rest []byte
 	size int
+	what string // that is being read
 	err  error
+}
+
+// readerOf returns a reader behind the domain tag and the format version.
+func readerOf(what, tag string, b []byte) (reader, error) {
+	r := reader{rest: b, size: len(b), what: what}
+	if string(r.bytes(len(tag))) != tag {
+		r.fail("wrong domain tag")
+	}
+	if version := r.uint16(); r.err == nil && version != formatVersion {
+		return r, fmt.Errorf("decoding %s of format version %d: %w", what, version, ErrUnknown)
+	}
+	return r, r.err
 }
 
 func (r *reader) fail(what string) {
 	if r.err == nil {
-		r.err = fmt.Errorf("decoding an entry: at byte %d: %s: %w", r.size-len(r.rest), what, ErrMalformed)
+		r.err = fmt.Errorf("decoding %s: at byte %d: %s: %w", r.what, r.size-len(r.rest), what, ErrMalformed)
 	}
 	r.rest = nil
+}
+
+// end returns the first failure; bytes that are left are one.
+func (r *reader) end() error {
+	if len(r.rest) > 0 {
+		r.fail("bytes after its end")
+	}
+	return r.err
 }
 
 // headerSize is the size of the fields from kind to actor, none of which varies.
