@@ -132,6 +132,7 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeAccountExists:       http.StatusConflict,
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
 	ledger.CodeCurrencyExists:      http.StatusConflict,
+	ledger.CodeKeyExists:           http.StatusConflict,
 
 	codeBodyTooLarge:         http.StatusRequestEntityTooLarge,
 	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
@@ -180,6 +181,10 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeRetainAccountNeeded:   http.StatusUnprocessableEntity,
 	ledger.CodeRetainAccountInvalid:  http.StatusUnprocessableEntity,
 	ledger.CodeTooManyIncomeAccounts: http.StatusUnprocessableEntity,
+	ledger.CodeKeyMalformed:          http.StatusUnprocessableEntity,
+	ledger.CodeKeyOrigin:             http.StatusUnprocessableEntity,
+	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
+	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
