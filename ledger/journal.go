@@ -83,6 +83,8 @@ type Income struct {
 	Currency string
 	Scale    uint8
 	Balance  money.Int128 // debit-positive
+	// BeyondRange says that the balance by value date needs more than 128 bits.
+	BeyondRange bool
 }
 
 // DueHold is a hold that has expired and that nothing has settled.
