@@ -66,6 +66,7 @@ const (
 	codeRouteNotFound    ledger.Code = "route_not_found"
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
+	codeNoCommitment     ledger.Code = "commitment_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
 	// Who asks, and whether the server can answer.
@@ -124,6 +125,7 @@ var statusOf = map[ledger.Code]int{
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
+	codeNoCommitment:            http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
 
@@ -187,6 +189,8 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
 	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
 	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
+	ledger.CodeSizeNotReached:        http.StatusUnprocessableEntity,
+	ledger.CodeTooManyCurrencies:     http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
