@@ -525,3 +525,45 @@ func collidingKeys(t *testing.T) (one, other chain.VerifierKey) {
 	}
 	return one, other
 }
+
+// FuzzParseCheckpoint holds that a checkpoint has one text.
+func FuzzParseCheckpoint(f *testing.F) {
+	f.Add(sampleCheckpoint(12).Text())
+	f.Add(chain.Checkpoint{Origin: "o", Root: chain.EmptyRoot}.Text())
+	f.Add(strings.Split(sofaCheckpoint, "\n\n")[0] + "\n")
+	f.Add("o\n01\n\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := chain.ParseCheckpoint(text)
+		if err != nil {
+			if !errors.Is(err, chain.ErrCheckpoint) {
+				t.Fatalf("an error of no known kind: %v", err)
+			}
+			return
+		}
+		if c.Text() != text || c.Size < 0 || c.Size > chain.MaxTreeSize {
+			t.Fatalf("%q is read as %+v, which is %q", text, c, c.Text())
+		}
+	})
+}
+
+// FuzzOpenCheckpoint holds that nothing verifies but what the signer has signed.
+func FuzzOpenCheckpoint(f *testing.F) {
+	k, c := keyOf(f, "signer"), sampleCheckpoint(7)
+	key, w := logKey(f, k, testOrigin), witnessOf("witness.example/w1", "w1")
+	f.Add(signed(f, k, c))
+	f.Add(append(signed(f, k, c), w.cosign(c.Text(), 5)+"\n"...))
+	f.Add([]byte(sofaCheckpoint))
+	f.Add([]byte(poemNote))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := chain.OpenCheckpoint(b, key, w.key(t))
+		if err == nil && s.Checkpoint != c {
+			t.Fatalf("%q verifies", b)
+		}
+		for _, known := range []error{nil, chain.ErrCheckpoint, chain.ErrUnknownKey, chain.ErrSignature} {
+			if errors.Is(err, known) {
+				return
+			}
+		}
+		t.Fatalf("an error of no known kind: %v", err)
+	})
+}
