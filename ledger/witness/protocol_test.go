@@ -2,6 +2,7 @@ package witness
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"os"
@@ -113,8 +114,10 @@ func TestEmptyTree(t *testing.T) {
 	t.Parallel()
 	w := start(t, config(t.TempDir()))
 	url := serve(t, w.Handler())
-	wrong := must(logKey.Sign(chain.Checkpoint{Origin: origin, Root: chain.Hash{1}}))
-	if got := post(t, url, Request{Checkpoint: wrong}.Marshal()); got.status != 422 {
+	none := history{}.from(0)
+	empty := chain.EmptyRoot
+	none.Checkpoint = bytes.Replace(none.Checkpoint, []byte(base64.StdEncoding.EncodeToString(empty[:])), []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 1)
+	if got := post(t, url, none.Marshal()); got.status != 400 {
 		t.Errorf("size 0 with a root: %+v", got)
 	}
 	early := history{}.grow(3, "a").from(0)
