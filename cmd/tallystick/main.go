@@ -33,11 +33,12 @@ type commands struct {
 		List   keysListCommand   `cmd:"" help:"List all API keys, revoked ones too."`
 		Revoke keysRevokeCommand `cmd:"" help:"End an API key for ever."`
 	} `cmd:"" help:"API keys."`
-	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
-	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
-	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
-	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
-	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
+	Witness witnessCommand `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
+	Verify  verifyCommand  `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Import  importCommand  `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
+	Export  exportCommand  `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
+	Demo    demoCommand    `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
+	Bench   benchCommand   `cmd:"" help:"Measure a running server."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

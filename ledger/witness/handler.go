@@ -50,6 +50,12 @@ func statusOf(err error) int {
 	}
 }
 
+// Ours reports whether a cosignature failed on this machine, and not because of
+// what was asked.
+func Ours(err error) bool {
+	return errors.Is(err, ErrStopped) || statusOf(err) == http.StatusInternalServerError
+}
+
 // Handler returns the HTTP side of the witness:
 //
 //	POST /add-checkpoint             C2SP tlog-witness
