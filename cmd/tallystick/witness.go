@@ -136,6 +136,10 @@ func (c *witnessCommand) greet(out io.Writer, w *witness.Witness, address string
 	}
 	fmt.Fprintf(out, "tallystick %s: witness on http://%s, key in %s%s\n", version, address, c.Key, made)
 	for _, h := range w.Heads() {
+		if h.Note == nil {
+			fmt.Fprintf(out, "  %s, nothing cosigned yet\n", h.Origin)
+			continue
+		}
 		fmt.Fprintf(out, "  %s at size %d\n", h.Origin, h.Size)
 	}
 	fmt.Fprintf(out, "Verifier key:\n  %s\nLine for the policy of who asks it, with the address at which it is reached:\n  witness %s %s http://%s\n", key, key.Name(), key, address)

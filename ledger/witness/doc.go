@@ -57,8 +57,9 @@
 // it, too, needs a new key.
 //
 // When a log offers another root of the size of the head, it has signed two
-// histories. The first such note is kept beside the head, as
-// <SHA-256 of the origin>.fork.cp; the two together prove the fork to everybody.
+// histories. The first time, both notes are kept, as .fork.cosigned.cp and
+// .fork.refused.cp of the origin's SHA-256; together they prove the fork to
+// everybody.
 //
 // # Where this witness is stricter or choosier than the protocol
 //

@@ -19,11 +19,14 @@ import (
 
 // Files of the folder of a witness.
 const (
-	indexFile  = "witness"  // whose folder it is, and of which origins there is a head
-	lockFile   = "lock"     // held while a witness runs
-	headSuffix = ".cp"      // the newest cosigned checkpoint of an origin
-	forkSuffix = ".fork.cp" // the first checkpoint that proves a fork of it
-	newSuffix  = ".new"     // what is being written
+	indexFile  = "witness" // whose folder it is, and of which origins there is a head
+	lockFile   = "lock"    // held while a witness runs
+	headSuffix = ".cp"     // the newest cosigned checkpoint of an origin
+	newSuffix  = ".new"    // what is being written
+
+	// Two checkpoints of one size with two roots, both signed by the log.
+	cosignedSuffix = ".fork.cosigned.cp"
+	refusedSuffix  = ".fork.refused.cp"
 )
 
 // maxIndex is the most bytes of the index: MaxLogs lines of the longest origin.

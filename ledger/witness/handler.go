@@ -169,7 +169,7 @@ func (w *Witness) servePage(out http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(out, "size          %d\nroot          %s\ncosigned      %s\ncheckpoint    /%s/checkpoint\n",
 			h.Size, h.Root, h.At.UTC().Format(time.RFC3339), OriginHash(h.Origin))
 		if h.Fork {
-			fmt.Fprintln(out, "FORK          the log has signed two histories; this witness cosigned the one above and keeps the other as proof")
+			fmt.Fprintln(out, "FORK          the log has signed two histories; this witness cosigned one, and keeps two notes of one size as proof")
 		}
 		if h.Stopped != nil {
 			fmt.Fprintln(out, "STOPPED       "+reason(h.Stopped))

@@ -212,8 +212,11 @@ func TestForksAreKept(t *testing.T) {
 			t.Fatalf("history %d: %+v", i, got)
 		}
 	}
+	if got := post(t, url, a.grow(4, "a").from(5).Marshal()); got.status != 200 {
+		t.Fatalf("the history that was cosigned, continued: %+v", got)
+	}
 	name := filepath.Join(folder, OriginHash(origin))
-	head, fork := must(os.ReadFile(name+headSuffix)), must(os.ReadFile(name+forkSuffix))
+	head, fork := must(os.ReadFile(name+cosignedSuffix)), must(os.ReadFile(name+refusedSuffix))
 	one, two := must(chain.OpenCheckpoint(head, logVerifier())), must(chain.OpenCheckpoint(fork, logVerifier()))
 	if one.Size != two.Size || one.Root != chain.RootOf(a) || two.Root != chain.RootOf(b) {
 		t.Errorf("kept are %+v and %+v", one.Checkpoint, two.Checkpoint)

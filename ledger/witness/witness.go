@@ -107,7 +107,7 @@ type head struct {
 	note []byte // with the log's signatures and ours; nil: nothing was cosigned yet
 	line string // our signature
 	at   time.Time
-	fork bool // a checkpoint that proves a fork is kept
+	fork bool // two checkpoints that prove a fork are kept
 }
 
 // Open starts a witness: it locks the folder, reads or makes the key, and reads
@@ -216,7 +216,7 @@ func (w *Witness) load(l *log) error {
 	l.head.Checkpoint, l.head.note, l.head.at = signed.Checkpoint, content, signed.Signatures[0].Time
 	_, lines := signatureLines(content)
 	l.head.line = lines[slices.IndexFunc(lines, func(line string) bool { return lineBy(line, w.public) })]
-	_, err = os.Stat(w.dir.file(OriginHash(l.origin) + forkSuffix))
+	_, err = os.Stat(w.dir.file(OriginHash(l.origin) + refusedSuffix))
 	l.head.fork = err == nil
 	return w.dir.add(l.origin)
 }
@@ -318,10 +318,14 @@ func (w *Witness) cosign(l *log, signed *chain.SignedCheckpoint) (string, error)
 	return line, nil
 }
 
-// keepFork keeps the first checkpoint that shows, beside the head, that the log
-// has signed two histories.
-func (w *Witness) keepFork(l *log, note []byte) error {
-	if err := w.dir.replace(OriginHash(l.origin)+forkSuffix, note); err != nil {
+// keepFork keeps the first two checkpoints that show that the log has signed
+// two histories: the head, which will move on, and the one that was refused.
+func (w *Witness) keepFork(l *log, refused []byte) error {
+	err := w.dir.replace(OriginHash(l.origin)+cosignedSuffix, l.head.note)
+	if err == nil {
+		err = w.dir.replace(OriginHash(l.origin)+refusedSuffix, refused)
+	}
+	if err != nil {
 		return fmt.Errorf("keeping the proof of a fork of %s: %w", l.origin, err)
 	}
 	l.head.fork = true
