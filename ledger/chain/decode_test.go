@@ -57,6 +57,27 @@ func TestSamplesPassCheck(t *testing.T) {
 	}
 }
 
+// TestDecodingIntoAnEntryLeavesNothingOfIt reads every sample into one entry
+// after every other, refused ones in between.
+func TestDecodingIntoAnEntryLeavesNothingOfIt(t *testing.T) {
+	t.Parallel()
+	var e chain.Entry
+	for i, s := range samples() {
+		for _, before := range samples() {
+			if err := e.Decode(before.entry.AppendCanonical(nil)); err != nil {
+				t.Fatalf("%s: %v", before.name, err)
+			}
+			if bad := refusals()[i%len(refusals())]; e.Decode(bad.bytes) == nil {
+				t.Fatalf("%s: not refused", bad.name)
+			}
+			canonical := s.entry.AppendCanonical(nil)
+			if err := e.Decode(canonical); err != nil || !bytes.Equal(e.AppendCanonical(nil), canonical) {
+				t.Fatalf("%s after %s: decoded as another entry (%v)", s.name, before.name, err)
+			}
+		}
+	}
+}
+
 // TestCheckAndDecodeAgree holds Decode to accept exactly the encodings of
 // entries that pass Check, on arbitrary and mostly invalid entries.
 func TestCheckAndDecodeAgree(t *testing.T) {

@@ -55,19 +55,16 @@ func ParseReceipt(data []byte) (*Receipt, error) {
 	if !ok || lines[0] != receiptHeader {
 		return nil, fmt.Errorf("reading a receipt, which begins with %q and has an empty line before its checkpoint: %w", receiptHeader, ErrReceipt)
 	}
-	if len(lines) < 3 || len(lines) > 3+maxProof {
+	if len(lines) < 3 {
 		return nil, fmt.Errorf("reading a receipt of %d lines before its checkpoint: %w", len(lines), ErrReceipt)
 	}
 	r := &Receipt{Checkpoint: bytes.Clone(checkpoint)}
-	if err := r.parseEntry("\n"+lines[1], "\n"+lines[2]); err != nil {
+	if err := r.parseEntry(lines[1], lines[2]); err != nil {
 		return nil, err
 	}
-	for i, line := range lines[3:] {
-		h, err := base64.StdEncoding.DecodeString(line)
-		if err != nil || len(h) != len(Hash{}) {
-			return nil, fmt.Errorf("reading hash %d of a receipt, %q: %w", i, line, ErrReceipt)
-		}
-		r.Proof = append(r.Proof, Hash(h))
+	var err error
+	if r.Proof, err = parseReceiptHashes(lines[3:]); err != nil {
+		return nil, err
 	}
 	if !bytes.Equal(r.Marshal(), data) {
 		return nil, fmt.Errorf("reading a receipt that is not in the one form there is: %w", ErrReceipt)
@@ -79,16 +76,38 @@ func ParseReceipt(data []byte) (*Receipt, error) {
 const maxProof = 60 // log2 of MaxTreeSize
 
 func (r *Receipt) parseEntry(extra, index string) error {
-	encoded, ok := strings.CutPrefix(extra, receiptExtra)
+	encoded, ok := strings.CutPrefix("\n"+extra, receiptExtra)
 	var err error
 	if r.Canonical, err = base64.StdEncoding.DecodeString(encoded); !ok || err != nil || len(r.Canonical) > MaxCanonical {
 		return fmt.Errorf("reading the extra data of a receipt, which are the entry: %w", ErrReceipt)
 	}
-	number, ok := strings.CutPrefix(index, receiptIndex)
-	if r.Index, err = strconv.ParseInt(number, 10, 64); !ok || err != nil || r.Index < 0 {
-		return fmt.Errorf("reading the index of a receipt, %q: %w", number, ErrReceipt)
+	r.Index, err = parseReceiptNumber(index, receiptIndex)
+	return err
+}
+
+// parseReceiptNumber reads a line that says what after its newline, and a number.
+func parseReceiptNumber(line, what string) (int64, error) {
+	number, ok := strings.CutPrefix("\n"+line, what)
+	n, err := strconv.ParseInt(number, 10, 64)
+	if !ok || err != nil || n < 0 {
+		return 0, fmt.Errorf("reading the line %q of a receipt, which is %q and a number: %w", line, what[1:], ErrReceipt)
 	}
-	return nil
+	return n, nil
+}
+
+func parseReceiptHashes(lines []string) ([]Hash, error) {
+	if len(lines) > maxProof {
+		return nil, fmt.Errorf("reading a receipt with %d hashes, more than %d: %w", len(lines), maxProof, ErrReceipt)
+	}
+	var hashes []Hash
+	for i, line := range lines {
+		h, err := base64.StdEncoding.DecodeString(line)
+		if err != nil || len(h) != len(Hash{}) {
+			return nil, fmt.Errorf("reading hash %d of a receipt, %q: %w", i, line, ErrReceipt)
+		}
+		hashes = append(hashes, Hash(h))
+	}
+	return hashes, nil
 }
 
 // Verify returns the entry and the checkpoint that the receipt proves it to be
