@@ -36,6 +36,9 @@ type Config struct {
 	Host    string       // first part of the origin of ledgers opened here
 	Version string       // of Tallystick, for /v1/engine
 	Log     *slog.Logger // one event per request; see log.go for the levels
+	// Erase deletes the texts of entries whose erasure is on record. It acts in a
+	// role of its own: the one of DB cannot delete.
+	Erase func(ctx context.Context, id ledger.LedgerID, seqs []int64) error
 }
 
 // handlers serves the routes.

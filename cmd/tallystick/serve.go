@@ -114,7 +114,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
 	defer sequencers.Stop()
 	server := api.Server(api.New(api.Config{
-		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
+		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(), Erase: eraseTexts(database.url),
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup
