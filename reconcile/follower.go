@@ -172,7 +172,7 @@ func (f *Follower) holdPoint(ctx context.Context, cut *store.Snapshot, from Poin
 		return nil, nil
 	}
 	if cut.Size < from.Size {
-		return []chain.Finding{Shorter(cut.Size, from.Size)}, nil
+		return []chain.Finding{NewFinding(LogRollback, cut.Size, entriesText(cut.Size), entriesText(from.Size)+", signed")}, nil
 	}
 	stored, found := "no entry", false
 	err := cut.Scan(ctx, pointSQL, []any{cut.LedgerID, from.Size - 1}, func(r *store.Row) error {
@@ -191,24 +191,10 @@ func (f *Follower) holdPoint(ctx context.Context, cut *store.Snapshot, from Poin
 	return []chain.Finding{lost.public(nil, nil)}, nil
 }
 
-// Shorter is the finding that a ledger has size entries, and had more when it was
-// signed.
-func Shorter(size, signed int64) chain.Finding {
-	f := finding{code: LogRollback, seq: size, stored: entriesText(size), recomputed: entriesText(signed) + ", signed"}
-	return f.public(nil, nil)
-}
-
-// Forked is the finding that a checkpoint which was signed says another root of
-// the first size entries than they have.
-func Forked(size int64, signed, recomputed chain.Hash) chain.Finding {
-	f := finding{code: ForkProven, seq: size - 1, stored: signed.String(), recomputed: recomputed.String()}
-	return f.public(nil, nil)
-}
-
-// Replaced is the finding that the first size entries have another root than
-// when they were signed.
-func Replaced(size int64, signed, recomputed chain.Hash) chain.Finding {
-	f := finding{code: LogRollback, seq: size - 1, stored: recomputed.String(), recomputed: signed.String()}
+// NewFinding is a finding that a signer makes itself, with the severity and the
+// next step of its code: LogRollback or ForkProven.
+func NewFinding(code string, seq int64, stored, recomputed string) chain.Finding {
+	f := finding{code: code, seq: seq, stored: stored, recomputed: recomputed}
 	return f.public(nil, nil)
 }
 
