@@ -73,7 +73,7 @@ func (l *log) position() *Position {
 	case l.saved != nil:
 		return l.saved
 	}
-	return &Position{Origin: l.origin}
+	return &Position{Origin: l.origin, Root: hexHash(chain.EmptyRoot)}
 }
 
 func (l *log) isRefused() bool { return l.refusal != "" }

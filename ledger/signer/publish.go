@@ -123,8 +123,7 @@ func (s *Signer) cosign(ctx context.Context, l *log, note []byte) (cosigned []by
 	if s.Cosign != nil {
 		bounded, cancel := context.WithTimeout(ctx, cosignTimeout)
 		defer cancel()
-		read := l.readNodes(s.Database.Nodes(bounded, l.id))
-		size := l.saved.Size
+		read, size := l.readNodes(s.Database.Nodes(ctx, l.id)), l.saved.Size
 		answer, err := s.Cosign(bounded, l.origin, note, func(from int64) ([]chain.Hash, error) {
 			return chain.ProveConsistency(from, size, read)
 		})

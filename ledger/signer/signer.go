@@ -222,9 +222,12 @@ func (s *Signer) Round(ctx context.Context) (r Result, err error) {
 	}
 	if s.holder {
 		s.publishAll(ctx, s.due(), &r)
-		if err := s.superRound(ctx, &r); err != nil {
-			r.Failed++
-			s.Logf("super-log: %v", err)
+		if s.super != nil {
+			err := s.superRound(ctx, &r)
+			if err != nil {
+				r.Failed++
+			}
+			s.noteFailure(s.super, &s.super.followFails, err)
 		}
 	}
 	for _, l := range s.all() {
@@ -304,7 +307,6 @@ func (s *Signer) check(ctx context.Context, heads []Head, r *Result) error {
 			continue
 		}
 		err := s.follow(ctx, l, r)
-		s.noteFailure(l, &l.followFails, err)
 		if err != nil {
 			l.drop()
 			r.Failed++
@@ -312,6 +314,7 @@ func (s *Signer) check(ctx context.Context, heads []Head, r *Result) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		s.noteFailure(l, &l.followFails, err)
 	}
 	return nil
 }

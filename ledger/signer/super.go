@@ -17,7 +17,7 @@ const superPage = 1024
 // this process did not append are checked like everything else.
 func (s *Signer) superRound(ctx context.Context, r *Result) error {
 	l := s.super
-	if l == nil || l.isRefused() && (l.unvouched || s.Now().Before(l.refusedAt.Add(refusalPause))) {
+	if l.isRefused() && (l.unvouched || s.Now().Before(l.refusedAt.Add(refusalPause))) {
 		return nil
 	}
 	leaves := s.superLeaves()
