@@ -20,7 +20,7 @@ func (h *handlers) rehearse(x *exchange, r ledger.Request, id ledger.RequestID) 
 	case o.Refusal != nil:
 		return refused(o.Refusal)
 	case o.Replayed:
-		return x.sendPosted(o)
+		return x.sendPosted(o, nil)
 	}
 	x.out = appendRehearsed(append(x.out, `{"dry_run":true,`...), o.Entry)
 	x.out = strconv.AppendInt(append(x.out, `,"evaluated_at_seq":`...), o.EvaluatedAtSeq, 10)
