@@ -38,7 +38,7 @@ var layers = []layer{
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
 	{"reconcile/bankfile", []string{"ledger/money"}, []string{"shopspring/decimal"}, outside},
 
-	{"ledger/store/storetest", []string{"ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5"}, []string{"log"}},
+	{"ledger/store/storetest", []string{"ledger/chain", "ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5", "google/uuid"}, []string{"log"}},
 	{"ledger/store/engine", nil, nil, []string{"log", "net/http", "database"}},
 	{"ledger/store", []string{"ledger", "ledger/chain", "ledger/money", "migrations"}, // the only one with SQL
 		[]string{"jackc/pgx/v5", "jackc/pgx-shopspring-decimal", "cockroachdb/cockroach-go/v2", "pressly/goose/v3", "google/uuid", "shopspring/decimal", "go-json-experiment/json"},
