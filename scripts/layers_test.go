@@ -46,6 +46,7 @@ var layers = []layer{
 	{"migrations", nil, nil, []string{"os", "net", "database", "log"}},
 
 	{"ledger", []string{"ledger/chain", "ledger/money"}, []string{"google/uuid", "shopspring/decimal"}, outside},
+	{"ledger/chain/bundle", []string{"ledger/chain", "ledger/money"}, []string{"google/uuid", "golang.org/x/mod"}, outside},
 	{"ledger/chain", []string{"ledger/money"}, []string{"google/uuid", "golang.org/x/mod", "transparency-dev/formats"}, outside},
 	{"ledger/money", nil, []string{"shopspring/decimal"}, outside},
 }
