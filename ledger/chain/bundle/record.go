@@ -25,6 +25,28 @@ type record struct {
 	postings    []chain.Posting
 
 	entry chain.Entry // everything, of kinds without postings and what is unusual
+	words words
+}
+
+// words keeps one string for each currency code, so that reading one does not
+// allocate and comparing two looks at no bytes.
+type words map[string]string
+
+// maxWords is how many codes are kept.
+const maxWords = 1024
+
+func (w *words) of(code []byte) string {
+	s, ok := (*w)[string(code)]
+	if !ok {
+		s = string(code)
+		if *w == nil {
+			*w = make(words)
+		}
+		if len(*w) < maxWords {
+			(*w)[s] = s
+		}
+	}
+	return s
 }
 
 // Where the fields of an entry stand that every entry has, see FORMAT.md.
@@ -81,6 +103,9 @@ func (r *record) read(canonical []byte) error {
 		return err
 	}
 	r.entry = e
+	if a := e.Account; a != nil {
+		a.Currency = r.words.of([]byte(a.Currency))
+	}
 	r.refSeq = -1
 	if e.RefSeq != nil {
 		r.refSeq = *e.RefSeq
@@ -166,7 +191,7 @@ func (r *record) readPostings(c *cursor, n int) {
 		case string(code) == p.Currency: // that of an entry before, which is usual
 			currency = p.Currency
 		default:
-			currency = string(code)
+			currency = r.words.of(code)
 		}
 		if i == 0 || p.Currency != currency {
 			if c.bad = c.bad || !money.ValidCurrencyCode(currency); c.bad {
