@@ -50,6 +50,7 @@ type accounts struct {
 	leading bool // the stripe is the first
 	limit   int
 	places  map[uuid.UUID]int32
+	recent  [recentAccounts]int32 // by the last bits of their ids: place + 1 of who was met there last
 	list    []account
 	firsts  []first
 }
@@ -58,22 +59,35 @@ func newAccounts(leading bool, limit int) *accounts {
 	return &accounts{leading: leading, limit: limit, places: make(map[uuid.UUID]int32)}
 }
 
+// recentAccounts is how many places are found without a look into the map, which
+// takes longer than everything else that is done with a posting. It is a power
+// of two.
+const recentAccounts = 1 << 16
+
 // find returns the account, new when it was not met before; nil at the limit.
-func (a *accounts) find(id uuid.UUID) *account {
-	if i, ok := a.places[id]; ok {
-		return &a.list[i]
+func (a *accounts) find(id *uuid.UUID) *account {
+	recent := &a.recent[binary.BigEndian.Uint32(id[12:])%recentAccounts]
+	if *recent > 0 {
+		if x := &a.list[*recent-1]; x.id == *id {
+			return x
+		}
 	}
-	if len(a.list) == a.limit {
-		return nil
+	i, ok := a.places[*id]
+	if !ok {
+		if len(a.list) == a.limit {
+			return nil
+		}
+		i = int32(len(a.list))
+		a.places[*id] = i
+		a.list = append(a.list, account{id: *id, begins: -1})
 	}
-	a.places[id] = int32(len(a.list))
-	a.list = append(a.list, account{id: id, begins: -1})
-	return &a.list[len(a.list)-1]
+	*recent = i + 1
+	return &a.list[i]
 }
 
 // open takes an account_opened entry.
 func (a *accounts) open(e *chain.Entry, f *findings) {
-	x := a.find(e.Account.AccountID)
+	x := a.find(&e.Account.AccountID)
 	switch {
 	case x == nil:
 		f.notChecked(e.Seq, tooManyAccounts(a.limit))
@@ -99,7 +113,7 @@ func inCurrency(code string, scale uint8) string {
 
 // post holds a posting against the one before it on its account.
 func (a *accounts) post(p *chain.Posting, seq int64, request *uuid.UUID, f *findings) {
-	x := a.find(p.AccountID)
+	x := a.find(&p.AccountID)
 	switch {
 	case x == nil:
 		f.notChecked(seq, tooManyAccounts(a.limit))
@@ -180,7 +194,7 @@ func (a *accounts) clone() *accounts {
 func (a *accounts) join(next *accounts, f *findings) {
 	for i := range next.list {
 		n := &next.list[i]
-		x := a.find(n.id)
+		x := a.find(&n.id)
 		if x == nil {
 			f.notChecked(noSeq, tooManyAccounts(a.limit))
 			return
@@ -229,23 +243,18 @@ func sorted(list []account) []int32 {
 	return order
 }
 
-// stateTag begins a leaf of the balance tree, see FORMAT.md.
-const stateTag = "tallystick/state"
+// leaf returns the account's leaf in the balance tree.
+func (x *account) leaf(ledger uuid.UUID, size int64) chain.BalanceLeaf {
+	return chain.BalanceLeaf{
+		LedgerID: ledger, Size: size, AccountID: x.id, Currency: x.currency, Scale: x.scale, AccountSeq: x.accountSeq,
+		Posted: x.posted, PendingDebit: x.pendingDebit, PendingCredit: x.pendingCredit,
+	}
+}
 
-// appendState appends the bytes of an account's leaf in the balance tree.
+// appendState appends the bytes of the leaf.
 func (x *account) appendState(dst []byte, ledger uuid.UUID, size int64) []byte {
-	dst = append(dst, stateTag...)
-	dst = binary.BigEndian.AppendUint16(dst, formatVersion)
-	dst = append(dst, ledger[:]...)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(size))
-	dst = append(dst, x.id[:]...)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(x.currency)))
-	dst = append(dst, x.currency...)
-	dst = append(dst, x.scale)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(x.accountSeq))
-	dst = x.posted.AppendBytes(dst)
-	dst = x.pendingDebit.AppendBytes(dst)
-	return x.pendingCredit.AppendBytes(dst)
+	l := x.leaf(ledger, size)
+	return l.AppendCanonical(dst)
 }
 
 // balanceRoot returns the root of the balance tree, and how many leaves it has.

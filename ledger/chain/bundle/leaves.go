@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"tallystick/ledger/chain"
 )
 
-// A member with leaves is a list: for each leaf its length as u32, and that
-// many bytes. (C2SP's bundles of entries have u16; an entry with many postings
-// or details is longer.)
-const lengthSize = 4
+// A member with leaves is a list: for each leaf its length as u16, and that
+// many bytes, as C2SP tlog-tiles has it in its bundles of 256 entries.
+const lengthSize = 2
 
-// chunkSize is how much of a member a worker reads at once.
+// chunkSize is how much of a member a worker reads at once, more than a leaf has.
 const chunkSize = 1 << 20
 
 // errLeaves: a member is not a list of leaves.
@@ -44,10 +41,7 @@ func (l *leafReader) next() ([]byte, error) {
 			return nil, err
 		}
 	}
-	n := int(binary.BigEndian.Uint32(l.buf[l.begin:]))
-	if n > chain.MaxCanonical {
-		return nil, fmt.Errorf("a leaf of %d bytes: %w", n, errLeaves)
-	}
+	n := int(binary.BigEndian.Uint16(l.buf[l.begin:]))
 	if l.end-l.begin < lengthSize+n {
 		if err := l.fill(lengthSize + n); err != nil {
 			if err == io.EOF {
@@ -67,9 +61,6 @@ func (l *leafReader) next() ([]byte, error) {
 func (l *leafReader) fill(n int) error {
 	l.end = copy(l.buf, l.buf[l.begin:l.end])
 	l.begin = 0
-	if n > len(l.buf) {
-		l.buf = append(l.buf, make([]byte, n-len(l.buf))...)
-	}
 	for l.end < n && !l.done {
 		read, err := l.r.Read(l.buf[l.end:])
 		l.end += read
@@ -86,9 +77,4 @@ func (l *leafReader) fill(n int) error {
 		return io.EOF
 	}
 	return fmt.Errorf("%d bytes too many, or too few: %w", l.end, errLeaves)
-}
-
-// appendLeaf appends a leaf as next reads it.
-func appendLeaf(dst, leaf []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(dst, uint32(len(leaf))), leaf...)
 }

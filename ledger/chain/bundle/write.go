@@ -28,7 +28,7 @@ type Contents struct {
 	// Proofs holds, for each checkpoint but the largest, the proof that the next
 	// larger one extends it, by its size.
 	Proofs map[int64][]chain.Hash
-	Keys   []chain.VerifierKey // of the signers
+	Keys   []chain.VerifierKey // of the signers, beside those that key_changed entries name
 	Policy []byte              // nil: none
 	Texts  bool                // whether texts are taken
 	From   string              // what made the bundle, in words
@@ -58,6 +58,7 @@ type Writer struct {
 	record   record
 	leaf     []byte
 	head     chain.Hash
+	keys     []chain.VerifierKey
 }
 
 // NewWriter begins a bundle in out. Texts are kept in spool, an empty temporary
@@ -66,6 +67,9 @@ func NewWriter(out io.Writer, spool io.ReadWriteSeeker, c Contents) (*Writer, er
 	w := &Writer{zip: zip.NewWriter(out), contents: c, spool: spool, accounts: newAccounts(true, MaxAccounts)}
 	if c.Texts {
 		w.texts = bufio.NewWriterSize(spool, textBuffer)
+	}
+	for _, k := range c.Keys {
+		w.addKey(k)
 	}
 	for _, signed := range c.Checkpoints {
 		x, err := chain.OpenCheckpoint(signed)
@@ -102,8 +106,7 @@ func (w *Writer) Add(canonical []byte, text *Text) error {
 		}
 		w.member = chain.Frontier{}
 	}
-	w.leaf = appendLeaf(w.leaf[:0], canonical)
-	if _, err := w.out.Write(w.leaf); err != nil {
+	if err := w.writeLeaf(canonical); err != nil {
 		return fmt.Errorf("writing entry %d: %w", seq, err)
 	}
 	w.head = chain.HashCanonical(canonical)
@@ -125,6 +128,15 @@ func (w *Writer) Add(canonical []byte, text *Text) error {
 	return nil
 }
 
+func (w *Writer) writeLeaf(leaf []byte) error {
+	var err error
+	if w.leaf, err = chain.AppendBundleEntry(w.leaf[:0], leaf); err != nil {
+		return err
+	}
+	_, err = w.out.Write(w.leaf)
+	return err
+}
+
 // follow notes what the entry does to its accounts. What is wrong with it is for
 // the verifier to say.
 func (w *Writer) follow(canonical []byte, seq int64) {
@@ -141,6 +153,12 @@ func (w *Writer) follow(canonical []byte, seq int64) {
 	switch r.kind {
 	case chain.AccountOpened:
 		w.accounts.open(&r.entry, &w.broken)
+	case chain.KeyChanged:
+		role, _ := r.entry.Detail("role")
+		public, _ := r.entry.Detail("public_key")
+		if k, err := chain.ParseLogKey(public); role == chain.RoleSigner && err == nil && k.Name() == w.contents.Origin {
+			w.addKey(k)
+		}
 	case chain.BalanceCommitment:
 		text, _ := r.entry.Detail("size")
 		if size, err := strconv.ParseInt(text, 10, 64); err == nil && size <= seq {
@@ -148,6 +166,16 @@ func (w *Writer) follow(canonical []byte, seq int64) {
 		}
 	}
 }
+
+// addKey takes a key into the bundle, once.
+func (w *Writer) addKey(k chain.VerifierKey) {
+	if len(w.keys) < MaxKeys && !slices.ContainsFunc(w.keys, func(x chain.VerifierKey) bool { return x.ID() == k.ID() }) {
+		w.keys = append(w.keys, k)
+	}
+}
+
+// Keys returns the keys that the bundle brings so far.
+func (w *Writer) Keys() []chain.VerifierKey { return slices.Clone(w.keys) }
 
 // Close writes everything but the entries, and the manifest at the end. It
 // fails with ErrSource when the entries are not those that the newest checkpoint
@@ -246,8 +274,7 @@ func (w *Writer) writeBalances() error {
 	for _, i := range sorted(w.accounts.list) {
 		state = w.accounts.list[i].appendState(state[:0], w.manifest.Ledger, w.manifest.Size)
 		tree.Append(chain.HashCanonical(state))
-		w.leaf = appendLeaf(w.leaf[:0], state)
-		if _, err := w.out.Write(w.leaf); err != nil {
+		if err := w.writeLeaf(state); err != nil {
 			return fmt.Errorf("writing balances: %w", err)
 		}
 	}
@@ -277,7 +304,7 @@ func (w *Writer) writeSeals() error {
 		}
 	}
 	var keys strings.Builder
-	for _, k := range w.contents.Keys {
+	for _, k := range w.keys {
 		keys.WriteString(k.String() + "\n")
 	}
 	if keys.Len() > 0 {
