@@ -28,10 +28,10 @@ type verifyCommand struct {
 	File     string   `arg:"" optional:"" type:"existingfile" placeholder:"FILE.zip" help:"An evidence bundle to verify instead, with no database."`
 	Key      []string `placeholder:"VKEY" help:"Verifier key of a signer that you trust, for a bundle. Repeat for several."`
 	Policy   string   `type:"existingfile" placeholder:"FILE" help:"C2SP tlog-policy: which signers you trust and which witnesses must have cosigned."`
-	Ledger   string `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
-	All      bool   `xor:"which" help:"Every ledger in the database."`
-	Workers  int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
-	JSON     bool   `name:"json" help:"Print one JSON object, or one a line with --all."`
+	Ledger   string   `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
+	All      bool     `xor:"which" help:"Every ledger in the database."`
+	Workers  int      `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
+	JSON     bool     `name:"json" help:"Print one JSON object, or one a line with --all."`
 }
 
 // Run verifies and prints. It exits with 0 when all is well, 1 after critical

@@ -53,7 +53,8 @@ type stripe struct {
 	record record
 	leaves *leafReader
 	text   *textReader
-	atSeq  int64 // what the next entry must be
+	atSeq  int64 // the place of the next entry
+	number int64 // what it must say; more than its place where entries are missing
 }
 
 // subtree is the tree over a member, and over its beginning at the sizes of
@@ -84,6 +85,7 @@ func (s *stripe) run(ctx context.Context) error {
 	s.leaves = newLeafReader(nil)
 	for i := s.begin; i < s.end; i++ {
 		s.atSeq = int64(i) * EntriesPerMember
+		s.number = s.atSeq
 		if err := s.readMember(ctx, i); err != nil {
 			return err
 		}
@@ -168,7 +170,8 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 	t.tree.Append(hash)
 	r := &s.record
 	err := r.read(leaf[1:])
-	at := edge{seq: s.atSeq, hash: hash}
+	at := edge{seq: s.number, hash: hash}
+	s.number++
 	s.entries++
 	if r.seq >= 0 {
 		at.prev, at.recordedAt, at.booking, at.known = r.prev, r.recordedAt, r.booking, true
@@ -207,8 +210,11 @@ func (s *stripe) header(at *edge) {
 	}
 	if r.seq != at.seq {
 		s.findings.add(finding{code: SeqGap, seq: at.seq, request: at.request, column: "seq", stored: fmt.Sprint(r.seq), recomputed: fmt.Sprint(at.seq)})
+		if at.seq < r.seq && r.seq < s.v.manifest.Size {
+			at.seq, s.number = r.seq, r.seq+1 // one finding for all that are missing
+		}
 	}
-	if at.seq == 0 || s.entries > 1 {
+	if s.entries > 1 || s.begin == 0 {
 		follows(&s.last, at, &s.findings)
 	}
 }

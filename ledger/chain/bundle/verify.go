@@ -231,7 +231,7 @@ func (v *verification) readEntries(ctx context.Context) error {
 func (v *verification) join() {
 	var erased []int64
 	for i, s := range v.stripes {
-		if i > 0 && s.first.seq > 0 {
+		if i > 0 && v.stripes[i-1].entries > 0 {
 			follows(&v.stripes[i-1].last, &s.first, &s.findings)
 		}
 		erased = append(erased, s.erased...)
