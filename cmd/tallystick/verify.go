@@ -25,10 +25,13 @@ const progressEvery = 200 * time.Millisecond
 // verifyCommand re-derives ledgers from what the database holds.
 type verifyCommand struct {
 	Database `embed:""`
-	Ledger   string `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
-	All      bool   `xor:"which" help:"Every ledger in the database."`
-	Workers  int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
-	JSON     bool   `name:"json" help:"Print one JSON object, or one a line with --all."`
+	File     string   `arg:"" optional:"" type:"existingfile" placeholder:"FILE.zip" help:"An evidence bundle to verify instead, with no database."`
+	Key      []string `placeholder:"VKEY" help:"Verifier key of a signer that you trust, for a bundle. Repeat for several."`
+	Policy   string   `type:"existingfile" placeholder:"FILE" help:"C2SP tlog-policy: which signers you trust and which witnesses must have cosigned."`
+	Ledger   string   `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
+	All      bool     `xor:"which" help:"Every ledger in the database."`
+	Workers  int      `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
+	JSON     bool     `name:"json" help:"Print one JSON object, or one a line with --all."`
 }
 
 // Run verifies and prints. It exits with 0 when all is well, 1 after critical
@@ -40,6 +43,12 @@ func (c *verifyCommand) Run(ctx context.Context) error {
 func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error {
 	if c.Workers < 0 || c.Workers > maxVerifyWorkers {
 		return fmt.Errorf("reading --workers %d: it is at most %d", c.Workers, maxVerifyWorkers)
+	}
+	if c.File != "" {
+		if c.Ledger != "" || c.All {
+			return fmt.Errorf("verifying %s: a bundle says itself which ledger it is of; leave --ledger and --all out", c.File)
+		}
+		return verifyBundle(ctx, c.File, c.Policy, c.Key, c.Workers, c.JSON, stdout, stderr)
 	}
 	if c.Workers == 0 {
 		c.Workers = min(reconcile.DefaultWorkers(), maxVerifyWorkers)
