@@ -37,7 +37,7 @@ func TestTheTextOfAnEntryIsErased(t *testing.T) {
 
 		b.get(ledgerPath+"/entries/"+seq).is(200, "").want("erased", "true", "description", "", "reference", "", "metadata", "", "hash", paid.text("hash"))
 		b.get(ledgerPath+"/transfers?account=cash").is(200, "").want("data.0.erased", "true", "data.0.description", "")
-		for _, query := range []string{"reference=INV-7", "metadata.who=ada"} {
+		for _, query := range []string{"reference=INV-7", "metadata_key=who&metadata_value=ada&from_seq=0"} {
 			if n := b.get(ledgerPath+"/transfers?"+query).is(200, "").length("data"); n != 0 {
 				t.Errorf("%d transfers are found by %s, which was erased", n, query)
 			}
