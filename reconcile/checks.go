@@ -43,6 +43,8 @@ const (
 	PayloadNotErased     = "PAYLOAD_NOT_ERASED"
 	LogRollback          = "LOG_ROLLBACK"
 	ForkProven           = "FORK_PROVEN"
+
+	BalanceCommitmentMismatch = "BALANCE_COMMITMENT_MISMATCH"
 )
 
 // Check is one thing that Verify looks for.
@@ -91,6 +93,7 @@ var Checks = []Check{
 	{CurrencyInvalid, "I10", chain.Critical, "the currency was there already", whoPosted, false},
 	{KeyInvalid, "I7", chain.Critical, "a key was put on record against the rules", whoPosted, false},
 	{ErasureInvalid, "I4", chain.Critical, "an erasure is on record of an entry that has no text, or a second one", whoPosted, false},
+	{BalanceCommitmentMismatch, "I11", chain.Critical, "an entry binds other balances than the postings before it give", recommit, false},
 	{CommitmentMismatch, "I6", chain.Critical, "a text is not the one that the entry commits to", restoreText, false},
 	{PayloadMissing, "I4", chain.Critical, "a text that the entry commits to is gone, and no erasure is on record", restoreText, false},
 	{ProjectionMismatch, "I11", chain.Critical, "a derived column differs from what the entry gives", rederive, false},
@@ -109,6 +112,7 @@ const (
 	declareLoss    = "Stop posting to this ledger, and bring back the entries that were signed. If the database was restored from a backup and they are lost for good, declare that: tallystick ledger reincarnate opens a successor that binds the last signed checkpoint."
 	nothing        = "Nothing: this is on record."
 	othersFirst    = "Look at the other findings first; without any, an account's postings were removed together with their entries."
+	recommit       = "Look at the other findings first. Without any, the application committed to wrong balances, or its secrets were stolen: proofs made under this entry prove nothing. Commit to the balances again."
 	rederive       = "The entry itself is intact. Find out who wrote to the table, and set the column to what the entry gives."
 	restore        = "Stop posting to this ledger. Restore the missing rows from a backup; the hash chain proves that they are the true ones."
 	restoreAccount = "Stop posting to the account. Restore its rows from a backup; the sealed hash of the entry proves that they are the true ones."

@@ -65,6 +65,7 @@ func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Op
 		{"requests that stand twice", v.checkDuplicates},
 		{"what is settled or reversed twice", v.checkOnce},
 		{"erasures", v.checkErasures},
+		{"balance commitments", v.checkCommitments},
 	} {
 		if err := check.run(ctx); err != nil {
 			if ctx.Err() != nil {
