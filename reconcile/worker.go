@@ -193,6 +193,11 @@ func (w *worker) check(ctx context.Context) error {
 		return nil
 	}
 	w.derive()
+	w.scope.entries += int64(len(w.segment.entries))
+	w.scope.postings += int64(len(w.segment.postings))
+	if w.v.level < LevelColumns {
+		return nil
+	}
 	if err := w.checkReferences(ctx); err != nil {
 		return err
 	}
@@ -216,8 +221,6 @@ func (w *worker) check(ctx context.Context) error {
 			}
 		}
 	}
-	w.scope.entries += int64(len(w.segment.entries))
-	w.scope.postings += int64(len(w.segment.postings))
 	return nil
 }
 
