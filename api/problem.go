@@ -132,6 +132,7 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeAccountExists:       http.StatusConflict,
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
 	ledger.CodeCurrencyExists:      http.StatusConflict,
+	ledger.CodeKeyExists:           http.StatusConflict,
 
 	codeBodyTooLarge:         http.StatusRequestEntityTooLarge,
 	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
@@ -180,6 +181,10 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeRetainAccountNeeded:   http.StatusUnprocessableEntity,
 	ledger.CodeRetainAccountInvalid:  http.StatusUnprocessableEntity,
 	ledger.CodeTooManyIncomeAccounts: http.StatusUnprocessableEntity,
+	ledger.CodeKeyMalformed:          http.StatusUnprocessableEntity,
+	ledger.CodeKeyOrigin:             http.StatusUnprocessableEntity,
+	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
+	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
@@ -268,6 +273,7 @@ var failures = []struct {
 	{ledger.ErrUnknownOutcome, codeOutcomeUnknown, "the outcome is not known yet; sending the same request with the same id or key again is safe"},
 	{ledger.ErrStopped, codeStopping, "this server is shutting down; nothing happened, try again"},
 	{store.ErrDamaged, ledger.CodeAccountDamaged, "what is stored here was changed outside this server; nothing can be said about it until an operator has run tallystick verify"},
+	{store.ErrBeyondRange, ledger.CodeAmountRange, "the balance asked for needs more than 128 bits; ask for fewer accounts, or for another day"},
 	{ledger.ErrUnavailable, codeUnavailable, "the database does not answer or a clock is off; nothing happened, try again"},
 }
 

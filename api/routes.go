@@ -44,6 +44,8 @@ var routes = []route{
 	{"POST", "/v1/ledgers/{ledger}/periods/close", scopeApprove, (*handlers).closePeriod},
 	{"POST", "/v1/ledgers/{ledger}/periods/reopen", scopeApprove, (*handlers).reopenPeriod},
 	{"GET", "/v1/ledgers/{ledger}/periods", scopeRead, (*handlers).listPeriods},
+	{"POST", "/v1/ledgers/{ledger}/keys", scopeAdmin, (*handlers).changeKey},
+	{"GET", "/v1/ledgers/{ledger}/keys", scopeRead, (*handlers).listKeys},
 
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},

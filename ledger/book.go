@@ -57,8 +57,8 @@ func (b *Book) Head() Head { return b.head }
 // Account returns the cached state of an account, or nil.
 func (b *Book) Account(code string) *Account { return b.accounts.get(code) }
 
-// RememberRules sets the closed periods and currencies to what rules, all entries
-// that SetsRules selects in order, say.
+// RememberRules sets the closed periods, currencies and keys to what rules, all
+// entries that SetsRules selects in order, say.
 func (b *Book) RememberRules(rules []Entry) {
 	b.rules = new(ruleset)
 	for i := range rules {

@@ -64,9 +64,9 @@ type Opening struct {
 }
 
 // SetsRules reports whether entries of kind k change what the whole ledger
-// accepts: its closed periods and its currencies.
+// accepts: its closed periods, its currencies and its keys.
 func SetsRules(k chain.Kind) bool {
-	return k == chain.PeriodClosed || k == chain.PeriodReopened || k == chain.CurrencyDefined
+	return k == chain.PeriodClosed || k == chain.PeriodReopened || k == chain.CurrencyDefined || k == chain.KeyChanged
 }
 
 // Target is an entry that a request refers to, and what has become of it.
@@ -82,6 +82,8 @@ type Income struct {
 	Currency string
 	Scale    uint8
 	Balance  money.Int128 // debit-positive
+	// BeyondRange says that the balance by value date needs more than 128 bits.
+	BeyondRange bool
 }
 
 // DueHold is a hold that has expired and that nothing has settled.

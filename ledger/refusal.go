@@ -106,6 +106,18 @@ const (
 	// CodeTooManyIncomeAccounts: more than MaxIncomeAccounts have a balance.
 	CodeTooManyIncomeAccounts Code = "too_many_income_accounts"
 
+	// CodeKeyMalformed: the key is not what its role asks for, or says what only
+	// others may.
+	CodeKeyMalformed Code = "key_malformed"
+	// CodeKeyOrigin: the key signs for another ledger.
+	CodeKeyOrigin Code = "key_origin_mismatch"
+	// CodeKeyUnknown: nothing is on record of a key that is to end.
+	CodeKeyUnknown Code = "key_unknown"
+	// CodeKeyRevoked: a revoked key stays revoked.
+	CodeKeyRevoked Code = "key_revoked"
+	// CodeKeyExists: a key of that id is valid, with other attributes.
+	CodeKeyExists Code = "key_exists"
+
 	// CodeBatchPartlyPosted: some ids of an atomic batch stand for entries, others
 	// do not.
 	CodeBatchPartlyPosted Code = "batch_partly_posted"

@@ -73,6 +73,9 @@ create table if not exists ops.signers (
     constraint signers_key primary key (signer_key)
 );
 
+-- Which keys sign and post: like entries_rules, read before a server posts.
+create index if not exists entries_keys on book.entries (ledger_id, seq) where kind = 'key_changed';
+
 grant select on book.tiles, book.checkpoints, book.super_log, ops.heads to tallystick_app, tallystick_auditor;
 grant select, insert on book.tiles, book.checkpoints, book.super_log to tallystick_signer;
 grant select, insert, update on ops.heads, ops.signers to tallystick_signer;

@@ -32,7 +32,13 @@ type commands struct {
 		Create keysCreateCommand `cmd:"" help:"Make an API key and print it, this once."`
 		List   keysListCommand   `cmd:"" help:"List all API keys, revoked ones too."`
 		Revoke keysRevokeCommand `cmd:"" help:"End an API key for ever."`
-	} `cmd:"" help:"API keys."`
+		Signer struct {
+			Add    signerKeyAddCommand    `cmd:"" help:"Put on record that a key signs the ledger's checkpoints from here on."`
+			Retire signerKeyRetireCommand `cmd:"" help:"Put on record that a key is not used any more; what it signed stays good."`
+			Revoke signerKeyRevokeCommand `cmd:"" help:"Put on record that a key is compromised."`
+			List   signerKeyListCommand   `cmd:"" help:"List the signing keys of a ledger, with the entries that added and ended them."`
+		} `cmd:"" help:"Keys that sign a ledger's checkpoints: entries of the ledger, through the API."`
+	} `cmd:"" help:"API keys, and the keys that sign checkpoints."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`

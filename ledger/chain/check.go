@@ -3,6 +3,7 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"tallystick/ledger/money"
@@ -31,8 +32,9 @@ const (
 	MaxDetails      = 512
 	MaxDetailName   = 64
 	MaxDetailValue  = 1024
-	MaxCanonical    = 1 << 20 // more than the other bounds add up to
-	minPostings     = 2       // of the kinds that have postings: debit and credit
+	MaxDetailBytes  = 32 << 10       // all details of an entry, with their lengths
+	MaxCanonical    = math.MaxUint16 // no kind gets there; what a bundle of C2SP tlog-tiles holds
+	minPostings     = 2              // of the kinds that have postings: debit and credit
 	latestMicro     = int64(latestDate+1)*secondsPerDay*1_000_000 - 1
 	earliestDate    = Date(-719162) // 0001-01-01
 	latestDate      = Date(2932896) // 9999-12-31

@@ -1,7 +1,7 @@
 package chain
 
 import (
-	"crypto/ed25519"
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	cosignature "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
@@ -45,21 +47,25 @@ type Checkpoint struct {
 	Root   Hash
 }
 
-// Text returns the three lines that are signed.
+// Text returns the three lines that are signed, without looking at them.
 func (c Checkpoint) Text() string {
 	return c.Origin + "\n" + strconv.FormatInt(c.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(c.Root[:]) + "\n"
 }
 
 // ParseCheckpoint reads what Text returned, and nothing else: a size has one
-// spelling, and there are no extension lines. The error is ErrCheckpoint.
+// spelling and is at most MaxTreeSize, an origin is text of 1 to MaxOrigin bytes,
+// and there are no extension lines. The error is ErrCheckpoint.
 func ParseCheckpoint(text string) (Checkpoint, error) {
 	lines := strings.Split(text, "\n")
-	if len(lines) != 4 || lines[3] != "" || lines[0] == "" {
-		return Checkpoint{}, fmt.Errorf("reading a checkpoint of %d lines: %w", len(lines)-1, ErrCheckpoint)
+	if len(lines) != 4 || lines[3] != "" {
+		return Checkpoint{}, fmt.Errorf("reading a checkpoint of %d lines, not 3: %w", strings.Count(text, "\n"), ErrCheckpoint)
 	}
 	c := Checkpoint{Origin: lines[0]}
+	if !validText(c.Origin, 1, MaxOrigin) {
+		return Checkpoint{}, fmt.Errorf("reading the origin %q: %w", c.Origin, ErrCheckpoint)
+	}
 	var err error
-	if c.Size, err = strconv.ParseInt(lines[1], 10, 64); err != nil || c.Size < 0 {
+	if c.Size, err = strconv.ParseInt(lines[1], 10, 64); err != nil || !validSize(c.Size) {
 		return Checkpoint{}, fmt.Errorf("reading the size %q: %w", lines[1], ErrCheckpoint)
 	}
 	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])
@@ -67,106 +73,14 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("reading the root %q: %w", lines[2], ErrCheckpoint)
 	}
 	c.Root = Hash(root)
+	if c.Size == 0 && c.Root != EmptyRoot {
+		return Checkpoint{}, fmt.Errorf("reading the root %q of an empty tree: %w", lines[2], ErrCheckpoint)
+	}
 	if c.Text() != text {
 		return Checkpoint{}, fmt.Errorf("reading %q: %w", text, ErrCheckpoint)
 	}
 	return c, nil
 }
-
-// SigningKey is an Ed25519 key that signs checkpoints. Under each origin it is
-// another key of C2SP signed-note: the name of a key is the origin that it
-// signs for, and part of its id.
-type SigningKey struct{ private ed25519.PrivateKey }
-
-// NewSigningKey returns the key with a seed of ed25519.SeedSize random bytes.
-func NewSigningKey(seed []byte) (SigningKey, error) {
-	if len(seed) != ed25519.SeedSize {
-		return SigningKey{}, fmt.Errorf("making a signing key: the seed has %d bytes, not %d", len(seed), ed25519.SeedSize)
-	}
-	return SigningKey{ed25519.NewKeyFromSeed(seed)}, nil
-}
-
-const algorithmEd25519 = 1 // of C2SP signed-note
-
-// VerifierKey returns the key as clients are given it for an origin,
-// <origin>+<id>+<base64>.
-func (k SigningKey) VerifierKey(origin string) (string, error) {
-	public := k.private.Public().(ed25519.PublicKey)
-	key, err := note.NewEd25519VerifierKey(origin, public)
-	if err != nil {
-		return "", fmt.Errorf("naming a key after the origin %q: %w", origin, err)
-	}
-	return key, nil
-}
-
-// Sign returns the checkpoint as a signed note, under the key that the
-// checkpoint's origin names.
-func (k SigningKey) Sign(c Checkpoint) ([]byte, error) {
-	signer, err := k.signer(c.Origin)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := note.Sign(&note.Note{Text: c.Text()}, signer)
-	if err != nil {
-		return nil, fmt.Errorf("signing the checkpoint of %s at size %d: %w", c.Origin, c.Size, err)
-	}
-	return signed, nil
-}
-
-func (k SigningKey) signer(origin string) (note.Signer, error) {
-	verifier, err := k.VerifierKey(origin)
-	if err != nil {
-		return nil, err
-	}
-	id := strings.TrimPrefix(verifier, origin+"+")
-	id, _, _ = strings.Cut(id, "+")
-	secret := base64.StdEncoding.EncodeToString(append([]byte{algorithmEd25519}, k.private.Seed()...))
-	signer, err := note.NewSigner("PRIVATE+KEY+" + origin + "+" + id + "+" + secret)
-	if err != nil {
-		return nil, fmt.Errorf("making a signer for %s: %w", origin, err)
-	}
-	return signer, nil
-}
-
-// VerifierKey is the public key of a signer, or of a witness.
-type VerifierKey struct {
-	text     string
-	verifier note.Verifier
-	witness  bool
-}
-
-// ParseLogKey reads the verifier key of a signer.
-func ParseLogKey(text string) (VerifierKey, error) {
-	v, err := note.NewVerifier(text)
-	if err != nil {
-		return VerifierKey{}, fmt.Errorf("reading the verifier key %q: %w", text, err)
-	}
-	return VerifierKey{text, v, false}, nil
-}
-
-// ParseWitnessKey reads the verifier key of a witness, whose cosignatures carry
-// the time at which they were made (https://c2sp.org/tlog-cosignature).
-func ParseWitnessKey(text string) (VerifierKey, error) {
-	v, err := cosignature.NewVerifierForCosignatureV1(text)
-	if err != nil {
-		return VerifierKey{}, fmt.Errorf("reading the witness key %q: %w", text, err)
-	}
-	return VerifierKey{text, v, true}, nil
-}
-
-// String returns the text of the key.
-func (k VerifierKey) String() string { return k.text }
-
-// Name returns the name of the key: of a signer's, the origin it signs for.
-func (k VerifierKey) Name() string { return k.verifier.Name() }
-
-// ID returns <name>+<8 hexadecimal digits>, as key_changed entries have it.
-func (k VerifierKey) ID() string { return keyID(k.verifier.Name(), k.verifier.KeyHash()) }
-
-// Verifier returns the key as golang.org/x/mod/sumdb/note uses it.
-func (k VerifierKey) Verifier() note.Verifier { return k.verifier }
-
-func keyID(name string, hash uint32) string { return fmt.Sprintf("%s+%08x", name, hash) }
 
 // Signature is one on a checkpoint that verified.
 type Signature struct {
@@ -200,19 +114,18 @@ func OpenCheckpoint(signed []byte, keys ...VerifierKey) (SignedCheckpoint, error
 	if len(signed) > MaxCheckpoint {
 		return s, fmt.Errorf("reading a checkpoint of %d bytes, more than %d: %w", len(signed), MaxCheckpoint, ErrCheckpoint)
 	}
-	text, _, ok := strings.Cut(string(signed), "\n\n")
-	if !ok {
-		return s, fmt.Errorf("reading a checkpoint without signatures: %w", ErrCheckpoint)
-	}
-	var err error
-	if s.Checkpoint, err = ParseCheckpoint(text + "\n"); err != nil {
+	text, _, err := splitNote(signed)
+	if err != nil {
 		return s, err
 	}
-	verifiers := make([]note.Verifier, len(keys))
-	for i, k := range keys {
-		verifiers[i] = k.verifier
+	if s.Checkpoint, err = ParseCheckpoint(text); err != nil {
+		return s, err
 	}
-	n, err := note.Open(signed, note.VerifierList(verifiers...))
+	ring, err := newKeyRing(keys)
+	if err != nil {
+		return s, fmt.Errorf("reading the checkpoint of %s at size %d: %w", s.Origin, s.Size, err)
+	}
+	n, err := note.Open(signed, ring)
 	var unverified *note.UnverifiedNoteError
 	var bad *note.InvalidSignatureError
 	switch {
@@ -226,13 +139,10 @@ func OpenCheckpoint(signed []byte, keys ...VerifierKey) (SignedCheckpoint, error
 	}
 	s.Unknown = keyIDs(n.UnverifiedSigs)
 	for _, sig := range n.Sigs {
-		i := slices.IndexFunc(keys, func(k VerifierKey) bool {
-			return k.verifier.Name() == sig.Name && k.verifier.KeyHash() == sig.Hash
-		})
-		verified := Signature{Key: keys[i]}
-		if keys[i].witness {
+		verified := Signature{Key: ring[keyID(sig.Name, sig.Hash)]}
+		if verified.Key.witness {
 			if verified.Time, err = cosignature.CoSigV1Timestamp(sig); err != nil {
-				return s, fmt.Errorf("reading when %s cosigned: %w", keys[i].ID(), err)
+				return s, fmt.Errorf("reading when %s cosigned: %w", verified.Key.ID(), err)
 			}
 		}
 		s.Signatures = append(s.Signatures, verified)
@@ -248,31 +158,64 @@ func keyIDs(signatures []note.Signature) []string {
 	return ids
 }
 
-// AddSignatures returns the signed checkpoint with the signature lines of other
-// notes over the same text behind its own, each once. It does not verify them.
-func AddSignatures(signed []byte, lines ...string) ([]byte, error) {
-	text, _, ok := strings.Cut(string(signed), "\n\n")
-	if !ok {
-		return nil, fmt.Errorf("adding to a checkpoint without signatures: %w", ErrCheckpoint)
+// splitNote returns the text of a signed note and the lines of its signatures:
+// as C2SP signed-note has it, what stands before and behind the last empty line.
+func splitNote(signed []byte) (text, signatures string, err error) {
+	i := bytes.LastIndex(signed, []byte("\n\n"))
+	if i < 0 || !bytes.HasSuffix(signed, []byte("\n")) || i+2 == len(signed) {
+		return "", "", fmt.Errorf("reading a checkpoint without signatures: %w", ErrCheckpoint)
 	}
-	all := strings.TrimPrefix(string(signed), text+"\n\n")
-	for _, line := range lines {
-		if !validSignatureLine(line) {
-			return nil, fmt.Errorf("adding the signature line %q: %w", line, ErrCheckpoint)
-		}
-		if !strings.Contains("\n"+all, "\n"+line+"\n") {
-			all += line + "\n"
-		}
-	}
-	if strings.Count(all, "\n") > MaxSignatures {
-		return nil, fmt.Errorf("adding signatures beyond %d: %w", MaxSignatures, ErrCheckpoint)
-	}
-	return []byte(text + "\n\n" + all), nil
+	return string(signed[:i+1]), string(signed[i+2:]), nil
 }
 
-// validSignatureLine reports whether line is "— <name> <base64>", without its end.
-func validSignatureLine(line string) bool {
-	name, signature, ok := strings.Cut(strings.TrimPrefix(line, "— "), " ")
-	raw, err := base64.StdEncoding.DecodeString(signature)
-	return ok && strings.HasPrefix(line, "— ") && name != "" && err == nil && len(raw) > binary.Size(uint32(0)) && !strings.Contains(line, "\n")
+// AddSignatures returns the signed checkpoint with other signature lines behind
+// its own. A line by a witness that has one already takes its place, as the
+// newer one; the signer's own line stays. It verifies none of them: whoever adds
+// a line has verified it. The error is ErrCheckpoint.
+func AddSignatures(signed []byte, lines ...string) ([]byte, error) {
+	text, signatures, err := splitNote(signed)
+	if err != nil {
+		return nil, err
+	}
+	origin, _, _ := strings.Cut(text, "\n")
+	all := strings.Split(strings.TrimSuffix(signatures, "\n"), "\n")
+	for _, line := range lines {
+		name, id, ok := signatureKey(line)
+		if !ok {
+			return nil, fmt.Errorf("adding the signature line %q: %w", line, ErrCheckpoint)
+		}
+		same := slices.IndexFunc(all, func(other string) bool {
+			otherName, otherID, ok := signatureKey(other)
+			return ok && otherName == name && otherID == id
+		})
+		switch {
+		case same < 0:
+			all = append(all, line)
+		case name != origin:
+			all[same] = line
+		}
+	}
+	if len(all) > MaxSignatures {
+		return nil, fmt.Errorf("adding signatures beyond %d: %w", MaxSignatures, ErrCheckpoint)
+	}
+	return []byte(text + "\n" + strings.Join(all, "\n") + "\n"), nil
+}
+
+// signatureKey returns the key that a signature line claims to be by; ok is
+// false when line is not "— <name> <base64>", without its end.
+func signatureKey(line string) (name string, id uint32, ok bool) {
+	rest, dash := strings.CutPrefix(line, "— ")
+	name, encoded, _ := strings.Cut(rest, " ")
+	raw, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if !dash || err != nil || len(raw) <= keyIDSize || !validText(line, 1, MaxCheckpoint) || !validKeyName(name) {
+		return "", 0, false
+	}
+	return name, binary.BigEndian.Uint32(raw), true
+}
+
+const keyIDSize = 4 // bytes before each signature
+
+// validKeyName reports whether a key can have the name, by C2SP signed-note.
+func validKeyName(name string) bool {
+	return name != "" && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsSpace) && !strings.Contains(name, "+")
 }

@@ -20,27 +20,33 @@ const (
 // The error wraps ErrMalformed or ErrUnknown. Memory is bounded by a small
 // multiple of len(b), whatever the lengths inside b claim.
 func Decode(b []byte) (Entry, error) {
-	if len(b) > MaxCanonical {
-		return Entry{}, fmt.Errorf("decoding an entry of %d bytes: %w", len(b), ErrMalformed)
-	}
-	r := reader{rest: b, size: len(b)}
-	if string(r.bytes(len(domainTag))) != domainTag {
-		r.fail("wrong domain tag")
-	}
-	if version := r.uint16(); r.err == nil && version != formatVersion {
-		return Entry{}, fmt.Errorf("decoding an entry of format version %d: %w", version, ErrUnknown)
-	}
-	e := r.entry()
-	if len(r.rest) > 0 {
-		r.fail("bytes after the end of the entry")
-	}
-	if r.err != nil {
-		return Entry{}, r.err
-	}
-	if err := e.Check(); err != nil {
-		return Entry{}, fmt.Errorf("decoding an entry: %w", err)
+	var e Entry
+	if err := e.Decode(b); err != nil {
+		return Entry{}, err
 	}
 	return e, nil
+}
+
+// Decode makes e what canonical bytes say, as the function Decode does. It
+// writes over the lists that e has, so that reading many entries into one
+// allocates next to nothing; who keeps a list of e clones it. After an error e
+// is of no use but to decode into.
+func (e *Entry) Decode(b []byte) error {
+	if len(b) > MaxCanonical {
+		return fmt.Errorf("decoding an entry of %d bytes: %w", len(b), ErrMalformed)
+	}
+	r, err := readerOf("an entry", domainTag, b)
+	if err != nil {
+		return err
+	}
+	r.entry(e)
+	if err := r.end(); err != nil {
+		return err
+	}
+	if err := e.Check(); err != nil {
+		return fmt.Errorf("decoding an entry: %w", err)
+	}
+	return nil
 }
 
 // reader takes fields off the front of rest. After the first failure every
@@ -48,73 +54,109 @@ func Decode(b []byte) (Entry, error) {
 type reader struct {
 	rest []byte
 	size int
+	what string // that is being read
 	err  error
+}
+
+// readerOf returns a reader behind the domain tag and the format version.
+func readerOf(what, tag string, b []byte) (reader, error) {
+	r := reader{rest: b, size: len(b), what: what}
+	if string(r.bytes(len(tag))) != tag {
+		r.fail("wrong domain tag")
+	}
+	if version := r.uint16(); r.err == nil && version != formatVersion {
+		return r, fmt.Errorf("decoding %s of format version %d: %w", what, version, ErrUnknown)
+	}
+	return r, r.err
 }
 
 func (r *reader) fail(what string) {
 	if r.err == nil {
-		r.err = fmt.Errorf("decoding an entry: at byte %d: %s: %w", r.size-len(r.rest), what, ErrMalformed)
+		r.err = fmt.Errorf("decoding %s: at byte %d: %s: %w", r.what, r.size-len(r.rest), what, ErrMalformed)
 	}
 	r.rest = nil
 }
 
-func (r *reader) entry() Entry {
-	var e Entry
-	e.Kind = Kind(r.uint16())
-	e.LedgerID = r.uuid()
-	e.Seq = r.int64()
-	e.PrevHash = r.hash()
-	e.RequestID = r.uuid()
-	e.RecordedAt = r.int64()
-	e.BookingDate = r.date()
-	e.EffectiveDate = r.date()
-	e.Actor = r.uuid()
+// end returns the first failure; bytes that are left are one.
+func (r *reader) end() error {
+	if len(r.rest) > 0 {
+		r.fail("bytes after its end")
+	}
+	return r.err
+}
+
+// headerSize is the size of the fields from kind to actor, none of which varies.
+const headerSize = 2 + 16 + 8 + 32 + 16 + 8 + 4 + 4 + 16
+
+func (r *reader) entry(e *Entry) {
+	postings, details := e.Postings, e.Details
+	*e = Entry{}
+	if b := r.bytes(headerSize); b != nil {
+		e.Kind = Kind(binary.BigEndian.Uint16(b))
+		e.LedgerID = uuid.UUID(b[2:18])
+		e.Seq = int64(binary.BigEndian.Uint64(b[18:26]))
+		e.PrevHash = Hash(b[26:58])
+		e.RequestID = uuid.UUID(b[58:74])
+		e.RecordedAt = int64(binary.BigEndian.Uint64(b[74:82]))
+		e.BookingDate = Date(binary.BigEndian.Uint32(b[82:86]))
+		e.EffectiveDate = Date(binary.BigEndian.Uint32(b[86:90]))
+		e.Actor = uuid.UUID(b[90:106])
+	}
 	e.PriorPeriod = r.bool()
-	e.RefSeq = optional(r, r.int64)
-	e.RelatedTo = optional(r, r.uuid)
-	e.ExpiresAt = optional(r, r.int64)
-	e.Description = optional(r, r.hash)
-	e.Reference = optional(r, r.hash)
-	e.Metadata = optional(r, r.hash)
-	e.Postings = r.postings()
-	e.Ledger = optional(r, r.ledgerTerms)
-	e.Account = optional(r, r.account)
-	if n := r.count(MaxDetails, minPairSize); n > 0 {
-		e.Details = make([]Detail, n)
-		for i := range e.Details {
-			e.Details[i] = Detail{Name: r.text(), Value: r.text()}
+	e.RefSeq = r.optionalInt64()
+	e.RelatedTo = r.optionalUUID()
+	e.ExpiresAt = r.optionalInt64()
+	e.Description = r.optionalHash()
+	e.Reference = r.optionalHash()
+	e.Metadata = r.optionalHash()
+	e.Postings = r.postings(postings)
+	if r.bool() {
+		e.Ledger = r.ledgerTerms()
+	}
+	if r.bool() {
+		e.Account = r.account()
+	}
+	e.Details = details[:0]
+	for range r.count(MaxDetails, minPairSize) {
+		e.Details = append(e.Details, Detail{Name: r.text(), Value: r.text()})
+	}
+}
+
+// postings reads into the capacity of list, and shares its currency codes.
+func (r *reader) postings(list []Posting) []Posting {
+	n := r.count(MaxPostings, minPostingSize)
+	previous := ""
+	if cap(list) > 0 {
+		previous = list[:1][0].Currency
+	}
+	if list = list[:0]; n > cap(list) {
+		list = make([]Posting, 0, n)
+	}
+	for range n {
+		list = append(list, Posting{})
+		p := &list[len(list)-1]
+		if b := r.bytes(16 + 1); b != nil {
+			p.AccountID = uuid.UUID(b)
+			p.Direction = Direction(b[16])
+		}
+		p.Currency = r.textLike(previous)
+		previous = p.Currency
+		if b := r.bytes(1 + 16 + 16 + 4 + 8 + 3*16); b != nil {
+			p.Scale = b[0]
+			p.Amount = money.FromBytes([16]byte(b[1:]))
+			p.PendingChange = money.FromBytes([16]byte(b[17:]))
+			p.EffectiveDate = Date(binary.BigEndian.Uint32(b[33:]))
+			p.AccountSeq = int64(binary.BigEndian.Uint64(b[37:]))
+			p.Posted = money.FromBytes([16]byte(b[45:]))
+			p.PendingDebit = money.FromBytes([16]byte(b[61:]))
+			p.PendingCredit = money.FromBytes([16]byte(b[77:]))
 		}
 	}
-	return e
+	return list
 }
 
-func (r *reader) postings() []Posting {
-	n := r.count(MaxPostings, minPostingSize)
-	if n == 0 {
-		return nil
-	}
-	postings := make([]Posting, n)
-	previous := ""
-	for i := range postings {
-		p := &postings[i]
-		p.AccountID = r.uuid()
-		p.Direction = Direction(r.uint8())
-		p.Currency = r.textLike(previous)
-		p.Scale = r.uint8()
-		p.Amount = r.int128()
-		p.PendingChange = r.int128()
-		p.EffectiveDate = r.date()
-		p.AccountSeq = r.int64()
-		p.Posted = r.int128()
-		p.PendingDebit = r.int128()
-		p.PendingCredit = r.int128()
-		previous = p.Currency
-	}
-	return postings
-}
-
-func (r *reader) ledgerTerms() LedgerTerms {
-	return LedgerTerms{
+func (r *reader) ledgerTerms() *LedgerTerms {
+	return &LedgerTerms{
 		Name:           r.text(),
 		Origin:         r.text(),
 		TimeZone:       r.text(),
@@ -126,15 +168,15 @@ func (r *reader) ledgerTerms() LedgerTerms {
 	}
 }
 
-func (r *reader) account() Account {
-	a := Account{
+func (r *reader) account() *Account {
+	a := &Account{
 		AccountID:  r.uuid(),
 		Code:       r.text(),
 		Type:       AccountType(r.uint8()),
 		Currency:   r.text(),
 		Scale:      r.uint8(),
-		MinBalance: optional(r, r.int128),
-		MaxBalance: optional(r, r.int128),
+		MinBalance: r.optionalInt128(),
+		MaxBalance: r.optionalInt128(),
 		Frozen:     Frozen(r.uint8()),
 		Closed:     r.bool(),
 	}
@@ -147,24 +189,49 @@ func (r *reader) account() Account {
 	return a
 }
 
-// optional reads a presence byte, and with 1 the field behind it.
-func optional[T any](r *reader, field func() T) *T {
+// The optional fields: a presence byte, and with 1 the field behind it.
+
+func (r *reader) optionalInt64() *int64 {
 	if !r.bool() {
 		return nil
 	}
-	v := field()
+	v := r.int64()
+	return &v
+}
+
+func (r *reader) optionalUUID() *uuid.UUID {
+	if !r.bool() {
+		return nil
+	}
+	v := r.uuid()
+	return &v
+}
+
+func (r *reader) optionalHash() *Hash {
+	if !r.bool() {
+		return nil
+	}
+	v := r.hash()
+	return &v
+}
+
+func (r *reader) optionalInt128() *money.Int128 {
+	if !r.bool() {
+		return nil
+	}
+	v := r.int128()
 	return &v
 }
 
 // bytes returns the next n bytes, which alias the input.
 func (r *reader) bytes(n int) []byte {
-	if len(r.rest) < n {
+	b := r.rest
+	if len(b) < n {
 		r.fail("cut short")
 		return nil
 	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
+	r.rest = b[n:]
+	return b[:n]
 }
 
 func (r *reader) uint8() uint8 {
@@ -195,14 +262,16 @@ func (r *reader) int64() int64 {
 	return 0
 }
 
-func (r *reader) date() Date { return Date(r.uint32()) }
-
 func (r *reader) bool() bool {
-	b := r.uint8()
-	if b > 1 {
+	if len(r.rest) > 0 && r.rest[0] <= 1 {
+		b := r.rest[0]
+		r.rest = r.rest[1:]
+		return b == 1
+	}
+	if r.bytes(1) != nil {
 		r.fail("presence or truth byte is neither 0 nor 1")
 	}
-	return b == 1
+	return false
 }
 
 func (r *reader) uuid() (u uuid.UUID) {

@@ -3,9 +3,11 @@ package chain_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +53,27 @@ func TestSamplesPassCheck(t *testing.T) {
 	for _, s := range samples() {
 		if err := s.entry.Check(); err != nil {
 			t.Errorf("%s: %v", s.name, err)
+		}
+	}
+}
+
+// TestDecodingIntoAnEntryLeavesNothingOfIt reads every sample into one entry
+// after every other, refused ones in between.
+func TestDecodingIntoAnEntryLeavesNothingOfIt(t *testing.T) {
+	t.Parallel()
+	var e chain.Entry
+	for i, s := range samples() {
+		for _, before := range samples() {
+			if err := e.Decode(before.entry.AppendCanonical(nil)); err != nil {
+				t.Fatalf("%s: %v", before.name, err)
+			}
+			if bad := refusals()[i%len(refusals())]; e.Decode(bad.bytes) == nil {
+				t.Fatalf("%s: not refused", bad.name)
+			}
+			canonical := s.entry.AppendCanonical(nil)
+			if err := e.Decode(canonical); err != nil || !bytes.Equal(e.AppendCanonical(nil), canonical) {
+				t.Fatalf("%s after %s: decoded as another entry (%v)", s.name, before.name, err)
+			}
 		}
 	}
 }
@@ -110,25 +133,63 @@ func TestEncodingsOfOversizedEntriesNeverDecode(t *testing.T) {
 	}
 }
 
-// TestBoundsAddUpBelowTheLargestEncoding makes the largest entry there can be.
+// TestBoundsAddUpBelowTheLargestEncoding makes the largest entry there can be of
+// each kind: it must fit into a bundle of entries, or a ledger that has it could
+// not be served.
 func TestBoundsAddUpBelowTheLargestEncoding(t *testing.T) {
 	t.Parallel()
-	h := chain.Hash{}
-	e := chain.Entry{RefSeq: ptr[int64](0), RelatedTo: ptr(id(0)), ExpiresAt: ptr[int64](0), Description: &h, Reference: &h, Metadata: &h}
 	text := func(n int) string { return strings.Repeat("x", n) }
-	for range chain.MaxPostings {
-		e.Postings = append(e.Postings, chain.Posting{Currency: text(16)})
+	for _, k := range chain.Kinds() {
+		h := chain.Hash{}
+		e := chain.Entry{Kind: k, RefSeq: ptr[int64](0), RelatedTo: ptr(id(0)), ExpiresAt: ptr[int64](0), Description: &h, Reference: &h, Metadata: &h}
+		if whatKindHas(t, k, withOrWithoutPostings) == "must" {
+			for range chain.MaxPostings {
+				e.Postings = append(e.Postings, chain.Posting{Currency: text(16)})
+			}
+		}
+		if k == chain.LedgerOpened {
+			e.Ledger = &chain.LedgerTerms{Name: text(chain.MaxLedgerName), Origin: text(chain.MaxOrigin), TimeZone: text(chain.MaxTimeZone), BaseCurrency: text(16)}
+		}
+		if k == chain.AccountOpened || k == chain.AccountChanged {
+			e.Account = &chain.Account{Code: text(chain.MaxAccountCode), Currency: text(16), MinBalance: ptr(units(0)), MaxBalance: ptr(units(0))}
+			for range chain.MaxTags {
+				e.Account.Tags = append(e.Account.Tags, chain.Tag{Key: text(chain.MaxTagKey), Value: text(chain.MaxTagValue)})
+			}
+		}
+		n := len(e.AppendCanonical(nil)) + largestDetails(k)
+		if _, err := chain.AppendBundleEntry(nil, make([]byte, n)); err != nil || n > chain.MaxCanonical {
+			t.Errorf("the largest %s has %d bytes, MaxCanonical is %d: %v", k, n, chain.MaxCanonical, err)
+		}
 	}
-	e.Ledger = &chain.LedgerTerms{Name: text(chain.MaxLedgerName), Origin: text(chain.MaxOrigin), TimeZone: text(chain.MaxTimeZone), BaseCurrency: text(16)}
-	e.Account = &chain.Account{Code: text(chain.MaxAccountCode), Currency: text(16), MinBalance: ptr(units(0)), MaxBalance: ptr(units(0))}
-	for range chain.MaxTags {
-		e.Account.Tags = append(e.Account.Tags, chain.Tag{Key: text(chain.MaxTagKey), Value: text(chain.MaxTagValue)})
+}
+
+// largestDetails returns how many bytes the details of an entry can take: each
+// name once but for those of a currency.
+func largestDetails(k chain.Kind) int {
+	n := 0
+	for _, row := range chain.DetailRows(k) {
+		name, _, _ := strings.Cut(row, " ")
+		if n += 2 + len(name) + 2 + chain.MaxDetailValue; strings.HasSuffix(name, ".") {
+			n = chain.MaxDetailBytes
+		}
 	}
-	for range chain.MaxDetails {
-		e.Details = append(e.Details, chain.Detail{Name: text(chain.MaxDetailName), Value: text(chain.MaxDetailValue)})
+	return min(n, chain.MaxDetailBytes)
+}
+
+func TestCheckBoundsDetailsTogether(t *testing.T) {
+	t.Parallel()
+	e := withDetails(chain.PeriodClosed, chain.Detail{Name: "period_end", Value: "2026-01-31"}, chain.Detail{Name: "through_seq", Value: "8"})
+	for i := range 250 {
+		e.Details = append(e.Details, chain.Detail{Name: fmt.Sprintf("retain_account.C%03d", i), Value: strings.Repeat("a", 120-i%2)})
 	}
-	if n := len(e.AppendCanonical(nil)); n > chain.MaxCanonical {
-		t.Errorf("the largest entry has %d bytes, MaxCanonical is %d", n, chain.MaxCanonical)
+	chain.SortDetails(e.Details)
+	want := "checking entry 9: details of more than 32768 bytes: malformed entry"
+	if err := e.Check(); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	e.Details = slices.DeleteFunc(e.Details, func(d chain.Detail) bool { return strings.HasPrefix(d.Name, "retain_account.C2") })
+	if err := e.Check(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -162,7 +223,7 @@ func TestDecodeDoesNotBelieveLengths(t *testing.T) {
 func TestDecodeRefusesInputThatNoEntryIsAsLongAsUnread(t *testing.T) {
 	t.Parallel()
 	_, err := chain.Decode(make([]byte, chain.MaxCanonical+1))
-	if want := "decoding an entry of 1048577 bytes: malformed entry"; err == nil || err.Error() != want {
+	if want := "decoding an entry of 65536 bytes: malformed entry"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

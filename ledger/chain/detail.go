@@ -162,9 +162,13 @@ func checkDetails(k Kind, details []Detail) error {
 	if len(details) > MaxDetails {
 		return malformed("%d details", len(details))
 	}
+	size := 0
 	for i, d := range details {
 		if i > 0 && details[i-1].Name >= d.Name {
 			return malformed("detail %q out of order", d.Name)
+		}
+		if size += minPairSize + len(d.Name) + len(d.Value); size > MaxDetailBytes {
+			return malformed("details of more than %d bytes", MaxDetailBytes)
 		}
 		if err := checkDetail(k, d); err != nil {
 			return err

@@ -36,6 +36,9 @@ func TestDecodeAllocatesOncePerList(t *testing.T) {
 	if n := testing.AllocsPerRun(20, func() { _, _ = chain.Decode(canonical) }); n > 3 {
 		t.Errorf("Decode of 500 postings allocates %v times", n)
 	}
+	if n := testing.AllocsPerRun(20, func() { _ = e.Decode(canonical) }); n != 0 {
+		t.Errorf("decoding 500 postings into an entry that had as many allocates %v times", n)
+	}
 }
 
 func TestHashIsTheLeafHashOfRFC6962(t *testing.T) {

@@ -134,11 +134,7 @@ func TestFormatListsEveryKindAsTheCodeHasIt(t *testing.T) {
 			t.Errorf("row %d is %s %s, the code has %d %s", i, row[0], row[1], k, k)
 		}
 		for column, field := range []func(e *chain.Entry, present bool){
-			func(e *chain.Entry, present bool) {
-				if e.Postings = nil; present {
-					e.Postings = twoPostings(1, 0)
-				}
-			},
+			withOrWithoutPostings,
 			func(e *chain.Entry, present bool) { e.RefSeq = presentIf(present, int64(0)) },
 			func(e *chain.Entry, present bool) { e.RelatedTo = presentIf(present, id(5)) },
 			func(e *chain.Entry, present bool) { e.ExpiresAt = presentIf(present, int64(0)) },
@@ -149,6 +145,12 @@ func TestFormatListsEveryKindAsTheCodeHasIt(t *testing.T) {
 				t.Errorf("%s, column %d: %s says %q, the code %q", k, 2+column, formatFile, row[2+column], got)
 			}
 		}
+	}
+}
+
+func withOrWithoutPostings(e *chain.Entry, present bool) {
+	if e.Postings = nil; present {
+		e.Postings = twoPostings(1, 0)
 	}
 }
 
@@ -225,6 +227,7 @@ func TestFormatStatesTheBoundsOfTheCode(t *testing.T) {
 		"details":                           to(0, chain.MaxDetails),
 		"detail name":                       to(1, chain.MaxDetailName),
 		"detail value":                      to(1, chain.MaxDetailValue),
+		"all details, with their lengths":   fmt.Sprintf("at most %d", chain.MaxDetailBytes),
 		"whole encoding":                    fmt.Sprintf("at most %d", chain.MaxCanonical),
 	} {
 		if got[what] != want {

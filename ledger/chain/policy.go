@@ -15,6 +15,8 @@ const (
 	MaxPolicy = 1 << 20
 	// MaxWitnesses is the most witnesses and groups that a policy names.
 	MaxWitnesses = 64
+	// MaxLogs is the most logs that a policy names.
+	MaxLogs = 4096
 )
 
 // ErrPolicy: the file is no policy; the text names the line.
@@ -28,13 +30,17 @@ var ErrPolicy = errors.New("not a policy")
 //	group   <name> <number>|any|all <witness or group>…
 //	quorum  <witness or group>|none
 //
-// one statement a line, names before their use, # begins a comment line.
+// one statement a line, names before their use, # begins a line of comment. A
+// name is a member of one group at most, and a key stands for one witness at
+// most, so that no witness counts twice. Lines of log may share a key under
+// several names, which C2SP does not foresee: one signer signs for many ledgers.
 type Policy struct {
 	Logs      []PolicyLog
 	Witnesses []PolicyWitness
 
-	quorum *component // nil: none
-	groups map[string]*component
+	quorum  *component            // nil: none
+	decided bool                  // there was a line of quorum
+	named   map[string]*component // witnesses and groups
 }
 
 // PolicyLog is a signer that is trusted for the origin its key names.
@@ -56,9 +62,11 @@ type component struct {
 	witness   *VerifierKey
 	threshold int
 	members   []*component
+	grouped   bool // it is a member of a group
 }
 
-var policyWords = []string{"log", "witness", "group", "quorum", "any", "all", "none"}
+// noQuorum is the one word that is no name of a witness or group.
+const noQuorum = "none"
 
 // ParsePolicy reads a policy. Everything it says must be understood; the error
 // is ErrPolicy and names the line.
@@ -66,39 +74,56 @@ func ParsePolicy(text []byte) (*Policy, error) {
 	if len(text) > MaxPolicy {
 		return nil, fmt.Errorf("reading a policy of %d bytes, more than %d: %w", len(text), MaxPolicy, ErrPolicy)
 	}
-	p := &Policy{groups: make(map[string]*component)}
-	quorum := false
+	p := &Policy{named: make(map[string]*component)}
 	for i, line := range strings.Split(string(text), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
-			continue
-		}
-		var err error
-		switch fields[0] {
-		case "log":
-			err = p.addLog(fields[1:])
-		case "witness":
-			err = p.addWitness(fields[1:])
-		case "group":
-			err = p.addGroup(fields[1:])
-		case "quorum":
-			if quorum {
-				err = errors.New("a second quorum")
-			} else {
-				err = p.setQuorum(fields[1:])
-			}
-			quorum = true
-		default:
-			err = fmt.Errorf("unknown statement %q", fields[0])
+		fields, err := policyFields(line)
+		if err == nil && len(fields) > 0 {
+			err = p.add(fields[0], fields[1:])
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading line %d of the policy: %w: %w", i+1, err, ErrPolicy)
 		}
 	}
-	if !quorum {
+	if !p.decided {
 		return nil, fmt.Errorf("reading the policy: no quorum (write \"quorum none\" if none is wanted): %w", ErrPolicy)
 	}
 	return p, nil
+}
+
+// policyFields returns what stands on a line between spaces and tabs, nothing of
+// a comment. Other white space is part of a name, and a control character an
+// error, as in C2SP tlog-policy.
+func policyFields(line string) ([]string, error) {
+	for i := range len(line) {
+		if c := line[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return nil, fmt.Errorf("the control character %q (lines end with a newline only)", c)
+		}
+	}
+	fields := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
+	if len(fields) > 0 && strings.HasPrefix(fields[0], "#") {
+		return nil, nil
+	}
+	return fields, nil
+}
+
+func (p *Policy) add(statement string, fields []string) error {
+	var err error
+	switch statement {
+	case "log":
+		err = p.addLog(fields)
+	case "witness":
+		err = p.addWitness(fields)
+	case "group":
+		err = p.addGroup(fields)
+	case "quorum":
+		err = p.setQuorum(fields)
+	default:
+		return fmt.Errorf("unknown statement %q", statement)
+	}
+	if err != nil && slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "#") }) {
+		return fmt.Errorf("%w (a comment has a line of its own)", err)
+	}
+	return err
 }
 
 func (p *Policy) addLog(fields []string) error {
@@ -108,6 +133,12 @@ func (p *Policy) addLog(fields []string) error {
 	key, err := ParseLogKey(fields[0])
 	if err != nil {
 		return err
+	}
+	if len(p.Logs) == MaxLogs {
+		return fmt.Errorf("more than %d logs", MaxLogs)
+	}
+	if slices.ContainsFunc(p.Logs, func(l PolicyLog) bool { return l.Key.ID() == key.ID() }) {
+		return fmt.Errorf("log %s stands twice", key.ID())
 	}
 	l := PolicyLog{Key: key}
 	if len(fields) == 2 {
@@ -126,7 +157,7 @@ func (p *Policy) addWitness(fields []string) error {
 		return err
 	}
 	for _, other := range p.Witnesses {
-		if other.Key.ID() == key.ID() {
+		if other.Key.SamePublic(key) || other.Key.ID() == key.ID() {
 			return fmt.Errorf("witness %s has the key of witness %s", fields[0], other.Name)
 		}
 	}
@@ -147,13 +178,14 @@ func (p *Policy) addGroup(fields []string) error {
 	}
 	g := &component{name: fields[0]}
 	for _, name := range fields[2:] {
-		member := p.groups[name]
+		member := p.named[name]
 		if member == nil {
 			return fmt.Errorf("unknown member %q", name)
 		}
-		if slices.Contains(g.members, member) {
-			return fmt.Errorf("member %q stands twice", name)
+		if member.grouped {
+			return fmt.Errorf("member %q is one of a group already", name)
 		}
+		member.grouped = true
 		g.members = append(g.members, member)
 	}
 	switch fields[1] {
@@ -175,25 +207,30 @@ func (p *Policy) setQuorum(fields []string) error {
 	if len(fields) != 1 {
 		return errors.New("quorum takes one name, or none")
 	}
-	if fields[0] == "none" {
+	if p.decided {
+		return errors.New("a second quorum")
+	}
+	p.decided = true
+	if fields[0] == noQuorum {
 		return nil
 	}
-	if p.quorum = p.groups[fields[0]]; p.quorum == nil {
+	if p.quorum = p.named[fields[0]]; p.quorum == nil {
 		return fmt.Errorf("unknown quorum %q", fields[0])
 	}
 	return nil
 }
 
+// name makes a witness or a group known to the lines behind it.
 func (p *Policy) name(name string, c *component) error {
 	switch {
-	case slices.Contains(policyWords, name):
-		return fmt.Errorf("%q is no name but a word of the language", name)
-	case p.groups[name] != nil:
+	case name == noQuorum:
+		return fmt.Errorf("%q is no name but the quorum without witnesses", name)
+	case p.named[name] != nil:
 		return fmt.Errorf("%q is defined twice", name)
-	case len(p.groups) == MaxWitnesses:
+	case len(p.named) == MaxWitnesses:
 		return fmt.Errorf("more than %d witnesses and groups", MaxWitnesses)
 	}
-	p.groups[name] = c
+	p.named[name] = c
 	return nil
 }
 

@@ -16,8 +16,11 @@ import (
 const (
 	// TileWidth is the number of hashes in a full tile (C2SP tlog-tiles).
 	TileWidth = 1 << tileHeight
-	// MaxTileLevel bounds the levels of tiles: 256^7 entries fit.
+	// MaxTileLevel bounds the levels of tiles.
 	MaxTileLevel = 7
+	// MaxTreeSize bounds the leaves of a tree. No ledger gets there; a checkpoint
+	// that claims more is refused before any arithmetic is done with its size.
+	MaxTreeSize = 1 << 60
 
 	tileHeight = 8
 )
@@ -55,7 +58,7 @@ type Frontier struct {
 
 // NewFrontier restores a frontier from what Size and Nodes returned.
 func NewFrontier(size int64, nodes []Hash) (Frontier, error) {
-	if size < 0 || len(nodes) != bits.OnesCount64(uint64(size)) {
+	if !validSize(size) || len(nodes) != bits.OnesCount64(uint64(size)) {
 		return Frontier{}, fmt.Errorf("restoring a tree of size %d from %d nodes: %w", size, len(nodes), ErrNodes)
 	}
 	return Frontier{size, slices.Clone(nodes)}, nil
@@ -84,8 +87,11 @@ func (f *Frontier) Append(leaf Hash) {
 // AppendTile adds the root of a complete subtree of 256^level leaves. The size
 // must be a multiple of that number.
 func (f *Frontier) AppendTile(level int, root Hash) error {
+	if level < 0 || level > MaxTileLevel {
+		return fmt.Errorf("appending a subtree of level %d: %w", level, ErrNodes)
+	}
 	leaves := int64(1) << (tileHeight * level)
-	if level < 0 || level > MaxTileLevel || f.size%leaves != 0 {
+	if f.size%leaves != 0 || f.size > MaxTreeSize-leaves {
 		return fmt.Errorf("appending a subtree of level %d at size %d: %w", level, f.size, ErrNodes)
 	}
 	for s := f.size / leaves; s&1 == 1; s >>= 1 {
@@ -157,7 +163,7 @@ func (read ReadNodes) node(height int, n int64) (Hash, error) {
 
 // FrontierAt returns the tree of the first size leaves, from stored nodes.
 func FrontierAt(size int64, read ReadNodes) (Frontier, error) {
-	if size < 0 {
+	if !validSize(size) {
 		return Frontier{}, fmt.Errorf("making a tree of size %d: %w", size, ErrNodes)
 	}
 	f := Frontier{size: size}
@@ -177,7 +183,7 @@ func FrontierAt(size int64, read ReadNodes) (Frontier, error) {
 // ProveInclusion returns the audit path of leaf index in the tree of the first
 // size leaves, RFC 6962 §2.1.1.
 func ProveInclusion(index, size int64, read ReadNodes) ([]Hash, error) {
-	if index < 0 || index >= size {
+	if index < 0 || index >= size || !validSize(size) {
 		return nil, fmt.Errorf("proving that a tree of size %d has leaf %d: %w", size, index, ErrNodes)
 	}
 	p, err := tlog.ProveRecord(size, index, read.reader())
@@ -194,7 +200,7 @@ func ProveConsistency(from, to int64, read ReadNodes) ([]Hash, error) {
 	switch {
 	case from == 0:
 		return nil, ErrEmptyBaseline
-	case from < 0 || from > to:
+	case from < 0 || from > to || !validSize(to):
 		return nil, fmt.Errorf("proving that a tree of size %d extends one of size %d: %w", to, from, ErrNodes)
 	case from == to:
 		return nil, nil
@@ -209,7 +215,7 @@ func ProveConsistency(from, to int64, read ReadNodes) ([]Hash, error) {
 // VerifyInclusion returns nil when the proof shows that leaf stands at index of
 // the tree with that size and root, and otherwise ErrProof.
 func VerifyInclusion(index, size int64, leaf Hash, proof []Hash, root Hash) error {
-	if index < 0 || index >= size {
+	if index < 0 || index >= size || !validSize(size) {
 		return fmt.Errorf("leaf %d of a tree of size %d: %w", index, size, ErrProof)
 	}
 	if err := tlog.CheckRecord(theirHashes(proof), size, tlog.Hash(root), index, tlog.Hash(leaf)); err != nil {
@@ -225,7 +231,7 @@ func VerifyConsistency(from, to int64, fromRoot, toRoot Hash, proof []Hash) erro
 	switch {
 	case from == 0:
 		return ErrEmptyBaseline
-	case from < 0 || from > to:
+	case from < 0 || from > to || !validSize(to):
 		return fmt.Errorf("a tree of size %d after one of size %d: %w", to, from, ErrProof)
 	case from == to:
 		if len(proof) != 0 || fromRoot != toRoot {
@@ -238,6 +244,8 @@ func VerifyConsistency(from, to int64, fromRoot, toRoot Hash, proof []Hash) erro
 	}
 	return nil
 }
+
+func validSize(size int64) bool { return 0 <= size && size <= MaxTreeSize }
 
 func ourHashes(theirs []tlog.Hash) []Hash {
 	ours := make([]Hash, len(theirs))

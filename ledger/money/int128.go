@@ -1,6 +1,7 @@
 package money
 
 import (
+	"encoding/binary"
 	"math"
 	"math/big"
 	"math/bits"
@@ -112,12 +113,7 @@ func (a Int128) AppendBytes(dst []byte) []byte {
 // FromBytes is the inverse of Bytes. It accepts every bit pattern, −2^127
 // included: a caller that reads foreign bytes asks InRange.
 func FromBytes(b [16]byte) Int128 {
-	var hi, lo uint64
-	for i := range 8 {
-		hi = hi<<8 | uint64(b[i])
-		lo = lo<<8 | uint64(b[i+8])
-	}
-	return Int128{hi: int64(hi), lo: lo}
+	return Int128{hi: int64(binary.BigEndian.Uint64(b[:8])), lo: binary.BigEndian.Uint64(b[8:])}
 }
 
 // Big returns a as a new big.Int.
