@@ -39,9 +39,11 @@ type book struct {
 	now      time.Time
 	accounts map[string]*account
 	rows     rows
-	kinds    []chain.Kind // of all entries
-	leaves   []chain.Hash // their hashes
-	byItself bool         // the next entry is made by the ledger itself
+	kinds    []chain.Kind  // of all entries
+	leaves   []chain.Hash  // their hashes
+	made     []chain.Entry // the entries themselves, if they are kept
+	keeps    bool
+	byItself bool // the next entry is made by the ledger itself
 }
 
 // account is what the builder remembers of one.
@@ -122,6 +124,9 @@ func (b *book) append(e chain.Entry, t words) chain.Entry {
 	e.Metadata = commit(salt[:], chain.FieldMetadata, t.metadata)
 	b.head = e.Hash()
 	b.leaves = append(b.leaves, b.head)
+	if b.keeps {
+		b.made = append(b.made, e)
+	}
 	b.next++
 	b.kinds = append(b.kinds, e.Kind)
 	b.queue(&e)

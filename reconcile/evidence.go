@@ -251,7 +251,7 @@ func (v *verification) checkCheckpoint(row *checkpointRow, root chain.Hash) {
 		e.add(finding{code: CheckpointRootMismatch, seq: lastOf(row.size), stored: row.signed.Root.String() + ", as it was signed", recomputed: root.String()})
 		return
 	}
-	if row.found == nil {
+	if row.found == nil && row.signed.SignedByLog() {
 		e.held++
 		e.hold(&row.signed, row.signedAt)
 	}

@@ -110,7 +110,9 @@ func (v *verification) checkHead(ctx context.Context) error {
 		e.add(finding{code: CheckpointRootMismatch, seq: lastOf(h.size), stored: h.signed.Root.String() + ", as it was signed", recomputed: root.String()})
 		return nil
 	}
-	h.holds = true
+	if h.holds = h.signed.SignedByLog(); !h.holds {
+		return nil
+	}
 	e.hold(&h.signed, h.publishedAt)
 	return nil
 }

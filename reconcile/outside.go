@@ -60,6 +60,33 @@ func (v *verification) readPin(pin *Document) error {
 	return nil
 }
 
+// askRoots has the tree walk keep the roots that are compared with something
+// from outside: they are then what the entries give, whatever the stored nodes say.
+func (v *verification) askRoots(opts *Options) {
+	e := &v.evidence
+	if e.shown != nil {
+		e.ask(e.shown.size)
+	}
+	askOf := func(note []byte) {
+		if s, err := chain.OpenCheckpoint(note); !errors.Is(err, chain.ErrCheckpoint) {
+			e.ask(s.Size)
+		}
+	}
+	for i := range opts.Archived {
+		askOf(opts.Archived[i].Data)
+	}
+	for i := range opts.Receipts {
+		if r, err := chain.ParseReceipt(opts.Receipts[i].Data); err == nil {
+			askOf(r.Checkpoint)
+		}
+	}
+	if opts.SignerState != nil {
+		if p, err := readSignerState(opts.SignerState, v.snapshot.LedgerID.String()); err == nil && p != nil {
+			e.ask(p.Size)
+		}
+	}
+}
+
 // checkPin holds I7 against the pinned checkpoint.
 func (v *verification) checkPin(ctx context.Context, opts *Options) error {
 	pin := v.evidence.pin
@@ -100,7 +127,7 @@ func (v *verification) proveFork(ctx context.Context, doc *Document) (bool, erro
 		return false, nil
 	}
 	theirs, found := e.keys.open(doc.Data, parsed.Size)
-	if len(found) > 0 || e.keys.origin == "" {
+	if len(found) > 0 || !theirs.SignedByLog() {
 		return false, nil // not proven to be signed by anybody
 	}
 	f := Fork{Seq: lastOf(theirs.Size), Name: doc.Name, Theirs: doc.Data, TheirSize: theirs.Size, TheirRoot: theirs.Root}
@@ -109,7 +136,7 @@ func (v *verification) proveFork(ctx context.Context, doc *Document) (bool, erro
 		return false, err
 	}
 	switch {
-	case row != nil && row.states() && row.signed.Root != theirs.Root:
+	case row != nil && row.states() && row.signed.SignedByLog() && row.signed.Root != theirs.Root:
 		f.Ours, f.OurSize, f.OurRoot = []byte(row.note), row.size, row.signed.Root
 	case e.best != nil && e.best.Size > theirs.Size:
 		f.Ours, f.OurSize, f.OurRoot = e.best.Note, e.best.Size, e.best.Root

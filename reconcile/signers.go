@@ -17,6 +17,7 @@ import (
 type keyring struct {
 	origin    string // empty when the ledger's terms are gone
 	byPolicy  bool   // an auditor's policy names the keys; otherwise the chain does
+	unknown   bool   // whose signatures count could not be read
 	signers   []signerKey
 	witnesses []chain.VerifierKey
 }
@@ -178,7 +179,7 @@ func (k *keyring) change(seq int64, details map[string]string) error {
 // evidence of nothing but that.
 func (k *keyring) open(signed []byte, size int64) (chain.SignedCheckpoint, []finding) {
 	f := finding{seq: lastOf(size)}
-	if k.origin == "" {
+	if k.origin == "" || k.unknown {
 		s, err := chain.OpenCheckpoint(signed)
 		if errors.Is(err, chain.ErrCheckpoint) {
 			return s, []finding{f.as(CheckpointBadSignature, err.Error(), "")}

@@ -201,14 +201,13 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		v.evidence.keys.unknown = true
 		v.findings.notChecked(noSeq, "whose signatures count: "+err.Error())
 	}
 	if err := v.readPin(opts.Since); err != nil {
 		return err
 	}
-	if v.evidence.shown != nil {
-		v.evidence.ask(v.evidence.shown.size)
-	}
+	v.askRoots(opts)
 	if err := v.readBase(ctx); err != nil {
 		return err
 	}
