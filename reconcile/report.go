@@ -78,6 +78,8 @@ type Scope struct {
 	Outside []string
 	// Forks stand on their own, with the server switched off.
 	Forks []Fork
+	// Compared are the names of two checkpoints, when nothing else was looked at.
+	Compared [2]string
 	// CoveredBy is the size of the first checkpoint over an entry that a finding
 	// is about.
 	CoveredBy map[int64]int64

@@ -21,7 +21,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if listed := int64(len(r.Findings)); r.FindingsTotal > listed {
 		p.printf("Only the first %d findings are listed; there are %d.\n\n", listed, r.FindingsTotal)
 	}
-	r.writeScope(p)
+	if !r.comparison() {
+		r.writeScope(p)
+	}
 	r.writeNotChecked(p)
 	return p.err
 }
@@ -40,6 +42,8 @@ func (p *printer) printf(format string, args ...any) {
 
 func (r *Report) writeOutcome(p *printer) {
 	switch s := &r.Scope; {
+	case r.comparison():
+		r.writeCompared(p)
 	case r.Status == Verified && s.Level >= LevelColumns:
 		p.printf("VERIFIED: ledger %s holds, from its first entry to the head.\n\n", r.Ledger)
 	case r.Status == Verified:
@@ -53,6 +57,9 @@ func (r *Report) writeOutcome(p *printer) {
 		}
 	}
 }
+
+// comparison reports whether two checkpoints were compared, and no ledger.
+func (r *Report) comparison() bool { return r.Scope.Compared != [2]string{} }
 
 // partly says what a verification below LevelColumns has shown.
 func (r *Report) partly() string {
@@ -72,12 +79,27 @@ func (r *Report) partly() string {
 
 func (r *Report) writeFinding(p *printer, f *chain.Finding) {
 	check := &Checks[precedence[f.Code]]
-	where := "the whole ledger"
-	if f.Seq != nil {
-		where = fmt.Sprintf("entry %d", *f.Seq)
-	}
-	p.printf("%s  %s  (%s, %s)\n", where, f.Code, f.Severity, check.Invariant)
+	p.printf("%s  %s  (%s, %s)\n", where(f), f.Code, f.Severity, check.Invariant)
 	p.printf("  %s\n", check.Meaning)
+	for _, line := range r.fields(f) {
+		p.printf("  %-11s %s\n", line.Name, strings.ReplaceAll(strings.TrimRight(line.Text, "\n"), "\n", "\n              "))
+	}
+	if fork := r.fork(f); fork != nil {
+		fork.write(p)
+	}
+	p.printf("\n")
+}
+
+func where(f *chain.Finding) string {
+	if f.Seq == nil {
+		return "the whole ledger"
+	}
+	return fmt.Sprintf("entry %d", *f.Seq)
+}
+
+// fields are what a finding says beside its meaning.
+func (r *Report) fields(f *chain.Finding) []Line {
+	var lines []Line
 	for _, line := range []struct {
 		name  string
 		value *string
@@ -86,13 +108,10 @@ func (r *Report) writeFinding(p *printer, f *chain.Finding) {
 		{"stored", f.Stored}, {"recomputed", f.Recomputed}, {"covered by", r.cover(f)}, {"next step", &f.NextStep},
 	} {
 		if line.value != nil {
-			p.printf("  %-11s %s\n", line.name, strings.ReplaceAll(strings.TrimRight(*line.value, "\n"), "\n", "\n              "))
+			lines = append(lines, Line{line.name, *line.value})
 		}
 	}
-	if fork := r.fork(f); fork != nil {
-		fork.write(p)
-	}
-	p.printf("\n")
+	return lines
 }
 
 // cover names the checkpoint over the entry of a finding: who has that one can
@@ -317,7 +336,10 @@ func (r *Report) totalLines() []Line {
 }
 
 func (r *Report) writeNotChecked(p *printer) {
-	p.printf("\nNOT CHECKED\n")
+	if !r.comparison() {
+		p.printf("\n")
+	}
+	p.printf("NOT CHECKED\n")
 	for i, reason := range r.NotChecked {
 		if i < r.Scope.Unchecked {
 			reason = "COULD NOT BE READ OR UNDERSTOOD: " + reason
