@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -39,6 +38,7 @@ type evidence struct {
 	pin         *chain.SignedCheckpoint
 	pinHolds    bool
 	forks       []Fork
+	given       int      // receipts, archived checkpoints and states
 	external    []string // what was held against the ledger from outside, for people
 	superLogged int64    // ledgers that the super-log names
 	compared    bool     // the schema was looked at
@@ -49,16 +49,19 @@ type evidence struct {
 type series struct {
 	first *finding
 	more  int64
-	last  int64 // seq of the last
+	last  int64 // entry that they reach
 }
 
-func (s *series) add(f finding) {
+func (s *series) add(f finding) { s.addUpTo(f, f.seq) }
+
+// addUpTo adds a finding about everything up to an entry.
+func (s *series) addUpTo(f finding, last int64) {
 	if s.first == nil {
 		s.first = &f
 	} else {
 		s.more++
 	}
-	s.last = f.seq
+	s.last = max(s.last, last)
 }
 
 // report adds the series to the findings.
@@ -304,6 +307,3 @@ func (v *verification) reportEvidence() {
 	}
 	e.truncated.report(v.findings, plural(int(min(e.truncated.more, 2)), "checkpoint", "checkpoints"))
 }
-
-// errNoCheckpoint: a ledger without checkpoints is held against none.
-var errNoCheckpoint = errors.New("the ledger has no checkpoint")

@@ -74,6 +74,13 @@ func (v *verification) checkHead(ctx context.Context) error {
 		if e.seen.newest >= 0 {
 			e.add(finding{code: ProjectionMismatch, seq: lastOf(e.seen.newest),
 				stored: "no row of ops.heads", recomputed: fmt.Sprintf("a checkpoint of size %d is shown", e.seen.newest)})
+			return nil
+		}
+		switch {
+		case e.keys.byPolicy && len(e.keys.signers) > 0, e.policy != nil && e.policy.WantsWitnesses():
+			v.findings.notChecked(noSeq, "signatures: the policy names who signs, and there is no checkpoint")
+		case v.level < LevelChain:
+			v.findings.notChecked(noSeq, "signatures: there is no checkpoint")
 		}
 		return nil
 	}

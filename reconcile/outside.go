@@ -160,6 +160,7 @@ func (v *verification) proveFork(ctx context.Context, doc *Document) (bool, erro
 // checkOutside holds archived checkpoints, receipts and the signer's state
 // against the ledger.
 func (v *verification) checkOutside(ctx context.Context, opts *Options) error {
+	v.evidence.given = len(opts.Archived) + len(opts.Receipts)
 	for i := range opts.Archived {
 		if err := v.checkArchived(ctx, &opts.Archived[i]); err != nil {
 			return err
@@ -171,6 +172,7 @@ func (v *verification) checkOutside(ctx context.Context, opts *Options) error {
 		}
 	}
 	if opts.SignerState != nil {
+		v.evidence.given++
 		return v.checkSignerState(ctx, opts.SignerState)
 	}
 	return nil

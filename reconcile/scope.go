@@ -102,18 +102,23 @@ func (v *verification) beyond() []string {
 			list = append(list, fmt.Sprintf(format, args...))
 		}
 	}
+	if v.unreadable {
+		return []string{"everything else: the ledger could not be begun"}
+	}
 	level := func(l Level, what string) { add(v.level < l, "%s: that takes --level %d", what, l.Number()) }
 	level(LevelChain, "the entries themselves, and every checkpoint but the newest")
 	level(LevelColumns, "accounts and their balances, limits, references and texts")
 	add(v.level == LevelChain && v.from > 0, "entries 0 to %d: the pinned checkpoint stands for them", v.from-1)
 	signed := e.seen.newest >= 0 || e.shown != nil
-	add(!signed, "signatures, checkpoints and witnesses: there are none. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere")
+	named := !e.keys.byPolicy && len(e.keys.signers) > 0
+	add(!signed && named, "signatures, checkpoints and witnesses: there are none, although the chain names a key that signs. If checkpoints were published, they were removed: hold one against the ledger with --since or --checkpoint")
+	add(!signed && !named, "signatures, checkpoints and witnesses: there are none. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere")
 	add(signed && !e.keys.byPolicy, "whose the signing keys are: they are those that the chain itself names; pin them with --policy")
 	add(signed && (e.policy == nil || !e.policy.WantsWitnesses()), "witnesses: no policy asks for any")
 	add(signed && e.pin == nil, "whether entries, checkpoints and signatures were all replaced together: no checkpoint from elsewhere was given; keep one, and give it with --since")
-	add(signed && e.best != nil && e.best.Size < v.snapshot.Size, "that the newest %d %s stay: no checkpoint covers them yet", v.snapshot.Size-bestSize(e), plural(int(min(v.snapshot.Size-bestSize(e), 2)), "entry", "entries"))
+	add(e.best != nil && e.best.Size < v.snapshot.Size && e.best.Size >= e.seen.newest, "that the newest %d %s stay: no checkpoint covers them yet", v.snapshot.Size-bestSize(e), plural(int(min(v.snapshot.Size-bestSize(e), 2)), "entry", "entries"))
 	add(e.superLogged > 0, "the checkpoints of the super-log itself")
-	add(v.level == LevelEvidence && len(e.external) == 0, "receipts, archived checkpoints and the signer's state: none was given that is evidence")
+	add(v.level == LevelEvidence && e.given == 0, "receipts, archived checkpoints and the signer's state: none was given")
 	add(v.level >= LevelChain, "whether what a closing moved is the result of its period, and the trial balance that it commits to")
 	add(v.level >= LevelChain, "booking dates against the ledger's time zone, and request fingerprints")
 	level(LevelSchema, "grants, views, triggers and policies in the database")

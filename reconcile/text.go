@@ -145,7 +145,7 @@ func (r *Report) fork(f *chain.Finding) *Fork {
 // write says how the two notes contradict each other. Both were printed.
 func (x *Fork) write(p *printer) {
 	if x.TheirSize == x.OurSize {
-		p.printf("  proof       both are signed by the same key, for the same size, and their roots differ\n")
+		p.printf("  proof       both are signed with a key of this ledger's signer, for the same size, and their roots differ\n")
 		return
 	}
 	p.printf("  proof       at size %d, %s has the root %s;\n", x.TheirSize, x.Name, x.TheirRoot)
@@ -230,8 +230,8 @@ func (s *Scope) signingLines() []Line {
 			add("witnesses", "%s", strings.Join(g.Witnesses, ", "))
 		}
 		if g.Checkpoints > 0 {
-			add("checked", "%d %s, each an extension of the one before, and %d %s of the tree",
-				g.Checkpoints, plural(int(min(g.Checkpoints, 2)), "checkpoint", "checkpoints"), g.Nodes, plural(int(min(g.Nodes, 2)), "node", "nodes"))
+			add("checked", "%d %s, and %d %s of the tree", g.Checkpoints,
+				plural(int(min(g.Checkpoints, 2)), "checkpoint", "checkpoints, each an extension of the one before"), g.Nodes, plural(int(min(g.Nodes, 2)), "node", "nodes"))
 		}
 	}
 	switch p := s.Pin; {
@@ -307,12 +307,12 @@ func (r *Report) sealed() []string {
 	if g == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("the stored hashes of entries 0 to %d are those that the checkpoint of size %d was signed over", g.Size-1, g.Size)}
+	return []string{fmt.Sprintf("%s, but for what findings name, are those that the checkpoint of size %d was signed over", span(0, g.Size-1), g.Size)}
 }
 
 func span(first, last int64) string {
 	if first == last {
-		return fmt.Sprintf("entry %d:", first)
+		return fmt.Sprintf("entry %d", first)
 	}
 	return fmt.Sprintf("entries %d to %d", first, last)
 }

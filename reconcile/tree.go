@@ -221,8 +221,8 @@ func (t *treeWalk) beyond() error {
 		}
 		t.v.evidence.report(row)
 		if row.size > t.v.snapshot.Size && row.size <= t.v.evidence.seen.newest {
-			t.v.evidence.truncated.add(finding{code: TailTruncated, seq: t.v.snapshot.Size,
-				stored: fmt.Sprintf("%d entries", t.v.snapshot.Size), recomputed: fmt.Sprintf("%d entries, by the checkpoint of that size", row.size)})
+			t.v.evidence.truncated.addUpTo(finding{code: TailTruncated, seq: t.v.snapshot.Size,
+				stored: fmt.Sprintf("%d entries", t.v.snapshot.Size), recomputed: fmt.Sprintf("%d entries, by the checkpoint of that size", row.size)}, lastOf(row.size))
 		}
 		t.checkpoints.drop()
 	}
