@@ -56,7 +56,7 @@ contention: ## two servers on one ledger for 60 s, undisturbed, one killed, one 
 	@$(GO) run ./scripts/contention --disturb stop
 
 .PHONY: amlsim
-amlsim: ## import the AMLSim sample, killed halfway and run again, and let hledger add it up
+amlsim: ## post the AMLSim sample one request each; import it, killed halfway and run again, and let hledger add it up
 	@sh scripts/install.sh engine hledger
 	@REQUIRE_SAMPLES=1 AMLSIM=whole $(GO) test -count=1 -timeout=60m -run=TestTheSample -v ./scripts/amlsim
 

@@ -38,6 +38,9 @@ const (
 	ValueDateOutOfBounds = "VALUE_DATE_OUT_OF_BOUNDS"
 	CurrencyUnknown      = "CURRENCY_UNKNOWN"
 	CurrencyInvalid      = "CURRENCY_INVALID"
+	KeyInvalid           = "KEY_INVALID"
+	ErasureInvalid       = "ERASURE_INVALID"
+	PayloadNotErased     = "PAYLOAD_NOT_ERASED"
 
 	// Of checkpoints, the tree, and what lies outside the database.
 
@@ -117,11 +120,14 @@ var Checks = []Check{
 	{PeriodInvalid, "I10", chain.Critical, "a period was closed or reopened against the rules", whoPosted, false},
 	{CurrencyUnknown, "I10", chain.Critical, "the currency is not one of ISO 4217 with these decimals, and was not defined before", whoPosted, false},
 	{CurrencyInvalid, "I10", chain.Critical, "the currency was there already", whoPosted, false},
+	{KeyInvalid, "I7", chain.Critical, "a key was put on record against the rules", whoPosted, false},
+	{ErasureInvalid, "I4", chain.Critical, "an erasure is on record of an entry that has no text, or a second one", whoPosted, false},
 	{CommitmentMismatch, "I6", chain.Critical, "a text is not the one that the entry commits to", restoreText, false},
 	{PayloadMissing, "I4", chain.Critical, "a text that the entry commits to is gone, and no erasure is on record", restoreText, false},
 	{ProjectionMismatch, "I11", chain.Critical, "a derived column differs from what the entry gives", rederive, false},
 	{TileMismatch, "I11", chain.Critical, "a stored node of the Merkle tree is missing, or is not what the entries give", retile, false},
 	{CheckpointStale, "I7", chain.Warning, "the newest checkpoint is older than you asked for: entries since then may be under no signature", runSigner, false},
+	{PayloadNotErased, "I4", chain.Warning, "an erasure is on record, and the text is still there", eraseAgain, false},
 	{PayloadErased, "I4", chain.Info, "a text was erased, and an entry says so", nothing, false},
 	{RowsFiltered, "I4", chain.Critical, "something in the database can hide rows from whoever reads the book", removeFilter, false},
 	{SchemaTampered, "I4", chain.Critical, "the schema is not the one that this version makes", compareSchema, false},
@@ -136,8 +142,9 @@ const (
 	compare        = "Keep the database as it is. Compare the entry with a backup, a replica or the client's receipt to see what was changed; the sealed hash proves which copy is the true one."
 	compareBefore  = "Keep the database as it is. The entry before this one was changed and hashed again, or one of them was replaced: compare both with a backup or with receipts."
 	compareSchema  = "If this version is newer than the database, run tallystick migrate. Otherwise find out who changed the table and why; what the changed rule kept out may stand in the book since."
-	declareLoss    = "Stop posting to this ledger. If the database was restored from a backup, restore the missing entries; if they are lost, declare it with tallystick ledger reincarnate. If nobody restored anything, entries were removed."
-	keepBoth       = "Keep both notes: together they prove it to anyone, without this database. Stop posting, and ask the operator and the witnesses which of the two they were shown."
+	declareLoss    = "Stop posting to this ledger, and bring back the entries that were signed. If the database was restored from a backup and they are lost for good, declare that: tallystick ledger reincarnate opens a successor that binds the last signed checkpoint. If nobody restored anything, they were removed."
+	eraseAgain     = "Finish the erasure: run tallystick erase --seq with the number of this entry again."
+	keepBoth       = "Keep both notes: together they prove it to anyone, without this database. Trust neither history until it is known who had the signing key, ask the witnesses which of the two they were shown, and revoke the key."
 	keepCheckpoint = "Keep the database as it is. Get the checkpoint of that size from a witness, an auditor or an archive, and verify with --checkpoint FILE."
 	keepPin        = "Keep the pinned checkpoint and the database as they are: they prove that one of the two was changed. Compare the entries up to the pin with a backup or with receipts."
 	nothing        = "Nothing: this is on record."

@@ -30,13 +30,13 @@ var schema = []table{
 		columns: "account_id uuid!, seq int8!, ledger_id uuid!, min_balance numeric, max_balance numeric, frozen text!, closed bool!, " +
 			"tags text!",
 		constraints: "i10_account_versions, i10_account_versions_seq, i10_account_versions_frozen, i3_account_versions_limits"},
-	{name: "book.entries", app: "si", signer: "s",
+	{name: "book.entries", app: "si", signer: "s", eraser: "s",
 		columns: "ledger_id uuid!, seq int8!, format int8!, kind text!, request_id uuid!, prev_hash bytea!, entry_hash bytea!, " +
 			"recorded_at timestamptz!, booking_date date!, effective_date date!, actor uuid!, prior_period bool!, ref_seq int8, " +
 			"related_to uuid, expires_at timestamptz, posting_count int8!, description_commitment bytea, reference_commitment bytea, " +
 			"metadata_commitment bytea",
 		constraints: "i5_entries_seq, i8_entries_request, i5_entries_seq_not_negative, i6_entries_hashes, i1_entries_postings, " +
-			"i12_entries_settled, i12_entries_reversed"},
+			"i12_entries_settled, i12_entries_reversed, i12_entries_erased"},
 	{name: "book.postings", app: "si", signer: "s",
 		columns: "ledger_id uuid!, seq int8!, ordinal int8!, account_id uuid!, direction text!, currency text!, scale int8!, " +
 			"amount numeric!, pending_change numeric!, effective_date date!, back_valued bool!, account_seq int8!, posted numeric!, " +

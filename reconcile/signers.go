@@ -28,6 +28,7 @@ type signerKey struct {
 	key         chain.VerifierKey
 	from, until int64  // from < size ≤ until
 	ended       string // how it ended, if it did
+	revoked     bool
 }
 
 // at returns the keys that may sign a checkpoint of that size.
@@ -152,23 +153,26 @@ func (v *verification) readKeyDetails(ctx context.Context, seqs []int64) error {
 // change applies one key_changed entry. One that makes no sense changes
 // nothing: no key is trusted because of it.
 func (k *keyring) change(seq int64, details map[string]string) error {
-	if details["role"] != "signer" {
+	if details["role"] != chain.RoleSigner {
 		return nil
 	}
 	switch action := details["action"]; action {
-	case "add":
+	case chain.KeyAdd:
 		key, err := chain.ParseLogKey(details["public_key"])
 		if err != nil || key.Name() != k.origin || key.ID() != details["key_id"] {
 			return nil
+		}
+		if slices.ContainsFunc(k.signers, func(s signerKey) bool { return s.revoked && s.key.ID() == key.ID() }) {
+			return nil // for good
 		}
 		if len(k.signers) == maxSigners {
 			return errTooManySigners
 		}
 		k.signers = append(k.signers, signerKey{key: key, from: seq, until: math.MaxInt64})
-	case "retire", "revoke":
+	case chain.KeyRetire, chain.KeyRevoke:
 		i := slices.IndexFunc(k.signers, func(s signerKey) bool { return s.key.ID() == details["key_id"] && s.ended == "" })
 		if i >= 0 {
-			k.signers[i].until, k.signers[i].ended = seq, fmt.Sprintf("%sd at entry %d", action, seq)
+			k.signers[i].until, k.signers[i].ended, k.signers[i].revoked = seq, fmt.Sprintf("%sd at entry %d", action, seq), action == chain.KeyRevoke
 		}
 	}
 	return nil

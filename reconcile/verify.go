@@ -81,6 +81,7 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 		{"accounts and their sums", LevelColumns, v.checkBooks},
 		{"requests that stand twice", LevelColumns, v.checkDuplicates},
 		{"what is settled or reversed twice", LevelColumns, v.checkOnce},
+		{"erasures", LevelColumns, v.checkErasures},
 		v.schemaCheck(db),
 		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error {
 			if !opts.Others {

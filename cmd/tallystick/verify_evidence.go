@@ -76,8 +76,10 @@ func (c *verifyEvidence) options(all bool) (reconcile.Options, error) {
 		options.Level = reconcile.LevelEvidence
 	}
 	var err error
-	if options.Policy, err = readPolicy(c.Policy); err != nil {
-		return options, err
+	if c.Policy != "" {
+		if options.Policy, err = readPolicy(c.Policy); err != nil {
+			return options, err
+		}
 	}
 	for _, one := range []struct {
 		path string
@@ -97,22 +99,6 @@ func (c *verifyEvidence) options(all bool) (reconcile.Options, error) {
 	}
 	options.Archived, err = readDocuments(c.Checkpoint)
 	return options, err
-}
-
-// readPolicy reads a policy file, nil when none is named.
-func readPolicy(path string) (*chain.Policy, error) {
-	if path == "" {
-		return nil, nil
-	}
-	doc, err := readDocument(path)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := chain.ParsePolicy(doc.Data)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return policy, nil
 }
 
 func readDocuments(paths []string) ([]reconcile.Document, error) {
@@ -151,12 +137,12 @@ func (c *verifyCommand) compare(stdout io.Writer) error {
 	if c.All || c.Ledger != "" || c.Since != "" || c.Level != nil || c.Fresh != 0 || len(c.Receipt)+len(c.Checkpoint) > 0 || c.SignerState != "" || c.HTML != "" {
 		return errors.New("reading --compare: it takes two files, --policy, --key and --json, and nothing else")
 	}
-	policy, err := readPolicy(c.Policy)
-	if err != nil {
-		return err
-	}
 	var keys []chain.VerifierKey
-	if policy != nil {
+	if c.Policy != "" {
+		policy, err := readPolicy(c.Policy)
+		if err != nil {
+			return err
+		}
 		keys = policy.Keys()
 	}
 	for _, text := range c.Key {
