@@ -107,9 +107,18 @@ func (e *ruleEntry) detail(name string) string {
 // readRules fills in the rulebook, and holds the entries that set it against
 // the rules for them (I10).
 func (v *verification) readRules(ctx context.Context) error {
-	reader := ruleReader{v: v, keys: make(map[string]keyStanding)}
-	v.rules.currencies = make(map[string]definition)
-	after, size, count := int64(-1), v.bounds.page, 0
+	return newRuleReader(v).read(ctx, -1)
+}
+
+func newRuleReader(v *verification) *ruleReader {
+	v.rules = rulebook{currencies: make(map[string]definition)}
+	return &ruleReader{v: v, keys: make(map[string]keyStanding)}
+}
+
+// read goes on after the entry with that seq, up to the cut. When it fails, the
+// rulebook is known up to somewhere only, and must be read anew.
+func (b *ruleReader) read(ctx context.Context, after int64) error {
+	v, size := b.v, b.v.bounds.page
 	for {
 		var page []ruleEntry
 		err := retry(ctx, func() (err error) {
@@ -128,12 +137,12 @@ func (v *verification) readRules(ctx context.Context) error {
 			v.rules.known = true
 			return nil
 		default:
-			if err := reader.applyPage(ctx, page); err != nil {
+			if err := b.applyPage(ctx, page); err != nil {
 				return err
 			}
 		}
 		after = page[len(page)-1].seq
-		if count += len(page); count > maxRules {
+		if b.count += len(page); b.count > maxRules {
 			return fmt.Errorf("reading periods, currencies and keys: more than %d entries set them", maxRules)
 		}
 	}
@@ -180,6 +189,7 @@ func (v *verification) rulePage(ctx context.Context, after int64, size int) ([]r
 // ruleReader follows the entries that set rules, in order of seq.
 type ruleReader struct {
 	v         *verification
+	count     int       // of entries read
 	closings  []closing // of the periods closed at this point, oldest first
 	transfers map[int64]chain.Date
 	accounts  map[string]retaining

@@ -353,6 +353,11 @@ func TestEveryCheckIsProvoked(t *testing.T) {
 			provoked[strings.Split(want, "@")[0]] = true
 		}
 	}
+	for _, row := range table {
+		for _, want := range append(row.also, row.want) {
+			provoked[strings.Split(want, "@")[0]] = true
+		}
+	}
 	provoked[reconcile.LedgerIDMismatch] = true
 	for _, c := range reconcile.Checks {
 		if !provoked[c.Code] {
