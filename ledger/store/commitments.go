@@ -15,8 +15,8 @@ import (
 // leavesPage is how many accounts BalanceTree looks at together.
 const leavesPage = 2_000
 
-// Index: accounts_in_order, whatever the statistics say: the primary key has not
-// this order, and would lead through the accounts of all ledgers.
+// Index: accounts_in_order; of few accounts, i10_accounts_code and a sort. The
+// primary key, which leads through the accounts of all ledgers, has not this order.
 const accountsInOrderSQL = `select ` + accountRowColumns + ` from book.accounts
 where (ledger_id, account_id) > ($1::uuid, $2::uuid) and ledger_id <= $1::uuid order by ledger_id, account_id limit $3::int8`
 
