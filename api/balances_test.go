@@ -125,3 +125,21 @@ func TestTransfersAreFound(t *testing.T) {
 		}
 	})
 }
+
+// What is booked fits 128 bits; what has the same value date may not.
+func TestABalanceBeyondTheRangeIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	withClock(t, func(t *testing.T, b *bank, c *clock) {
+		b.openAccounts()
+		const most = "1701411834604692317316873037158841057.27"
+		today, tomorrow := c.on(0), c.on(1)
+		b.pay("cash", "customers:1", most).is(201, "")
+		b.transfer(`{"debit":"customers:1","credit":"cash","amount":"`+most+`","effective_date":"`+tomorrow+`"}`).is(201, "")
+		b.pay("cash", "customers:1", "0.01").is(201, "")
+		const account = "/v1/ledgers/main/accounts/cash/balance"
+		b.get(account).is(200, "").want("balance", "0.01")
+		b.get(account+"?effective="+tomorrow).is(200, "").want("balance", "0.01")
+		b.get(account+"?effective="+today).is(422, "amount_range")
+		b.get("/v1/ledgers/main/balances?effective="+today).is(422, "amount_range")
+	})
+}

@@ -57,8 +57,8 @@ func (b *Book) Head() Head { return b.head }
 // Account returns the cached state of an account, or nil.
 func (b *Book) Account(code string) *Account { return b.accounts.get(code) }
 
-// RememberRules sets the closed periods and currencies to what rules, all entries
-// that SetsRules selects in order, say.
+// RememberRules sets the closed periods, currencies and keys to what rules, all
+// entries that SetsRules selects in order, say.
 func (b *Book) RememberRules(rules []Entry) {
 	b.rules = new(ruleset)
 	for i := range rules {
@@ -98,7 +98,12 @@ func (b *Book) Follow(e *Entry) error {
 	if r.Account != nil {
 		if a := b.accounts.byID(r.Account.AccountID); a != nil {
 			a.Account, a.VersionSeq = *r.Account, r.Seq
-			a.Name = e.text.Description
+			a.setName(e)
+		}
+	}
+	if r.Kind == chain.Erasure && r.RefSeq != nil {
+		for _, a := range b.accounts.setBy(*r.RefSeq) {
+			a.eraseName()
 		}
 	}
 	return nil

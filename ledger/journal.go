@@ -64,9 +64,9 @@ type Opening struct {
 }
 
 // SetsRules reports whether entries of kind k change what the whole ledger
-// accepts: its closed periods and its currencies.
+// accepts: its closed periods, its currencies and its keys.
 func SetsRules(k chain.Kind) bool {
-	return k == chain.PeriodClosed || k == chain.PeriodReopened || k == chain.CurrencyDefined
+	return k == chain.PeriodClosed || k == chain.PeriodReopened || k == chain.CurrencyDefined || k == chain.KeyChanged
 }
 
 // Target is an entry that a request refers to, and what has become of it.
@@ -74,6 +74,7 @@ type Target struct {
 	Entry    *Entry // what stands under the id, of whatever kind
 	Settled  *Entry // the capture or release of a hold, nil while it is open
 	Reversed *Entry // the reversal of Entry, or of the capture of a hold; nil when there is none
+	Erased   bool   // an erasure of Entry's text is on record; known to an EraseText only
 }
 
 // Income is the balance of a revenue or expense account.
@@ -82,6 +83,8 @@ type Income struct {
 	Currency string
 	Scale    uint8
 	Balance  money.Int128 // debit-positive
+	// BeyondRange says that the balance by value date needs more than 128 bits.
+	BeyondRange bool
 }
 
 // DueHold is a hold that has expired and that nothing has settled.
@@ -99,6 +102,8 @@ type Journal interface {
 	// Targets returns the transfers and holds that exist among ids, and what has
 	// become of each.
 	Targets(ctx context.Context, id LedgerID, ids []RequestID) (map[RequestID]*Target, error)
+	// Erasures returns the erasures on record of the entries at seqs, by these.
+	Erasures(ctx context.Context, id LedgerID, seqs []int64) (map[int64]int64, error)
 	// Incomes returns the revenue and expense accounts whose balance at the end
 	// of a day, by value date and as of entry asOf, is not zero; at most limit.
 	Incomes(ctx context.Context, id LedgerID, day chain.Date, asOf int64, limit int) ([]Income, error)

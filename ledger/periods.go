@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"crypto/sha256"
+	"math/big"
 	"slices"
 	"strconv"
 
@@ -185,13 +186,19 @@ func (r *ClosePeriod) moveIncomes(o *overlay, n int, incomes []Income, retain *A
 	}
 	end := r.PeriodEnd
 	m := &movement{o: o, dated: ValueDate{EffectiveDate: &end}}
-	var net money.Int128
+	var sum big.Int
 	for i := range incomes {
-		balance, ok := incomes[i].Balance, false
-		if net, ok = net.Add(balance); !ok {
-			return refusal(CodeAmountRange, "the result in %s needs more than 128 bits", retain.Currency)
+		if incomes[i].BeyondRange {
+			refused := refusal(CodeAmountRange, "the balance of %s at %s by value date needs more than 128 bits", incomes[i].Code, end)
+			refused.Account = incomes[i].Code
+			return refused
 		}
-		m.bookAway(incomes[i].Code, balance)
+		sum.Add(&sum, incomes[i].Balance.Big())
+		m.bookAway(incomes[i].Code, incomes[i].Balance)
+	}
+	net, fits := money.FromBig(&sum)
+	if !fits {
+		return refusal(CodeAmountRange, "the result in %s needs more than 128 bits", retain.Currency)
 	}
 	if !net.IsZero() {
 		opposite, _ := net.Neg()

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -75,5 +76,27 @@ func TestProfitIsRetainedBeforeLosses(t *testing.T) {
 	}
 	if got := x.book.Account("equity"); got.Balance() != money.FromInt64(400) || got.AccountSeq != 2 {
 		t.Errorf("equity has %s in %d postings, want 400 in 2", got.Balance(), got.AccountSeq)
+	}
+}
+
+// TestAResultBeyondTheRangeIsRefused: by value date, the postings of an account
+// may add up to more than any booked balance.
+func TestAResultBeyondTheRangeIsRefused(t *testing.T) {
+	t.Parallel()
+	x := newTester(t, nil)
+	x.open("equity", chain.Equity, "EUR", nil)
+	x.open("sales", chain.Revenue, "EUR", nil)
+	x.open("interest", chain.Revenue, "EUR", nil)
+	most, _ := money.FromBig(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 127), big.NewInt(1)))
+	for name, incomes := range map[string][]Income{
+		"one balance": {{Code: "sales", Currency: "EUR", Scale: 2, BeyondRange: true}},
+		"their sum":   {{Code: "interest", Currency: "EUR", Scale: 2, Balance: most}, {Code: "sales", Currency: "EUR", Scale: 2, Balance: most}},
+	} {
+		x.book.RememberIncomes(incomes)
+		before := len(x.all)
+		a := x.post(noon, &ClosePeriod{Common: x.common(), PeriodEnd: chain.DateOf(noon) - 1, Retain: []string{"equity"}})
+		if a[0].Refusal == nil || a[0].Refusal.Code != CodeAmountRange || len(x.all) != before {
+			t.Errorf("%s: %+v, want a refusal with %s", name, a[0], CodeAmountRange)
+		}
 	}
 }

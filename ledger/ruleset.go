@@ -9,10 +9,12 @@ import (
 )
 
 // ruleset is what entries other than account entries have set for the whole
-// ledger: closed periods and custom currencies. It is never changed; see after.
+// ledger: closed periods, custom currencies and keys. It is never changed; see
+// after.
 type ruleset struct {
 	closings   []closing // of the periods closed now, oldest first
 	currencies map[string]money.Currency
+	keys       map[keyName]keyState
 }
 
 // closing is a period_closed entry that has not been reopened.
@@ -68,6 +70,8 @@ func (r *ruleset) after(e *chain.Entry) *ruleset {
 			next.currencies = make(map[string]money.Currency)
 		}
 		next.currencies[code] = money.Currency{Code: code, Scale: parseScale(scale)}
+	case chain.KeyChanged:
+		next.keys = r.afterKeyChange(e)
 	}
 	return &next
 }

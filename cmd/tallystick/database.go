@@ -151,7 +151,8 @@ func (r *running) keepRunning(ctx context.Context) {
 		slog.Error("the embedded engine has ended by itself; starting it again", "engine", r.engine.Name())
 		url := r.url
 		r.stop(ctx)
-		for r.launch(ctx) != nil {
+		for err := r.launch(ctx); err != nil; err = r.launch(ctx) {
+			slog.Error("starting the embedded engine again", "error", err)
 			select {
 			case <-ctx.Done():
 				return

@@ -107,6 +107,11 @@ func periodServer(r *Remote, end string) (*client.Client, error) {
 	if _, err := chain.ParseDate(end); err != nil {
 		return nil, fmt.Errorf("reading --end %q: it is a date such as 2026-12-31", end)
 	}
+	return r.client()
+}
+
+// client returns the server that the flags name.
+func (r *Remote) client() (*client.Client, error) {
 	key, err := r.key()
 	if err != nil {
 		return nil, err

@@ -20,8 +20,8 @@ import (
 )
 
 // servePeriods serves a book with a result of one euro and makes the environment
-// name the server and a key with scope.
-func servePeriods(t *testing.T, scope store.Scopes) {
+// name the server and a key with scope. It returns the book.
+func servePeriods(t *testing.T, scope store.Scopes) *holdBook {
 	t.Helper()
 	b := newHoldBook(t, storetest.Database(t))
 	for code, of := range map[string]chain.AccountType{"revenue": chain.Revenue, "retained": chain.Equity, "bank": chain.Asset} {
@@ -50,6 +50,7 @@ func servePeriods(t *testing.T, scope store.Scopes) {
 	t.Cleanup(server.Close)
 	t.Setenv("TALLYSTICK_URL", server.URL)
 	t.Setenv("TALLYSTICK_API_KEY", key)
+	return b
 }
 
 func yesterday() chain.Date { return chain.DateOf(time.Now().UTC()) - 1 }

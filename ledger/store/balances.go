@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,9 +108,6 @@ func newGrouping(f *BalanceFilter) *grouping {
 		groups: make(map[groupKey]*BalanceGroup), totals: make(map[string]*BalanceGroup)}
 }
 
-// errSum: more than the ledger could hold.
-var errSum = errors.New("the sum is beyond 128 bits")
-
 func (g *grouping) add(a *ledger.Account, balance money.Int128) error {
 	total := g.totals[a.Currency]
 	if total == nil {
@@ -183,7 +179,7 @@ func (b *BalanceGroup) add(a *ledger.Account, balance money.Int128) error {
 	b.Balance, fits[0] = b.Balance.Add(balance)
 	*side, fits[1] = side.Add(size)
 	if !fits[0] || !fits[1] {
-		return errSum
+		return ErrBeyondRange
 	}
 	return nil
 }

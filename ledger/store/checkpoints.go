@@ -59,11 +59,11 @@ on conflict (ledger_id, size) do nothing`
 
 // A smaller checkpoint never takes the place of a larger one.
 const showCheckpointSQL = `
-insert into ops.heads (ledger_id, size, note, published_at, signer)
+insert into ops.heads as h (ledger_id, size, note, published_at, signer)
 values ($1::uuid, $2::int8, $3::text, $4::timestamptz, $5::text)
 on conflict (ledger_id) do update set size = excluded.size, note = excluded.note,
     published_at = excluded.published_at, signer = excluded.signer
-where ops.heads.size <= excluded.size`
+where h.size <= excluded.size`
 
 // PublishCheckpoint stores a checkpoint, the nodes of the tree that it
 // completes and what is shown, in one transaction; doing so again changes
@@ -194,10 +194,10 @@ func (db *DB) Nodes(ctx context.Context, id uuid.UUID) chain.ReadNodes {
 
 // A holder keeps its key, and takes one whose holder is gone.
 const holdKeySQL = `
-insert into ops.signers (signer_key, holder, held_until)
+insert into ops.signers as s (signer_key, holder, held_until)
 values ($1::text, $2::uuid, now() + $3::float8 * interval '1 second')
 on conflict (signer_key) do update set holder = excluded.holder, held_until = excluded.held_until
-where ops.signers.holder = excluded.holder or ops.signers.held_until < now()`
+where s.holder = excluded.holder or s.held_until < now()`
 
 // HoldSigningKey makes holder the one that signs with a key for a while, unless
 // another one is. It needs RoleSigner.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/big"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,18 +50,22 @@ func (db *DB) Incomes(ctx context.Context, id ledger.LedgerID, day chain.Date, a
 		if err != nil || len(accounts) == 0 {
 			return incomes, err
 		}
-		balances, err := db.balancesEffective(ctx, accounts, cut)
+		balances, err := db.sumsEffective(ctx, accounts, cut)
 		if err != nil {
 			return nil, err
 		}
 		for i, a := range accounts {
 			switch {
-			case balances[i].IsZero():
+			case balances[i].Sign() == 0:
 				continue
 			case len(incomes) == limit:
 				return incomes, nil
 			}
-			incomes = append(incomes, ledger.Income{Code: a.Code, Currency: a.Currency, Scale: a.Scale, Balance: balances[i]})
+			income := ledger.Income{Code: a.Code, Currency: a.Currency, Scale: a.Scale}
+			var fits bool
+			income.Balance, fits = money.FromBig(balances[i])
+			income.BeyondRange = !fits
+			incomes = append(incomes, income)
 		}
 		after = accounts[len(accounts)-1].Code
 	}
@@ -75,7 +80,7 @@ type EffectiveBalance struct {
 
 // BalanceEffective returns the balance of an account at the end of day by value
 // date, as of entry asOf, which may be Newest; ErrNotFound when there is no such
-// account or entry.
+// account or entry, ErrBeyondRange when it needs more than 128 bits.
 func (db *DB) BalanceEffective(ctx context.Context, id ledger.LedgerID, code string, day chain.Date, asOf int64) (EffectiveBalance, error) {
 	at, err := db.headAt(ctx, id, asOf)
 	if err != nil {
@@ -121,11 +126,34 @@ var (
  where account_id = u.key and back_valued and effective_date > $2::date and seq <= $3::int8 group by account_id`}
 )
 
-// balancesEffective returns the balances of accounts at cut, debit-positive.
+// balancesEffective returns the balances of accounts at cut, debit-positive, or
+// ErrBeyondRange.
 func (db *DB) balancesEffective(ctx context.Context, accounts []*ledger.Account, cut valueCut) ([]money.Int128, error) {
-	balances, err := db.balancesAt(ctx, accounts, cut.booked)
+	sums, err := db.sumsEffective(ctx, accounts, cut)
 	if err != nil {
 		return nil, err
+	}
+	balances := make([]money.Int128, len(sums))
+	for i := range sums {
+		var fits bool
+		if balances[i], fits = money.FromBig(sums[i]); !fits {
+			return nil, fmt.Errorf("adding up account %q by value date: %w", accounts[i].Code, ErrBeyondRange)
+		}
+	}
+	return balances, nil
+}
+
+// sumsEffective is balancesEffective without a bound: the rules keep every
+// booked balance within 128 bits, and not what the same postings add up to in
+// the order of their value dates.
+func (db *DB) sumsEffective(ctx context.Context, accounts []*ledger.Account, cut valueCut) ([]*big.Int, error) {
+	booked, err := db.balancesAt(ctx, accounts, cut.booked)
+	if err != nil {
+		return nil, err
+	}
+	balances := make([]*big.Int, len(booked))
+	for i := range booked {
+		balances[i] = booked[i].Big()
 	}
 	ids, byID := make(uuids, len(accounts)), make(map[uuid.UUID]int, len(accounts))
 	for i, a := range accounts {
@@ -140,11 +168,11 @@ func (db *DB) balancesEffective(ctx context.Context, accounts []*ledger.Account,
 		var change stored
 		_, err = pgx.ForEachRow(rows, []any{&account, &change}, func() error {
 			i := byID[account]
-			units := change.units(accounts[i].Scale)
-			var fits bool
-			if balances[i], fits = balances[i].Add(units); !fits || !units.InRange() || !balances[i].InRange() {
+			units, ok := change.sum(accounts[i].Scale)
+			if !ok {
 				return fmt.Errorf("account %q: %w", accounts[i].Code, ErrDamaged)
 			}
+			balances[i].Add(balances[i], units)
 			return nil
 		})
 		return err

@@ -18,10 +18,13 @@ const headSQL = `
 select seq, entry_hash, recorded_at, booking_date from book.entries
 where ledger_id = $1::uuid order by seq desc limit 1`
 
-// Index: entries_rules.
+// Indexes: entries_rules and entries_keys.
 const rulesSQL = `
 select seq from book.entries
 where ledger_id = $1::uuid and seq <= $2::int8 and kind in ('period_closed', 'period_reopened', 'currency_defined')
+union all
+select seq from book.entries
+where ledger_id = $1::uuid and seq <= $2::int8 and kind = 'key_changed'
 order by seq`
 
 // Opening returns what a book begins with, as of the newest entry.

@@ -229,7 +229,7 @@ func (d *desk) checkPlans(t *testing.T, p *payments, state string, now time.Time
 			_, err := db.Targets(t.Context(), d.id, p.ids[5:8])
 			return err
 		}},
-		{"opening", []string{"entries_rules"}, 20, func() error { _, err := db.Opening(t.Context(), d.id); return err }},
+		{"opening", []string{"entries_rules", "entries_keys"}, 20, func() error { _, err := db.Opening(t.Context(), d.id); return err }},
 		{"replays", []string{"i8_entries_request"}, 100, func() error { _, _, err := db.Requests(t.Context(), d.id, p.ids[5:8]); return err }},
 		{"first sweep", []string{"entries_expiring", "i12_entries_settled"}, 6000, func() error { return d.sweepNothing(db, now) }},
 		{"second sweep", []string{"entries_expiring", "i12_entries_settled"}, 300, func() error { return d.sweepNothing(db, now.Add(2*time.Minute)) }},

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math/big"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -16,6 +17,10 @@ import (
 // ErrDamaged: a column holds what no version of this software writes, such as
 // more decimals than the currency has. tallystick verify says what and where.
 var ErrDamaged = errors.New("what is stored cannot be read; run tallystick verify")
+
+// ErrBeyondRange: a sum of balances, or a balance by value date, needs more than
+// 128 bits. Every single booked balance fits.
+var ErrBeyondRange = errors.New("the balance needs more than 128 bits")
 
 // missing turns the absence of a row that must be there into ErrDamaged.
 func missing(err error) error {
@@ -64,6 +69,16 @@ func (d *stored) units(scale uint8) money.Int128 {
 		return unreadable
 	}
 	return units
+}
+
+// sum returns a sum in units at scale, which may pass 128 bits; ok is false when
+// what it adds up cannot be read.
+func (d *stored) sum(scale uint8) (units *big.Int, ok bool) {
+	if d.bad || d.null || scale > money.MaxScale {
+		return nil, false
+	}
+	shifted := d.value.Shift(int32(scale))
+	return shifted.BigInt(), shifted.IsInteger()
 }
 
 // limit returns the value in units at scale, nil for null.

@@ -27,7 +27,8 @@
 // Whether an engine runs is read from the kernel, not from pid files, which outlive their process and then
 // name another: its processes are those whose working folder is the store. PostgreSQL backends that survive
 // a kill -9 of their postmaster are seen the same way, and waited for, because a new postmaster refuses to
-// start beside them. Only when nobody is left are stale pid and socket files removed.
+// start beside them; one that has not noticed after orphanBound is killed. Only when nobody is left are stale
+// pid and socket files removed.
 //
 // # Running as root
 //

@@ -32,6 +32,10 @@ const (
 	// leftoverBound bounds the wait for processes of a killed engine. They leave as soon as they notice;
 	// one in the middle of a statement notices at its end, and statement_timeout is 10 s.
 	leftoverBound = 60 * time.Second
+	// orphanBound is how long a backend may outlive a killed postmaster before it is killed too. One that waits
+	// for a lock of a process that is no more never notices; one that computes is done by then, because
+	// statement_timeout is 10 s. For the ledger it is one crash more.
+	orphanBound = 15 * time.Second
 	// stopBound bounds a clean stop, which writes a checkpoint.
 	stopBound = 60 * time.Second
 	// abortBound bounds the stop without a checkpoint that follows when a clean one takes too long.
@@ -165,13 +169,17 @@ func (e *Engine) open(ctx context.Context, o Options) error {
 
 // settle looks until the engine is either ready or gone altogether.
 func (e *Engine) settle(ctx context.Context) (status, error) {
-	begun, told := time.Now(), false
+	begun, told, ended := time.Now(), false, false
 	for {
 		st := e.store.look()
 		if st.phase == ready || st.phase == absent {
 			return st, nil
 		}
 		waited := time.Since(begun)
+		if st.phase == leftover && waited > orphanBound && !ended {
+			e.endOrphans(st.pids)
+			ended = true
+		}
 		if st.phase == leftover && waited > leftoverBound || waited > readyBound {
 			return st, fmt.Errorf("waiting for the engine in %s: processes %v are %s after %s\nhint: look at them with ps, and at %s",
 				e.store.home, st.pids, st.phase, waited.Round(time.Second), e.store.log)
@@ -183,6 +191,21 @@ func (e *Engine) settle(ctx context.Context) (status, error) {
 		if err := pause(ctx, pollPause); err != nil {
 			return st, fmt.Errorf("waiting for the engine in %s: %w", e.store.home, err)
 		}
+	}
+}
+
+// endOrphans kills the backends that a killed postmaster left behind.
+func (e *Engine) endOrphans(pids []int) {
+	for _, pid := range pids {
+		p, err := os.FindProcess(pid) // a handle: the id cannot become another process's in between
+		if err != nil {
+			continue // it has ended
+		}
+		if e.store.runs(pid) && isBackend(pid) {
+			e.logf("process %d of the engine in %s does not notice that the engine was killed; ending it", pid, e.store.home)
+			_ = p.Kill() // settle sees whether it is gone
+		}
+		_ = p.Release()
 	}
 }
 

@@ -314,6 +314,40 @@ func TestKilledEngineRecoversBesideABusyBackend(t *testing.T) {
 	}
 }
 
+// A backend that waits for a process that was killed too never learns of the postmaster's end. A stopped one
+// is as deaf.
+func TestKilledEngineIsNotKeptDownByADeafBackend(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := start(t, dir, nil)
+	do(t, first.URL(), "create table kept (x int8); insert into kept values (42)")
+	deaf := int(connect(t, first.URL()).PgConn().PID())
+	inFolder := exec.Command("sleep", "300")
+	inFolder.Dir = filepath.Join(dir, "postgres", "data", "base") // near, and not one of the store's
+	if err := inFolder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = inFolder.Process.Kill(); _ = inFolder.Wait() })
+	if err := syscall.Kill(deaf, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(first.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Done()
+
+	second := start(t, dir, nil)
+	if got := ask(t, second.URL(), "select x::text from kept"); got != "42" {
+		t.Errorf("read %s, want 42", got)
+	}
+	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", deaf)); err == nil { // a process that ended and is not buried yet has none
+		t.Errorf("backend %d of the killed engine is still there: %s", deaf, exe)
+	}
+	if !alive(inFolder.Process.Pid) {
+		t.Error("a process that is none of the engine's was ended")
+	}
+}
+
 func TestForgottenHandleOfAKilledEngineIsNoUserOfTheNext(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -72,4 +73,11 @@ func inFolder(pid int, home string) bool {
 	}
 	has, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
 	return err == nil && os.SameFile(has, want)
+}
+
+// isBackend says whether process pid is a child of a postmaster by what it calls itself, such as
+// "postgres: checkpointer". A postmaster, a single-user server and a shell in the folder are called otherwise.
+func isBackend(pid int) bool {
+	title, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	return err == nil && bytes.HasPrefix(title, []byte("postgres: "))
 }

@@ -708,6 +708,9 @@ func (b *plainBook) moveResult(o *op) verdict {
 		if retain[currency] == "" {
 			return say(ledger.CodeRetainAccountNeeded)
 		}
+		if beyond := func(l line) bool { return b.wide(l.booked, currency) }; b.wide(net, currency) || slices.ContainsFunc(lines, beyond) {
+			return say(ledger.CodeAmountRange)
+		}
 		if !net.IsZero() {
 			lines = append(lines, line{account: retain[currency], credit: net.IsNegative(), booked: net.Abs()})
 		}

@@ -133,14 +133,9 @@ func (d *draw) legs() []opLeg {
 	return legs
 }
 
-// huge is the length of amounts that come near the end of the range. With value
-// dates of their own, the balance by value date could pass it while no balance
-// does.
-const huge = 30
-
 // date is a value date, often near a bound.
-func (d *draw) date(o *op, legs []opLeg) {
-	if d.chance(70) || slices.ContainsFunc(legs, func(l opLeg) bool { return len(l.Amount) > huge }) {
+func (d *draw) date(o *op) {
+	if d.chance(70) {
 		return
 	}
 	b := d.book
@@ -166,7 +161,7 @@ func (d *draw) before(o *op) {
 
 func (d *draw) transfer() *op {
 	o := &op{Kind: "transfer", Name: d.name(), Legs: d.legs()}
-	d.date(o, o.Legs)
+	d.date(o)
 	d.before(o)
 	if d.chance(45) {
 		o.Kind = "hold"
@@ -204,7 +199,7 @@ func (d *draw) capture() *op {
 	o := &op{Kind: "capture", Name: d.name(), Target: d.open()}
 	hold := d.book.entries[o.Target]
 	if held := d.sent[o.Target]; held != nil {
-		d.date(o, held.Legs)
+		d.date(o)
 	}
 	d.before(o)
 	if hold == nil || len(hold.lines) == 0 || d.chance(30) {

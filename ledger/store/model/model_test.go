@@ -478,12 +478,16 @@ func (r *modelRun) compareIncomes(day chain.Date, seq int64) {
 	}
 	got := map[string]string{}
 	for _, in := range incomes {
-		got[in.Code] = in.Balance.Decimal(in.Scale).String()
+		if got[in.Code] = in.Balance.Decimal(in.Scale).String(); in.BeyondRange {
+			got[in.Code] = "beyond 128 bits"
+		}
 	}
 	want := map[string]string{}
 	for code, a := range r.book.accounts {
 		if sum := a.on(day); !sum.IsZero() && (a.kind == chain.Revenue || a.kind == chain.Expense) {
-			want[code] = sum.String()
+			if want[code] = sum.String(); r.book.wide(sum, a.currency) {
+				want[code] = "beyond 128 bits"
+			}
 		}
 	}
 	if !maps.Equal(got, want) {
