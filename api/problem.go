@@ -66,7 +66,6 @@ const (
 	codeRouteNotFound    ledger.Code = "route_not_found"
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
-	codeEntryNotFound    ledger.Code = "entry_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
 	// Who asks, and whether the server can answer.
@@ -79,6 +78,8 @@ const (
 	codeUnavailable     ledger.Code = "unavailable"
 	codeStopping        ledger.Code = "stopping"
 	codeNotReady        ledger.Code = "not_ready"
+	// codeErasureUnfinished: the erasure is on record, the text still there.
+	codeErasureUnfinished ledger.Code = "erasure_unfinished"
 )
 
 // statusOf gives every code its HTTP status. A code that is missing here, which
@@ -123,7 +124,7 @@ var statusOf = map[ledger.Code]int{
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
-	codeEntryNotFound:           http.StatusNotFound,
+	ledger.CodeEntryNotFound:    http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
 
 	codeMethodNotAllowed: http.StatusMethodNotAllowed,
@@ -185,6 +186,7 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeKeyOrigin:             http.StatusUnprocessableEntity,
 	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
 	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
+	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
@@ -194,6 +196,7 @@ var statusOf = map[ledger.Code]int{
 	codeUnavailable:            http.StatusServiceUnavailable,
 	codeStopping:               http.StatusServiceUnavailable,
 	codeNotReady:               http.StatusServiceUnavailable,
+	codeErasureUnfinished:      http.StatusServiceUnavailable,
 	ledger.CodeAccountDamaged:  http.StatusServiceUnavailable,
 	ledger.CodeTransferDamaged: http.StatusServiceUnavailable,
 }
@@ -206,6 +209,8 @@ var retryAfter = map[ledger.Code]string{
 	codeUnavailable:    "1",
 	codeStopping:       "5",
 	codeNotReady:       "5",
+
+	codeErasureUnfinished: "5",
 }
 
 // problem is an answer that refuses, in the terms of RFC 9457. It is an error,

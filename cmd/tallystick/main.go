@@ -41,6 +41,8 @@ type commands struct {
 	} `cmd:"" help:"API keys, and the keys that sign checkpoints."`
 	Witness witnessCommand `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
 
+	Erase  eraseCommand  `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
+	Signer signerCommand `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
