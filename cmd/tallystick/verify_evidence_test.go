@@ -146,7 +146,7 @@ func TestVerifyRefusesFlagsThatContradictEachOther(t *testing.T) {
 		"a pin that is none":      {[]string{"--since", none}, "reading the pinned checkpoint none"},
 		"a pin of another ledger": {[]string{"--since", foreign}, "it is of elsewhere.test/x"},
 		"a policy that is none":   {[]string{"--policy", none}, "not a policy"},
-		"a negative age":          {[]string{"--fresh", "-1s"}, "--fresh"},
+		"a negative age":          {[]string{"--fresh=-1s"}, "--fresh"},
 		"a key for a ledger":      {[]string{"--key", s.verifier()}, "it is for --compare"},
 		"comparing with more":     {[]string{"--compare", pin, pin, "--key", s.verifier(), "--level", "1"}, "and nothing else"},
 		"comparing without a key": {[]string{"--compare", pin, pin}, "whose signatures count?"},
