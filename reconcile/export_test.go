@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
 
@@ -33,3 +34,20 @@ func NewNarrowFollower(db *store.DB) *Follower {
 		findings: 1000, erasures: 10, page: 2,
 	})
 }
+
+// Merkle is the verifier's tree.
+type Merkle struct{ merkle }
+
+// NewMerkle continues the tree of some first leaves.
+func NewMerkle(f chain.Frontier) *Merkle { return &Merkle{newMerkle(f)} }
+
+// Add is merkle.add.
+func (m *Merkle) Add(height int, node chain.Hash, stored func(level int, position int64, node chain.Hash)) {
+	m.add(height, node, stored)
+}
+
+// Root is merkle.root.
+func (m *Merkle) Root() chain.Hash { return m.root() }
+
+// Listed is listed.
+func Listed(table string) bool { return listed(table) }

@@ -137,15 +137,15 @@ func (c *control) rotate(name string) {
 	c.submit([]ledger.Request{&ledger.ChangeKey{Common: c.common(), Action: chain.KeyRetire, Role: chain.RoleSigner, Key: parsed.ID()}})
 }
 
-// sign lets the signer catch up.
+// sign lets the signer catch up, over lost connections.
 func (c *control) sign() {
 	c.t.Helper()
-	for {
+	for deadline := time.Now().Add(time.Minute); ; {
 		r, err := c.signer.Round(c.t.Context())
-		if err != nil || r.Refused > 0 || r.Unchecked > 0 || r.Standby {
+		if r.Refused > 0 || r.Unchecked > 0 || r.Standby || time.Now().After(deadline) {
 			c.t.Fatalf("signing: %+v, %v", r, err)
 		}
-		if !r.Backlog && r.Failed == 0 {
+		if err == nil && !r.Backlog && r.Failed == 0 {
 			return
 		}
 	}
