@@ -66,7 +66,14 @@ const (
 	codeRouteNotFound    ledger.Code = "route_not_found"
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
+	codeTileNotFound     ledger.Code = "tile_not_found"
+	codeNoCommitment     ledger.Code = "commitment_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
+
+	// Checkpoints and proofs.
+	codeNoCheckpoint  ledger.Code = "no_checkpoint"
+	codeNotSealed     ledger.Code = "not_sealed"
+	codeEmptyBaseline ledger.Code = "empty_baseline"
 
 	// Who asks, and whether the server can answer.
 	codeUnauthenticated ledger.Code = "unauthenticated"
@@ -115,6 +122,7 @@ var statusOf = map[ledger.Code]int{
 	codeInvalidParameter:  http.StatusBadRequest,
 	codeLimitInvalid:      http.StatusBadRequest,
 	codeCursorInvalid:     http.StatusBadRequest,
+	codeEmptyBaseline:     http.StatusBadRequest,
 
 	codeUnauthenticated: http.StatusUnauthorized,
 
@@ -124,11 +132,15 @@ var statusOf = map[ledger.Code]int{
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
+	codeNoCommitment:            http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
+	codeTileNotFound:            http.StatusNotFound,
+	codeNoCheckpoint:            http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
 
 	codeMethodNotAllowed: http.StatusMethodNotAllowed,
 
+	codeNotSealed:                  http.StatusConflict,
 	ledger.CodeLedgerExists:        http.StatusConflict,
 	ledger.CodeAccountExists:       http.StatusConflict,
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
@@ -187,6 +199,8 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
 	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
 	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
+	ledger.CodeSizeNotReached:        http.StatusUnprocessableEntity,
+	ledger.CodeTooManyCurrencies:     http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
@@ -204,6 +218,7 @@ var statusOf = map[ledger.Code]int{
 // retryAfter says, in seconds, when a refusal may have passed by itself. The
 // codes of 503 that are not here need an operator first.
 var retryAfter = map[ledger.Code]string{
+	codeNotSealed:      "1",
 	codeOverloaded:     "1",
 	codeOutcomeUnknown: "1",
 	codeUnavailable:    "1",

@@ -20,7 +20,7 @@ func (h *handlers) rehearse(x *exchange, r ledger.Request, id ledger.RequestID) 
 	case o.Refusal != nil:
 		return refused(o.Refusal)
 	case o.Replayed:
-		return x.sendPosted(o)
+		return x.sendPosted(o, nil)
 	}
 	return x.sendRehearsed(o)
 }

@@ -82,6 +82,7 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 		{"requests that stand twice", LevelColumns, v.checkDuplicates},
 		{"what is settled or reversed twice", LevelColumns, v.checkOnce},
 		{"erasures", LevelColumns, v.checkErasures},
+		{"balance commitments", LevelColumns, v.checkCommitments},
 		v.schemaCheck(db),
 		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error {
 			if !opts.Others {

@@ -44,6 +44,9 @@ type commands struct {
 	Erase  eraseCommand  `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
 	Signer signerCommand `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Bundle struct {
+		Create bundleCreateCommand `cmd:"" help:"Write the ledger at a signed checkpoint to a file, with all that it takes to check it elsewhere."`
+	} `cmd:"" help:"Evidence bundles."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
 	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`

@@ -25,6 +25,7 @@ const progressEvery = 200 * time.Millisecond
 // verifyCommand re-derives ledgers from what the database holds.
 type verifyCommand struct {
 	Database `embed:""`
+	File     string `arg:"" optional:"" type:"existingfile" placeholder:"FILE.zip" help:"An evidence bundle to verify instead, with no database."`
 	Ledger   string `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
 	All      bool   `xor:"which" help:"Every ledger in the database."`
 	Workers  int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
@@ -42,6 +43,12 @@ func (c *verifyCommand) Run(ctx context.Context) error {
 func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error {
 	if c.Workers < 0 || c.Workers > maxVerifyWorkers {
 		return fmt.Errorf("reading --workers %d: it is at most %d", c.Workers, maxVerifyWorkers)
+	}
+	if c.File != "" {
+		if c.Ledger != "" || c.All {
+			return fmt.Errorf("verifying %s: a bundle says itself which ledger it is of; leave --ledger and --all out", c.File)
+		}
+		return verifyBundle(ctx, c.File, c.Policy, c.Key, c.Workers, c.JSON, stdout, stderr)
 	}
 	if c.Compare.given() {
 		return c.compare(stdout)

@@ -30,7 +30,7 @@ type verifyEvidence struct {
 	Checkpoint  []string      `placeholder:"FILE" type:"existingfile" help:"Signed checkpoint from an archive or a witness that the ledger must extend; may be repeated."`
 	SignerState string        `placeholder:"FILE" type:"existingfile" help:"State file of the signer."`
 	Compare     twoFiles      `placeholder:"A.cp B.cp" help:"Hold two signed checkpoints against each other, with no database; with --policy or --key."`
-	Key         []string      `placeholder:"KEY" help:"Verifier key of a signer, for --compare; may be repeated."`
+	Key         []string      `placeholder:"KEY" help:"Verifier key of a signer that you trust, for --compare or a bundle; may be repeated."`
 	HTML        string        `name:"html" placeholder:"FILE" help:"Write the report as a page to print, too."`
 }
 
@@ -58,7 +58,7 @@ func (c *verifyEvidence) options(all bool) (reconcile.Options, error) {
 	outside := len(c.Receipt)+len(c.Checkpoint) > 0 || c.SignerState != ""
 	switch {
 	case len(c.Key) > 0:
-		return options, errors.New("reading --key: it is for --compare; a ledger is held against --policy")
+		return options, errors.New("reading --key: it is for --compare and for bundles; a ledger is held against --policy")
 	case c.Fresh < 0:
 		return options, fmt.Errorf("reading --fresh %s: it is a time to look back", c.Fresh)
 	case all && (c.Since != "" || len(c.Receipt)+len(c.Checkpoint) > 0):
