@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -51,3 +52,36 @@ func (m *Merkle) Root() chain.Hash { return m.root() }
 
 // Listed is listed.
 func Listed(table string) bool { return listed(table) }
+
+// inBlocks are bounds by which a small ledger is cut into stripes of whole blocks
+// of the tree, some of which are taken over from another worker.
+var inBlocks = bounds{
+	follow:         alongChain,
+	segmentEntries: 256, segmentPostings: 2000, segmentText: 1 << 20, cachedAccounts: 2000, cachedHolds: 5, stolenEntries: 256,
+	findings: 1000, erasures: 10, page: 100,
+}
+
+// VerifyInBlocks is Verify within these bounds.
+func VerifyInBlocks(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (Report, error) {
+	return verifyWithin(ctx, db, ledgerID, opts, &inBlocks)
+}
+
+// StripesHold does the first pass of VerifyInBlocks, and reports whether it has
+// shown that tree and checkpoints hold, and how many stripes had a tree.
+func StripesHold(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers int) (holds bool, trees int, err error) {
+	opts := Options{Level: LevelColumns, Workers: workers}
+	v := newVerification(opts, &inBlocks, time.Time{})
+	if err := v.begin(ctx, db, ledgerID, &opts); err != nil {
+		return false, 0, err
+	}
+	if err := v.walkStripes(ctx, false); err != nil {
+		return false, 0, err
+	}
+	v.join(v.stripes.all)
+	for _, s := range v.stripes.all {
+		if s.tree != nil {
+			trees++
+		}
+	}
+	return v.stripesHold(), trees, nil
+}
