@@ -205,18 +205,19 @@ func TestTwoCheckpointsAreComparedWithoutADatabase(t *testing.T) {
 
 func TestThePageStandsOnItsOwn(t *testing.T) {
 	s := openSealed(t)
-	openBook(t, s.url, "<script>")
+	openBook(t, s.url, "second")
+	tamper(t, s.url, "update book.ledgers set name = '<script>' where name = 'second'")
 	policy := s.file("audit.policy", []byte("log "+s.verifier()+"\nquorum none\n"))
 	path := filepath.Join(s.dir, "report.html")
 	code, _, errors := command(t, "verify", "--database-url", s.url, "--policy", policy, "--all", "--html", path)
-	if code != exitFine || errors != "" {
+	if code != exitTampered || errors != "" {
 		t.Fatalf("exit code %d: %s", code, errors)
 	}
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"VERIFIED: ledger main holds", "as the policy names them", "&lt;script&gt;"} {
+	for _, want := range []string{"VERIFIED: ledger main holds", "as the policy names them", "TAMPERED: 1 finding in ledger &lt;script&gt;"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not say %q", want)
 		}
