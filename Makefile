@@ -56,7 +56,7 @@ contention: ## two servers on one ledger for 60 s, undisturbed, one killed, one 
 	@$(GO) run ./scripts/contention --disturb stop
 
 .PHONY: amlsim
-amlsim: ## import the AMLSim sample, killed halfway and run again, and let hledger add it up
+amlsim: ## post the AMLSim sample one request each; import it, killed halfway and run again, and let hledger add it up
 	@sh scripts/install.sh engine hledger
 	@REQUIRE_SAMPLES=1 AMLSIM=whole $(GO) test -count=1 -timeout=60m -run=TestTheSample -v ./scripts/amlsim
 
@@ -74,3 +74,8 @@ memory: ## compare the memory of verify on 2 million entries with that on 200,00
 model: ## post 2,000 made-up histories and compare each with a plain book
 	@sh scripts/install.sh postgres
 	@$(GO) test -count=1 -timeout=60m -run='PlainBook|Order' ./ledger/store/model -rapid.checks=1000
+
+.PHONY: fsck
+fsck: ## let the fsck of Tessera verify a ledger of 70,007 entries over HTTP, and find flipped bits
+	@sh scripts/install.sh engine
+	@FSCK=whole $(GO) test -count=1 -timeout=60m -run=Tessera -v ./scripts/fsck

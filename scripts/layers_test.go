@@ -38,12 +38,15 @@ var layers = []layer{
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
 	{"reconcile/bankfile", []string{"ledger/money"}, []string{"shopspring/decimal"}, outside},
 
-	{"ledger/store/storetest", []string{"ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5"}, []string{"log"}},
+	{"ledger/store/storetest", []string{"ledger/chain", "ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5", "google/uuid"}, []string{"log"}},
 	{"ledger/store/engine", nil, nil, []string{"log", "net/http", "database"}},
 	{"ledger/store", []string{"ledger", "ledger/chain", "ledger/money", "migrations"}, // the only one with SQL
 		[]string{"jackc/pgx/v5", "jackc/pgx-shopspring-decimal", "cockroachdb/cockroach-go/v2", "pressly/goose/v3", "google/uuid", "shopspring/decimal", "go-json-experiment/json"},
 		[]string{"log", "os", "net/http"}},
 	{"migrations", nil, nil, []string{"os", "net", "database", "log"}},
+
+	{"ledger/witness", []string{"ledger/chain"}, nil, []string{"log", "database", "os/exec"}},
+	{"ledger/signer", []string{"ledger/chain"}, []string{"google/uuid"}, []string{"net", "database", "log", "os/exec"}}, // the database is handed to it
 
 	{"ledger", []string{"ledger/chain", "ledger/money"}, []string{"google/uuid", "shopspring/decimal"}, outside},
 	{"ledger/chain/bundle", []string{"ledger/chain", "ledger/money"}, []string{"google/uuid", "golang.org/x/mod"}, outside},

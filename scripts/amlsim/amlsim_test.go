@@ -89,6 +89,28 @@ func TestASecondRunChangesNothingAndAForeignTransferIsFound(t *testing.T) {
 	}
 }
 
+func TestTheSamplePostedOneRequestEach(t *testing.T) {
+	t.Parallel()
+	dir, transfers := sampleFolder(t)
+	rig, server := serve(t)
+	o := options{URL: server.Client.URL(), Ledger: "single", Data: dir, Single: true, Connections: 64}
+	for range 2 {
+		if err := run(t.Context(), o, rig.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := server.Client.Ledger(t.Context(), "single")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refused := int64(published.accounts+2+(published.accounts+fundingLegs-1)/fundingLegs+transfers) - l.Size; refused < 0 || refused > 15 {
+		t.Errorf("%d entries: %d of %d transfers were refused", l.Size, refused, transfers)
+	}
+	if _, err := rig.MustVerify(t.Context(), "single"); err != nil {
+		t.Error(err)
+	}
+}
+
 // shortSample is how many transfers of the sample the tests post unless AMLSIM
 // is whole; see make amlsim.
 const shortSample = 25_000

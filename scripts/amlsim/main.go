@@ -7,6 +7,9 @@
 //
 //	TALLYSTICK_API_KEY=$(cat data/admin.key) go run ./scripts/amlsim
 //
+// With --single it posts the transfers itself instead, one request each over
+// many connections, into a ledger of its own.
+//
 // A second run finds every transfer stored already and changes nothing. Fifteen
 // rows pay an account from itself; a transfer needs two accounts, so the server
 // must refuse them.
@@ -37,9 +40,12 @@ import (
 // options are the program's flags.
 type options struct {
 	URL    string `default:"http://127.0.0.1:8080" env:"TALLYSTICK_URL" help:"Server to post to; its key is taken from TALLYSTICK_API_KEY."`
-	Ledger string `default:"amlsim" help:"Ledger to post to; opened when absent."`
+	Ledger string `placeholder:"NAME" help:"Ledger to post to, opened when absent; amlsim by default, amlsim-single with --single."`
 	Data   string `type:"path" help:"Folder with nodes.csv and transactions.csv; without it, amlsim in the folder of samples."`
 	Binary string `type:"path" default:"bin/tallystick" help:"The tallystick that imports."`
+
+	Single      bool `help:"Post the transfers one request each instead of importing them."`
+	Connections int  `default:"64" help:"Connections with --single."`
 }
 
 // errDiffers says that the server's book is not what the files make it.
@@ -65,6 +71,12 @@ func main() {
 }
 
 func run(ctx context.Context, o options, key string) error {
+	if o.Single && o.Connections < 1 {
+		return fmt.Errorf("reading --connections %d: it is at least 1", o.Connections)
+	}
+	if o.Ledger == "" {
+		o.Ledger = map[bool]string{false: "amlsim", true: "amlsim-single"}[o.Single]
+	}
 	if o.Data == "" {
 		var err error
 		if o.Data, err = samples.Find("amlsim"); err != nil {
@@ -78,6 +90,9 @@ func run(ctx context.Context, o options, key string) error {
 	server, err := client.New(o.URL, key)
 	if err != nil {
 		return err
+	}
+	if o.Single {
+		return o.postSingly(ctx, server, s)
 	}
 	before, err := server.Ledger(ctx, o.Ledger)
 	if err != nil && !client.HasStatus(err, 404) {
@@ -148,11 +163,7 @@ func (o *options) command(ctx context.Context, key, dir string) (*exec.Cmd, erro
 // checkOutcome compares how the rows ended with what the files ask for.
 func checkOutcome(s *sample, report outcome, before, after client.Ledger) error {
 	var wrong []error
-	expect := func(what string, got, want int64) {
-		if got != want {
-			wrong = append(wrong, fmt.Errorf("%w: %d %s, want %d", errDiffers, got, what, want))
-		}
-	}
+	expect := expectations(&wrong)
 	expect("accounts", report.Opened+report.There, int64(len(s.opening)+1))
 	expect("transfers stored", report.Accepted+report.Replayed, int64(len(s.opening)+len(s.transfers)-s.toSelf))
 	expect("rows refused", report.Refused, int64(s.toSelf))
@@ -165,4 +176,13 @@ func checkOutcome(s *sample, report outcome, before, after client.Ledger) error 
 		wrong = append(wrong, fmt.Errorf("%w: nothing was accepted, and the head moved from %s to %s", errDiffers, before.Head, after.Head))
 	}
 	return errors.Join(wrong...)
+}
+
+// expectations returns a function that adds to wrong what differs.
+func expectations(wrong *[]error) func(what string, got, want int64) {
+	return func(what string, got, want int64) {
+		if got != want {
+			*wrong = append(*wrong, fmt.Errorf("%w: %d %s, want %d", errDiffers, got, what, want))
+		}
+	}
 }

@@ -24,7 +24,10 @@ type sample struct {
 }
 
 // transfer is one row of transactions.csv.
-type transfer struct{ from, to int }
+type transfer struct {
+	from, to int
+	amount   string
+}
 
 // customer returns the account code of a node.
 func customer(node int) string { return "customers:" + strconv.Itoa(node) }
@@ -65,7 +68,7 @@ func (s *sample) addTransfer(row []string) error {
 	if from < 0 || to < 0 || from >= len(s.closing) || to >= len(s.closing) {
 		return fmt.Errorf("nodes %d and %d: there are %d", from, to, len(s.closing))
 	}
-	s.transfers = append(s.transfers, transfer{from, to})
+	s.transfers = append(s.transfers, transfer{from, to, amount.StringFixed(2)})
 	if from == to {
 		s.toSelf++
 		return nil
