@@ -19,8 +19,8 @@ import (
 	"tallystick/reconcile"
 )
 
-// sealed is a demonstration with signed checkpoints.
-type sealed struct {
+// sealedDemo is a demonstration with signed checkpoints.
+type sealedDemo struct {
 	url    string
 	id     ledger.LedgerID
 	origin string
@@ -31,7 +31,7 @@ type sealed struct {
 }
 
 // seal signs a ledger at some sizes, as a signer does.
-func seal(t *testing.T, url string, db *store.DB, id ledger.LedgerID, sizes ...func(int64) int64) *sealed {
+func seal(t *testing.T, url string, db *store.DB, id ledger.LedgerID, sizes ...func(int64) int64) *sealedDemo {
 	t.Helper()
 	info, err := db.Ledger(t.Context(), id.String())
 	if err != nil {
@@ -42,7 +42,7 @@ func seal(t *testing.T, url string, db *store.DB, id ledger.LedgerID, sizes ...f
 		t.Fatal(err)
 	}
 	defer signer.Close()
-	s := &sealed{url: url, id: id, origin: info.Terms.Origin}
+	s := &sealedDemo{url: url, id: id, origin: info.Terms.Origin}
 	if s.key, err = chain.NewSigningKey(bytes.Repeat([]byte{5}, 32)); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func seal(t *testing.T, url string, db *store.DB, id ledger.LedgerID, sizes ...f
 	return s
 }
 
-func (s *sealed) publish(ctx context.Context, t *testing.T, signer *store.DB, leaves []chain.Hash, size int64) {
+func (s *sealedDemo) publish(ctx context.Context, t *testing.T, signer *store.DB, leaves []chain.Hash, size int64) {
 	t.Helper()
 	var nodes []store.TreeNode
 	for level, below := 1, leaves[:size]; len(below) >= chain.TileWidth; level++ {
