@@ -152,6 +152,13 @@ func TestBundlesAreMadeAndVerified(t *testing.T) {
 		t.Errorf("with --all: exit code %d\n%s", code, errors)
 	}
 
+	if code, text, errors = command(t, "verify", out, "--key", s.public, "--since", pin); code != exitFine || !strings.Contains(text, "the checkpoint that you kept") {
+		t.Errorf("with a pin: exit code %d\n%s%s", code, text, errors)
+	}
+	if code, _, errors = command(t, "verify", out, "--level", "2"); code != exitUsage || !strings.Contains(errors, "a bundle takes") {
+		t.Errorf("with --level: exit code %d\n%s", code, errors)
+	}
+
 	// A ledger that is not what was signed makes no bundle.
 	tamper(t, url, "update book.entries set actor = request_id where seq = 17 and ledger_id = '"+id.String()+"'")
 	again := filepath.Join(t.TempDir(), "again.zip")

@@ -256,3 +256,36 @@ func TestTheWriterRefusesWhatWasNotSigned(t *testing.T) {
 		t.Error("a file outside of the bundle was taken")
 	}
 }
+
+// The auditor's own checkpoint decides whether anything before it was changed.
+func TestThePinOfTheAuditorDecides(t *testing.T) {
+	t.Parallel()
+	b := small(t)
+	file := b.bundle(t)
+	at := func(size int64) chain.Checkpoint {
+		return chain.Checkpoint{Origin: b.origin, Size: size, Root: chain.RootOf(b.hashes()[:size])}
+	}
+	other := at(20)
+	other.Root[0] ^= 1
+	foreign := at(20)
+	foreign.Origin = "somebody.else/x"
+	for _, c := range []struct {
+		pin    chain.Checkpoint
+		status bundle.Status
+		code   string
+	}{
+		{at(20), bundle.Verified, ""},
+		{at(32), bundle.Verified, ""},
+		{other, bundle.Tampered, bundle.PinInconsistent + "@19"},
+		{foreign, bundle.Tampered, bundle.OriginMismatch},
+		{chain.Checkpoint{Origin: b.origin, Size: 33}, bundle.Incomplete, ""},
+		{chain.Checkpoint{Origin: b.origin, Root: chain.EmptyRoot}, bundle.Incomplete, ""},
+	} {
+		o := trusting(t, b)
+		o.Pins = []chain.Checkpoint{c.pin}
+		r := verify(t, file, o)
+		if r.Status != c.status || !strings.Contains(codes(r), c.code) || (len(r.Scope.Pinned) == 1) != (c.status == bundle.Verified) {
+			t.Errorf("%+v: %s, %s, %v", c.pin, r.Status, codes(r), r.NotChecked)
+		}
+	}
+}
