@@ -354,8 +354,8 @@ class Manifest:
             if not self.commitment[1] <= self.commitment[0] < self.size:
                 raise Malformed("a commitment beyond the entries")
         self.source = self.take("from (.+)")[0]
-        if self.size < 1 or len(self.origin.encode()) > 255 or len(self.source.encode()) > 255:
-            raise Malformed("a size of 0, or a text that is too long")
+        if not 1 <= self.size <= MAX_MEMBERS * PER_MEMBER or len(self.origin.encode()) > 255 or len(self.source.encode()) > 255:
+            raise Malformed("a size out of bounds, or a text that is too long")
         if re.search("[\x00-\x1f\x7f-\x9f]", self.origin + self.source):
             raise Malformed("a control character")
         self.members, before = {}, ""
