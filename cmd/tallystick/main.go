@@ -39,6 +39,16 @@ type commands struct {
 			List   signerKeyListCommand   `cmd:"" help:"List the signing keys of a ledger, with the entries that added and ended them."`
 		} `cmd:"" help:"Keys that sign a ledger's checkpoints: entries of the ledger, through the API."`
 	} `cmd:"" help:"API keys, and the keys that sign checkpoints."`
+	Checkpoint struct {
+		Print   checkpointPrintCommand   `cmd:"" help:"Print the newest signed checkpoint of a ledger: keep it, and later proofs can begin from it."`
+		Compare checkpointCompareCommand `cmd:"" help:"Compare two checkpoints of one ledger, such as two auditors were given."`
+	} `cmd:"" help:"Signed checkpoints."`
+	Prove struct {
+		Entry       proveEntryCommand       `cmd:"" help:"Get the receipt of an entry, a .tlog-proof file."`
+		Consistency proveConsistencyCommand `cmd:"" help:"Get the proof that a ledger extends what it was at an earlier size."`
+		Statement   proveStatementCommand   `cmd:"" help:"Get the statement of an account with the proof of every line, and that none is missing."`
+		Check       proveCheckCommand       `cmd:"" help:"Check a receipt or a statement proof, with no server and no database."`
+	} `cmd:"" help:"Proofs that stand without the server."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
