@@ -36,6 +36,12 @@ type Config struct {
 	Host    string       // first part of the origin of ledgers opened here
 	Version string       // of Tallystick, for /v1/engine
 	Log     *slog.Logger // one event per request; see log.go for the levels
+	// Erase deletes the texts of entries whose erasure is on record. It acts in a
+	// role of its own: the one of DB cannot delete.
+	Erase func(ctx context.Context, id ledger.LedgerID, seqs []int64) error
+	// Signer returns what the signer in this process says of each ledger, and
+	// whether there is one; nil: there never is.
+	Signer func() (ledgers map[ledger.LedgerID]SignerStats, signs bool)
 }
 
 // handlers serves the routes.
@@ -52,7 +58,7 @@ type handlers struct {
 
 // New returns the handler of the whole surface; see routes.go.
 func New(c Config) *echo.Echo {
-	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint), metrics: newMetrics(c.Poster.Stats)}
+	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint), metrics: newMetrics(c.Poster.Stats, c.Signer)}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

@@ -19,7 +19,7 @@ const (
 	scopeRead    = store.ScopeRead
 	scopePost    = store.ScopePost    // moves money, opens accounts
 	scopeApprove = store.ScopeApprove // closes periods, posts into closed ones, changes accounts
-	scopeAdmin   = store.ScopeAdmin   // opens ledgers
+	scopeAdmin   = store.ScopeAdmin   // opens ledgers, changes signing keys, erases text
 )
 
 // Bounds of the cache of API keys. A key that is withdrawn in the database

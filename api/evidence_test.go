@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"tallystick/ledger"
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store/storetest"
 )
@@ -207,8 +208,8 @@ func TestAnEntryIsProved(t *testing.T) {
 		if unsealed.header.Get("Retry-After") != "1" {
 			t.Errorf("Retry-After is %q", unsealed.header.Get("Retry-After"))
 		}
-		b.get(proof+"999").is(404, codeEntryNotFound)
-		b.get(proof+"x").is(404, codeEntryNotFound)
+		b.get(proof+"999").is(404, ledger.CodeEntryNotFound)
+		b.get(proof+"x").is(404, ledger.CodeEntryNotFound)
 		first := b.seal()
 		b.fill(300)
 		b.get(proof+"299").is(409, codeNotSealed)
@@ -226,7 +227,7 @@ func TestAnEntryIsProved(t *testing.T) {
 		}
 		b.get(proof+"3?size=7").is(404, codeNoCheckpoint)
 		b.get(proof+"299?size=6").is(400, codeInvalidParameter)
-		b.get(proof+"999?size=300").is(404, codeEntryNotFound)
+		b.get(proof+"999?size=300").is(404, ledger.CodeEntryNotFound)
 		b.get(proof+"3?format=pdf").is(400, codeInvalidParameter)
 	})
 }

@@ -25,7 +25,7 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 }
 
-func newMetrics(stats func() map[ledger.LedgerID]ledger.Stats) *metrics {
+func newMetrics(stats func() map[ledger.LedgerID]ledger.Stats, signer func() (map[ledger.LedgerID]SignerStats, bool)) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -40,6 +40,9 @@ func newMetrics(stats func() map[ledger.LedgerID]ledger.Stats) *metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	if signer != nil {
+		m.registry.MustRegister(signerStats{signer})
+	}
 	return m
 }
 

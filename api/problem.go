@@ -66,7 +66,6 @@ const (
 	codeRouteNotFound    ledger.Code = "route_not_found"
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
-	codeEntryNotFound    ledger.Code = "entry_not_found"
 	codeTileNotFound     ledger.Code = "tile_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
@@ -85,6 +84,8 @@ const (
 	codeUnavailable     ledger.Code = "unavailable"
 	codeStopping        ledger.Code = "stopping"
 	codeNotReady        ledger.Code = "not_ready"
+	// codeErasureUnfinished: the erasure is on record, the text still there.
+	codeErasureUnfinished ledger.Code = "erasure_unfinished"
 )
 
 // statusOf gives every code its HTTP status. A code that is missing here, which
@@ -130,7 +131,7 @@ var statusOf = map[ledger.Code]int{
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
-	codeEntryNotFound:           http.StatusNotFound,
+	ledger.CodeEntryNotFound:    http.StatusNotFound,
 	codeTileNotFound:            http.StatusNotFound,
 	codeNoCheckpoint:            http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
@@ -195,6 +196,7 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeKeyOrigin:             http.StatusUnprocessableEntity,
 	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
 	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
+	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
@@ -204,6 +206,7 @@ var statusOf = map[ledger.Code]int{
 	codeUnavailable:            http.StatusServiceUnavailable,
 	codeStopping:               http.StatusServiceUnavailable,
 	codeNotReady:               http.StatusServiceUnavailable,
+	codeErasureUnfinished:      http.StatusServiceUnavailable,
 	ledger.CodeAccountDamaged:  http.StatusServiceUnavailable,
 	ledger.CodeTransferDamaged: http.StatusServiceUnavailable,
 }
@@ -217,6 +220,8 @@ var retryAfter = map[ledger.Code]string{
 	codeUnavailable:    "1",
 	codeStopping:       "5",
 	codeNotReady:       "5",
+
+	codeErasureUnfinished: "5",
 }
 
 // problem is an answer that refuses, in the terms of RFC 9457. It is an error,

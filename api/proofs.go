@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tallystick/ledger"
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
@@ -64,7 +65,7 @@ func (h *handlers) entryProof(x *exchange) error {
 	}
 	seq, ok := parseSeq(x.param("seq"))
 	if !ok {
-		return newProblem(codeEntryNotFound, "entries are named by their seq, a whole number from 0 on")
+		return newProblem(ledger.CodeEntryNotFound, "entries are named by their seq, a whole number from 0 on")
 	}
 	e, err := h.DB.Entry(x.req.Context(), x.ledger, seq)
 	missing := errors.Is(err, store.ErrNotFound)
@@ -77,7 +78,7 @@ func (h *handlers) entryProof(x *exchange) error {
 	case missing && err == nil && seq < under.Size:
 		return fmt.Errorf("reading entry %d, which a checkpoint covers: it is gone: %w", seq, store.ErrDamaged)
 	case missing:
-		return newProblem(codeEntryNotFound, "this ledger has no entry %d yet", seq)
+		return newProblem(ledger.CodeEntryNotFound, "this ledger has no entry %d yet", seq)
 	case refused && p.code == codeNoCheckpoint && size < 0:
 		return newProblem(codeNotSealed, "nothing of this ledger has been signed yet; try again soon")
 	case err != nil:

@@ -29,6 +29,7 @@ var routes = []route{
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/balance", scopeRead, (*handlers).balance},
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/postings", scopeRead, (*handlers).listPostings},
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/statement", scopeRead, (*handlers).statement},
+	{"POST", "/v1/ledgers/{ledger}/accounts/{account}/erase", scopeAdmin, (*handlers).eraseAccountName},
 	{"GET", "/v1/ledgers/{ledger}/balances", scopeRead, (*handlers).listBalances},
 
 	{"POST", "/v1/ledgers/{ledger}/transfers", scopePost, (*handlers).postTransfer},
@@ -49,6 +50,7 @@ var routes = []route{
 
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},
+	{"POST", "/v1/ledgers/{ledger}/entries/{seq}/erase", scopeAdmin, (*handlers).eraseEntry},
 
 	{"GET", "/v1/ledgers/{ledger}/checkpoint", scopeRead, (*handlers).checkpoint},
 	{"GET", "/v1/ledgers/{ledger}/tile/{tile}", scopeRead, (*handlers).tile},

@@ -118,6 +118,11 @@ const (
 	// CodeKeyExists: a key of that id is valid, with other attributes.
 	CodeKeyExists Code = "key_exists"
 
+	// CodeEntryNotFound: nothing stands where an erasure, or a reader, looks.
+	CodeEntryNotFound Code = "entry_not_found"
+	// CodeNothingToErase: the entry commits to no text.
+	CodeNothingToErase Code = "nothing_to_erase"
+
 	// CodeBatchPartlyPosted: some ids of an atomic batch stand for entries, others
 	// do not.
 	CodeBatchPartlyPosted Code = "batch_partly_posted"

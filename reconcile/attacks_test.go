@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -200,6 +201,9 @@ func TestEveryAttackIsFound(t *testing.T) {
 				}
 				report := verify(t, url, b.ledger)
 				sameNarrowly(t, url, b.ledger, &report)
+				if want := cmp.Or(a.status, reconcile.Tampered); want != reconcile.Incomplete {
+					sameFollowed(t, url, b.ledger, &report)
+				}
 				if got := codes(report.Findings); !slices.Equal(got, a.want) {
 					t.Errorf("found %v, want %v\n%s", got, a.want, details(report.Findings))
 				}

@@ -38,6 +38,11 @@ const (
 	ValueDateOutOfBounds = "VALUE_DATE_OUT_OF_BOUNDS"
 	CurrencyUnknown      = "CURRENCY_UNKNOWN"
 	CurrencyInvalid      = "CURRENCY_INVALID"
+	KeyInvalid           = "KEY_INVALID"
+	ErasureInvalid       = "ERASURE_INVALID"
+	PayloadNotErased     = "PAYLOAD_NOT_ERASED"
+	LogRollback          = "LOG_ROLLBACK"
+	ForkProven           = "FORK_PROVEN"
 )
 
 // Check is one thing that Verify looks for.
@@ -55,6 +60,8 @@ type Check struct {
 // findings at one entry: the first says most about what was done to it.
 var Checks = []Check{
 	{LedgerMissing, "I4", chain.Critical, "the ledger's terms stand without its entries, or its entries without its terms", restore, false},
+	{ForkProven, "I7", chain.Critical, "one key has signed two ledgers that exclude each other", askBoth, false},
+	{LogRollback, "I7", chain.Critical, "the ledger is shorter than, or other than, what was signed", declareLoss, false},
 	{SeqGap, "I5", chain.Critical, "entries are missing, or their numbers repeat", restore, true},
 	{LedgerIDMismatch, "I6", chain.Critical, "what stands here was sealed for another ledger", compare, true},
 	{PostingCountMismatch, "I4", chain.Critical, "the entry has more or fewer postings than it says, or misnumbered ones", compare, false},
@@ -82,18 +89,24 @@ var Checks = []Check{
 	{PeriodInvalid, "I10", chain.Critical, "a period was closed or reopened against the rules", whoPosted, false},
 	{CurrencyUnknown, "I10", chain.Critical, "the currency is not one of ISO 4217 with these decimals, and was not defined before", whoPosted, false},
 	{CurrencyInvalid, "I10", chain.Critical, "the currency was there already", whoPosted, false},
+	{KeyInvalid, "I7", chain.Critical, "a key was put on record against the rules", whoPosted, false},
+	{ErasureInvalid, "I4", chain.Critical, "an erasure is on record of an entry that has no text, or a second one", whoPosted, false},
 	{CommitmentMismatch, "I6", chain.Critical, "a text is not the one that the entry commits to", restoreText, false},
 	{PayloadMissing, "I4", chain.Critical, "a text that the entry commits to is gone, and no erasure is on record", restoreText, false},
 	{ProjectionMismatch, "I11", chain.Critical, "a derived column differs from what the entry gives", rederive, false},
+	{PayloadNotErased, "I4", chain.Warning, "an erasure is on record, and the text is still there", eraseAgain, false},
 	{PayloadErased, "I4", chain.Info, "a text was erased, and an entry says so", nothing, false},
 	{CurrencyNotZero, "I2", chain.Critical, "the balances of a currency do not add up to zero", othersFirst, false},
 }
 
 // The next steps.
 const (
+	askBoth        = "Keep both signed checkpoints: together they are the proof. Trust neither ledger until it is known who had the signing key, and revoke the key."
 	bothEntries    = "Look at the entry and the one that it refers to. If the hashes of both hold, the application itself booked this wrongly, or its secrets were stolen; correct it by a transfer."
 	compare        = "Keep the database as it is. Compare the entry with a backup, a replica or the client's receipt to see what was changed; the sealed hash proves which copy is the true one."
 	compareBefore  = "Keep the database as it is. The entry before this one was changed and hashed again, or one of them was replaced: compare both with a backup or with receipts."
+	eraseAgain     = "Finish the erasure: run tallystick erase --seq with the number of this entry again."
+	declareLoss    = "Stop posting to this ledger, and bring back the entries that were signed. If the database was restored from a backup and they are lost for good, declare that: tallystick ledger reincarnate opens a successor that binds the last signed checkpoint."
 	nothing        = "Nothing: this is on record."
 	othersFirst    = "Look at the other findings first; without any, an account's postings were removed together with their entries."
 	rederive       = "The entry itself is intact. Find out who wrote to the table, and set the column to what the entry gives."

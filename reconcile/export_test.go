@@ -23,3 +23,13 @@ func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts 
 		findings: 1000, erasures: 10, page: 2,
 	})
 }
+
+// NewNarrowFollower is NewFollower with bounds so small that the sample ledger
+// is cut into many segments.
+func NewNarrowFollower(db *store.DB) *Follower {
+	return newFollower(db, &bounds{
+		follow:         alongChain,
+		segmentEntries: 3, segmentPostings: 4, segmentText: 1200, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
+		findings: 1000, erasures: 10, page: 2,
+	})
+}

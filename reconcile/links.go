@@ -21,6 +21,9 @@ type link struct {
 // follow holds the entry against the one before it in the stripe.
 func (w *worker) follow(row *entryRow) {
 	e := &row.entry
+	if w.keepsHashes {
+		w.hashes = append(w.hashes, w.recomputed)
+	}
 	now := link{
 		seq: e.Seq, prevHash: e.PrevHash, stored: row.stored, recomputed: w.recomputed,
 		recordedAt: e.RecordedAt, bookingDate: e.BookingDate,

@@ -64,6 +64,7 @@ func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Op
 		{"accounts and their sums", v.checkBooks},
 		{"requests that stand twice", v.checkDuplicates},
 		{"what is settled or reversed twice", v.checkOnce},
+		{"erasures", v.checkErasures},
 	} {
 		if err := check.run(ctx); err != nil {
 			if ctx.Err() != nil {

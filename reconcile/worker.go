@@ -23,12 +23,15 @@ type worker struct {
 
 	follows       bool // hold postings against their accounts
 	strangersOnly bool // look for postings on accounts of no or another ledger, and nothing else
+	bookOnly      bool // leave texts alone, and what is derived from them
+	keepsHashes   bool // gather hashes
 
 	historyUnknown bool // the attributes of the account at hand are too many to hold
 
 	found      []finding // in the segment at hand
 	doubts     []doubt   // likewise
 	recomputed chain.Hash
+	hashes     []chain.Hash // recomputed ones, of all entries met
 	scope      scopeCounts
 
 	// Memory that is used again.
@@ -159,11 +162,12 @@ func (w *worker) flush() {
 // standing is where a worker stands between two segments.
 type standing struct {
 	scope       scopeCounts
+	hashes      int
 	first, last *link
 }
 
 func (w *worker) standing() standing {
-	s := standing{scope: w.scope, first: w.stripe.first}
+	s := standing{scope: w.scope, hashes: len(w.hashes), first: w.stripe.first}
 	if w.stripe.last != nil {
 		last := *w.stripe.last
 		s.last = &last
@@ -173,6 +177,7 @@ func (w *worker) standing() standing {
 
 func (w *worker) restore(s standing) {
 	w.found, w.doubts, w.scope, w.stripe.first, w.stripe.last = w.found[:0], w.doubts[:0], s.scope, s.first, nil
+	w.hashes = w.hashes[:s.hashes]
 	if s.last != nil {
 		last := *s.last
 		w.stripe.last = &last
@@ -196,6 +201,19 @@ func (w *worker) check(ctx context.Context) error {
 	if err := w.checkReferences(ctx); err != nil {
 		return err
 	}
+	if !w.bookOnly {
+		if err := w.checkOutsideBook(ctx); err != nil {
+			return err
+		}
+	}
+	w.scope.entries += int64(len(w.segment.entries))
+	w.scope.postings += int64(len(w.segment.postings))
+	return nil
+}
+
+// checkOutsideBook looks at the texts of the segment, and at what is derived
+// from them. What of it cannot be read is recorded as not checked.
+func (w *worker) checkOutsideBook(ctx context.Context) error {
 	if !w.v.textsUnreadable.Load() {
 		if err := w.checkPayloads(ctx); err != nil {
 			if store.Passing(err) || ctx.Err() != nil {
@@ -216,8 +234,6 @@ func (w *worker) check(ctx context.Context) error {
 			}
 		}
 	}
-	w.scope.entries += int64(len(w.segment.entries))
-	w.scope.postings += int64(len(w.segment.postings))
 	return nil
 }
 

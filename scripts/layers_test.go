@@ -45,6 +45,9 @@ var layers = []layer{
 		[]string{"log", "os", "net/http"}},
 	{"migrations", nil, nil, []string{"os", "net", "database", "log"}},
 
+	{"ledger/witness", []string{"ledger/chain"}, nil, []string{"log", "database", "os/exec"}},
+	{"ledger/signer", []string{"ledger/chain"}, []string{"google/uuid"}, []string{"net", "database", "log", "os/exec"}}, // the database is handed to it
+
 	{"ledger", []string{"ledger/chain", "ledger/money"}, []string{"google/uuid", "shopspring/decimal"}, outside},
 	{"ledger/chain", []string{"ledger/money"}, []string{"google/uuid", "golang.org/x/mod", "transparency-dev/formats"}, outside},
 	{"ledger/money", nil, []string{"shopspring/decimal"}, outside},

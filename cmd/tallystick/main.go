@@ -49,11 +49,14 @@ type commands struct {
 		Statement   proveStatementCommand   `cmd:"" help:"Get the statement of an account with the proof of every line, and that none is missing."`
 		Check       proveCheckCommand       `cmd:"" help:"Check a receipt or a statement proof, with no server and no database."`
 	} `cmd:"" help:"Proofs that stand without the server."`
-	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
-	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
-	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
-	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
-	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
+	Witness witnessCommand `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
+	Erase   eraseCommand   `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
+	Signer  signerCommand  `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
+	Verify  verifyCommand  `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Import  importCommand  `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
+	Export  exportCommand  `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
+	Demo    demoCommand    `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
+	Bench   benchCommand   `cmd:"" help:"Measure a running server."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

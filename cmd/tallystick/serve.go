@@ -30,12 +30,14 @@ const (
 
 // serveCommand runs the server.
 type serveCommand struct {
-	Database `embed:""`
-	Listen   string `env:"TALLYSTICK_LISTEN" default:"127.0.0.1:8080" help:"Address to serve on."`
-	Host     string `env:"TALLYSTICK_HOST" placeholder:"NAME" help:"Host name in the origin of ledgers opened here; this machine's by default."`
-	Currency string `env:"TALLYSTICK_BASE_CURRENCY" default:"EUR" help:"Base currency of the ledger main, opened on first start."`
-	TimeZone string `env:"TALLYSTICK_TIME_ZONE" default:"UTC" help:"Time zone of the ledger main, opened on first start (IANA name)."`
-	LogLevel string `env:"TALLYSTICK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level logged: ${enum}."`
+	Database     `embed:""`
+	Listen       string `env:"TALLYSTICK_LISTEN" default:"127.0.0.1:8080" help:"Address to serve on."`
+	Host         string `env:"TALLYSTICK_HOST" placeholder:"NAME" help:"Host name in the origin of ledgers opened here; this machine's by default."`
+	Currency     string `env:"TALLYSTICK_BASE_CURRENCY" default:"EUR" help:"Base currency of the ledger main, opened on first start."`
+	TimeZone     string `env:"TALLYSTICK_TIME_ZONE" default:"UTC" help:"Time zone of the ledger main, opened on first start (IANA name)."`
+	Signer       string `env:"TALLYSTICK_SIGNER" default:"on" enum:"on,off" help:"Sign checkpoints in this process: ${enum}. Its key and state are in signer/ of the data folder."`
+	SignerPolicy string `env:"TALLYSTICK_SIGNER_POLICY" type:"path" placeholder:"FILE" help:"Policy (C2SP tlog-policy) with the witnesses that the signer asks; no checkpoint is published without its quorum."`
+	LogLevel     string `env:"TALLYSTICK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level logged: ${enum}."`
 }
 
 // Run serves until ctx ends, and then stops server and engine cleanly.
@@ -113,13 +115,18 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	journal := db.Journal()
 	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
 	defer sequencers.Stop()
+	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), actor: key.id, poster: sequencers}
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
+		Erase: eraseTexts(database.url), Signer: signs.stats,
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() { database.keepRunning(watched) })
 	watching.Go(func() { (&sweeper{db: db, poster: sequencers, log: slog.Default()}).keepSweeping(watched) })
+	if c.Signer == "on" {
+		watching.Go(func() { signs.keepSigning(watched) })
+	}
 	defer func() {
 		stopWatching()
 		watching.Wait()

@@ -3,6 +3,8 @@ package fsck
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,8 +19,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tallystick/api/client"
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store/engine"
-	"tallystick/ledger/store/storetest"
 	"tallystick/scripts/internal/harness"
 )
 
@@ -35,6 +37,8 @@ const (
 	batchSize = 1000
 
 	toolBound = 5 * time.Minute // of building it, and of one run
+	sealBound = 2 * time.Minute // of signing it all
+	sealStep  = 100 * time.Millisecond
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.RunTests(context.Background(), m)) }
@@ -103,7 +107,7 @@ func open(t *testing.T, size int) *checked {
 	for at := int(l.Size); at < size; at += batchSize {
 		c.post(t, min(batchSize, size-at))
 	}
-	c.attach(t, rig.DataDir, l.Origin)
+	c.attach(t, rig.DataDir, server.Client)
 	return c
 }
 
@@ -129,8 +133,9 @@ func (c *checked) post(t *testing.T, n int) {
 	}
 }
 
-// attach connects to the database as its owner, and has the ledger sealed.
-func (c *checked) attach(t *testing.T, folder, origin string) {
+// attach connects to the database as its owner, and waits until the server has
+// signed all there is.
+func (c *checked) attach(t *testing.T, folder string, server *client.Client) {
 	t.Helper()
 	e, err := engine.Start(t.Context(), engine.Options{DataDir: folder})
 	if err != nil {
@@ -145,12 +150,70 @@ func (c *checked) attach(t *testing.T, folder, origin string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.db.Close(context.WithoutCancel(t.Context())) })
-	notary := storetest.NewNotary(t, e.URL())
-	notary.Seal(t, uuid.MustParse(c.ledger), origin, c.size)
-	c.keyFile = filepath.Join(t.TempDir(), "signer.pub")
-	if err := os.WriteFile(c.keyFile, []byte(notary.VerifierKey(t, origin)), 0o600); err != nil {
+	origin := c.awaitSeal(t, server)
+	key, err := signingKey(filepath.Join(folder, "signer", "signer.key"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	text, err := key.VerifierKey(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.keyFile = filepath.Join(t.TempDir(), "signer.pub")
+	if err := os.WriteFile(c.keyFile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitSeal waits for a checkpoint over all entries, the one that names the
+// signer's key included, and returns its origin.
+func (c *checked) awaitSeal(t *testing.T, server *client.Client) (origin string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), sealBound)
+	defer cancel()
+	ticks := time.NewTicker(sealStep)
+	defer ticks.Stop()
+	for {
+		note, err := server.Checkpoint(ctx, "main")
+		if err == nil {
+			signed, openErr := chain.OpenCheckpoint(note)
+			l, err := server.Ledger(ctx, "main")
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case !errors.Is(openErr, chain.ErrUnknownKey):
+				t.Fatalf("reading %s: %v", note, openErr)
+			case signed.Size == l.Size && signed.Size >= c.size:
+				c.size = signed.Size
+				return signed.Origin
+			}
+		} else if !client.HasCode(err, "no_checkpoint") {
+			t.Fatal(err)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("no checkpoint over %d entries within %s: %v", c.size, sealBound, err)
+		case <-ticks.C:
+		}
+	}
+}
+
+// signingKey reads the key that the server signs with: the auditor of this test
+// is its owner.
+func signingKey(path string) (chain.SigningKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return chain.SigningKey{}, err
+	}
+	fields := strings.SplitN(strings.TrimSpace(string(text)), "+", 5) // PRIVATE+KEY+<name>+<id>+<base64>
+	if len(fields) != 5 {
+		return chain.SigningKey{}, fmt.Errorf("reading %s: it is no key", path)
+	}
+	raw, err := base64.StdEncoding.DecodeString(fields[4])
+	if err != nil || len(raw) == 0 {
+		return chain.SigningKey{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return chain.NewSigningKey(raw[1:]) // behind the algorithm
 }
 
 // run runs the tool, whose exit code says nothing, and returns what it said.

@@ -1,0 +1,183 @@
+package signer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tallystick/ledger/chain"
+)
+
+// superPage is how many leaves of the super-log are read, or appended, in a round.
+const superPage = 1024
+
+// superRound appends the newest checkpoints to the super-log, and publishes that.
+// Its rows are its entries: they stand before they are signed, and those that
+// this process did not append are checked like everything else.
+func (s *Signer) superRound(ctx context.Context, r *Result) error {
+	l := s.super
+	if l.isRefused() && (l.unvouched || s.Now().Before(l.refusedAt.Add(refusalPause))) {
+		return nil
+	}
+	leaves := s.superLeaves()
+	if len(leaves) > 0 || !l.caughtUp || l.isRefused() {
+		err := s.superAdvance(ctx, l, leaves, r)
+		var no *refused
+		switch {
+		case errors.As(err, &no):
+			l.drop()
+			s.refuse(ctx, l, no)
+			return nil
+		case err != nil:
+			l.drop()
+			return err
+		}
+		l.refusal = ""
+		if err := s.seal(); err != nil {
+			return err
+		}
+	}
+	if s.isDue(l) {
+		s.publishAll(ctx, []*log{l}, r)
+	}
+	return nil
+}
+
+// superLeaves returns a leaf for each ledger that has its first checkpoint, or a
+// newer one after some time.
+func (s *Signer) superLeaves() []chain.SuperLeaf {
+	now := s.Now()
+	var leaves []chain.SuperLeaf
+	for _, l := range s.logs {
+		p := l.saved
+		if p == nil || l.published != p.Size || p.Size <= p.SuperSize || len(leaves) == superPage {
+			continue
+		}
+		if p.SuperSize > 0 && now.Before(time.UnixMicro(p.SuperAt).Add(superEvery)) {
+			continue
+		}
+		leaves = append(leaves, chain.SuperLeaf{LedgerID: l.id, Origin: p.Origin, Size: p.Size, Root: chain.Hash(p.Root), RecordedAt: now.UnixMicro()})
+	}
+	return leaves
+}
+
+// superAdvance checks the rows that follow, and appends leaves once there are no
+// more.
+func (s *Signer) superAdvance(ctx context.Context, l *log, leaves []chain.SuperLeaf, r *Result) error {
+	p := l.position().clone()
+	tree, err := p.tree()
+	if err != nil {
+		return err
+	}
+	if p.Size == 0 {
+		l.nodes, l.nodesFrom = nil, 0
+	}
+	rows, err := s.superRows(ctx, p)
+	if err != nil {
+		return err
+	}
+	published, err := s.Database.Checkpoints(ctx, l.id, p.Size, superPage+1)
+	if err != nil {
+		return err
+	}
+	var hashes []chain.Hash
+	for i := range rows {
+		known, err := s.checkSuperRow(ctx, &rows[i], p.Size+int64(i))
+		if err != nil {
+			return err
+		}
+		if !known {
+			rows = rows[:i] // of a ledger that is not checked so far yet
+			l.caughtUp, leaves = false, nil
+			break
+		}
+		hashes = append(hashes, rows[i].Stored)
+		s.noteSuper(&rows[i].Leaf)
+	}
+	more := len(rows) == superPage
+	if more {
+		r.Backlog, leaves = true, nil
+	}
+	if len(leaves) > 0 {
+		if err := s.Database.AppendSuper(ctx, p.Size+int64(len(hashes)), leaves); err != nil {
+			return err
+		}
+		for i := range leaves {
+			hashes = append(hashes, leaves[i].Hash())
+			s.noteSuper(&leaves[i])
+		}
+	}
+	nodes, err := s.grow(l, &tree, hashes, published)
+	if err != nil {
+		return err
+	}
+	l.keepNodes(nodes)
+	if len(hashes) > 0 {
+		p.setTree(&tree)
+		p.Head = hexHash(hashes[len(hashes)-1])
+		l.next = p
+	}
+	l.head.Size = p.Size
+	if l.caughtUp = !more && len(rows) == len(hashes)-len(leaves); l.caughtUp {
+		return s.reachedEnd(l, p, published)
+	}
+	return nil
+}
+
+// superRows returns the rows beyond p, if the one before them is still there.
+func (s *Signer) superRows(ctx context.Context, p *Position) ([]SuperRow, error) {
+	if p.Size == 0 {
+		return s.Database.SuperRows(ctx, 0, superPage)
+	}
+	rows, err := s.Database.SuperRows(ctx, p.Size-1, superPage+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 || rows[0].Position != p.Size-1 {
+		return nil, s.finding(codeRollback, p.Size-1, "no leaf of the super-log", chain.Hash(p.Head).String())
+	}
+	if leaf := rows[0].Leaf.Hash(); leaf != chain.Hash(p.Head) {
+		return nil, s.finding(codeRollback, p.Size-1, leaf.String(), chain.Hash(p.Head).String())
+	}
+	return rows[1:], nil
+}
+
+// checkSuperRow holds a row against the checkpoint that it is about; known is
+// false while this process has not checked the ledger so far.
+func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, position int64) (known bool, err error) {
+	leaf := row.Leaf.Hash()
+	if row.Position != position {
+		return false, s.finding(codeRollback, position, fmt.Sprintf("leaf %d of the super-log", row.Position), fmt.Sprintf("leaf %d", position))
+	}
+	if leaf != row.Stored {
+		return false, s.finding(codeRollback, position, leaf.String(), row.Stored.String())
+	}
+	l := s.logs[row.Leaf.LedgerID]
+	if l == nil || l.saved == nil || l.saved.Size < row.Leaf.Size {
+		return false, nil
+	}
+	found, err := s.Database.Checkpoints(ctx, l.id, row.Leaf.Size-1, 1)
+	if err != nil {
+		return false, err
+	}
+	if len(found) == 0 || found[0].Size != row.Leaf.Size || found[0].Root != row.Leaf.Root || row.Leaf.Origin != l.origin {
+		return false, s.finding(codeRollback, position, fmt.Sprintf("size %d of %s with root %s", row.Leaf.Size, row.Leaf.Origin, row.Leaf.Root), "a checkpoint that was published")
+	}
+	return true, nil
+}
+
+// noteSuper notes that a ledger has a leaf in the super-log.
+func (s *Signer) noteSuper(leaf *chain.SuperLeaf) {
+	l := s.logs[leaf.LedgerID]
+	if p := l.position(); leaf.Size > p.SuperSize {
+		l.next = p.clone()
+		l.next.SuperSize, l.next.SuperAt = leaf.Size, leaf.RecordedAt
+	}
+}
+
+// drop forgets what was checked and is not saved.
+func (l *log) drop() {
+	l.next, l.caughtUp = nil, false
+	l.forgetNodes()
+}
