@@ -18,7 +18,7 @@ const (
 	anyone       = store.Scopes(0) // no key at all
 	scopeRead    = store.ScopeRead
 	scopePost    = store.ScopePost    // moves money, opens accounts
-	scopeApprove = store.ScopeApprove // closes periods, posts into closed ones, changes accounts
+	scopeApprove = store.ScopeApprove // closes periods, posts into closed ones, changes accounts, commits to balances
 	scopeAdmin   = store.ScopeAdmin   // opens ledgers, changes signing keys, erases text
 )
 

@@ -67,6 +67,7 @@ const (
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
 	codeTileNotFound     ledger.Code = "tile_not_found"
+	codeNoCommitment     ledger.Code = "commitment_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
 	// Checkpoints and proofs.
@@ -131,6 +132,7 @@ var statusOf = map[ledger.Code]int{
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
+	codeNoCommitment:            http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
 	codeTileNotFound:            http.StatusNotFound,
 	codeNoCheckpoint:            http.StatusNotFound,
@@ -197,6 +199,8 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
 	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
 	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
+	ledger.CodeSizeNotReached:        http.StatusUnprocessableEntity,
+	ledger.CodeTooManyCurrencies:     http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 

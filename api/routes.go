@@ -32,6 +32,10 @@ var routes = []route{
 	{"POST", "/v1/ledgers/{ledger}/accounts/{account}/erase", scopeAdmin, (*handlers).eraseAccountName},
 	{"GET", "/v1/ledgers/{ledger}/balances", scopeRead, (*handlers).listBalances},
 
+	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/balance-proof", scopeRead, (*handlers).balanceProof},
+	{"POST", "/v1/ledgers/{ledger}/balance-commitments", scopeApprove, (*handlers).commitBalances},
+	{"GET", "/v1/ledgers/{ledger}/balance-commitments", scopeRead, (*handlers).listCommitments},
+
 	{"POST", "/v1/ledgers/{ledger}/transfers", scopePost, (*handlers).postTransfer},
 	{"GET", "/v1/ledgers/{ledger}/transfers", scopeRead, (*handlers).listTransfers},
 	{"POST", "/v1/ledgers/{ledger}/transfers/batch", scopePost, (*handlers).postTransfers},

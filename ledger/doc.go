@@ -16,7 +16,8 @@
 // order of precedence (with what is particular to holds and reversals in holds.go
 // and reversals.go), account_rules.go when an account may change, periods.go when
 // the books may be closed, currencies.go what is a currency, keys.go which keys are valid,
-// erasures.go when text is erased. book.go is the state
+// erasures.go when text is erased, commitments.go how
+// balances are bound. book.go is the state
 // in memory and ruleset.go the part of it that concerns all accounts; apply.go is
 // the pure step on it and batch.go that of several transfers at once. queue.go is
 // where requests wait, sequencer.go the loop, targets.go what it reads for a batch,

@@ -123,6 +123,12 @@ const (
 	// CodeNothingToErase: the entry commits to no text.
 	CodeNothingToErase Code = "nothing_to_erase"
 
+	// CodeSizeNotReached: balances are committed to at a size that the ledger has.
+	CodeSizeNotReached Code = "size_not_reached"
+	// CodeTooManyCurrencies: a commitment binds the totals of at most
+	// MaxCommittedCurrencies.
+	CodeTooManyCurrencies Code = "too_many_currencies"
+
 	// CodeBatchPartlyPosted: some ids of an atomic batch stand for entries, others
 	// do not.
 	CodeBatchPartlyPosted Code = "batch_partly_posted"

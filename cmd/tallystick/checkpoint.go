@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"tallystick/api/client"
 	"tallystick/ledger/chain"
 )
 
@@ -27,7 +26,7 @@ type checkpointPrintCommand struct {
 
 // Run prints the note as the server sent it.
 func (c *checkpointPrintCommand) Run(ctx context.Context) error {
-	server, err := c.server()
+	server, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -39,15 +38,6 @@ func (c *checkpointPrintCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("reading the checkpoint of ledger %s: %w", c.Ledger, err)
 	}
 	return writeEvidence(c.Output, note)
-}
-
-// server returns the server that the flags name.
-func (r *Remote) server() (*client.Client, error) {
-	key, err := r.key()
-	if err != nil {
-		return nil, err
-	}
-	return client.New(r.URL, key)
 }
 
 // writeEvidence writes a file that must not be there yet, or to standard output.
@@ -131,7 +121,7 @@ func (c *checkpointCompareCommand) consistency(ctx context.Context, a, b *chain.
 		}
 		return readConsistencyProof(text)
 	case c.Ledger != "":
-		server, err := c.server()
+		server, err := c.client()
 		if err != nil {
 			return nil, err
 		}

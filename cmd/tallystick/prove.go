@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -31,7 +30,7 @@ func (c *proveEntryCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := c.server()
+	server, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -194,7 +193,7 @@ func (c *proveConsistencyCommand) Run(ctx context.Context) error {
 	if pin.Size == 0 {
 		return judged(fmt.Errorf("proving consistency from size 0: %w", chain.ErrEmptyBaseline))
 	}
-	server, err := c.server()
+	server, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -245,39 +244,4 @@ func (c *proveConsistencyCommand) check(p *consistencyProof, pin *chain.SignedCh
 		return nil, fmt.Errorf("%s had root %s at size %d, and the checkpoint that was kept has %s: %w", p.Origin, p.fromRoot, p.From, pin.Root, errPin)
 	}
 	return &signed, nil
-}
-
-// proveCheckCommand checks a proof offline: tallystick prove check.
-type proveCheckCommand struct {
-	Trust `embed:""`
-	File  string `arg:"" type:"path" help:"A receipt (.tlog-proof) or a statement proof."`
-}
-
-// Run checks the file, with no server and no database.
-func (c *proveCheckCommand) Run() error {
-	policy, err := c.policy()
-	if err != nil {
-		return err
-	}
-	if policy == nil {
-		return errors.New("checking a proof: --key or --policy says whose signature it needs; without one, anybody could have made it")
-	}
-	data, err := readBounded(c.File, chain.MaxStatementProof)
-	if err != nil {
-		return fmt.Errorf("reading a proof: %w", err)
-	}
-	if chain.IsStatementProof(data) {
-		return checkStatement(data, policy)
-	}
-	receipt, err := chain.ParseReceipt(data)
-	if err != nil {
-		return judged(err)
-	}
-	entry, signed, err := verifyReceipt(receipt, policy)
-	if err != nil {
-		return judged(err)
-	}
-	fmt.Printf("proved: entry %d of %s\n", entry.Seq, signed.Origin)
-	printEntry(os.Stdout, entry)
-	return fprintCheckpoint(os.Stdout, &signed, policy)
 }

@@ -40,7 +40,7 @@ func (c *proveStatementCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := c.server()
+	server, err := c.client()
 	if err != nil {
 		return err
 	}

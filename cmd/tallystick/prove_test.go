@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ type provable struct {
 }
 
 // serveProofs serves a book of three entries and makes the environment name the
-// server and a key that may read.
+// server and a key that may read and approve.
 func serveProofs(t *testing.T) *provable {
 	t.Helper()
 	url := storetest.Database(t)
@@ -44,7 +45,7 @@ func serveProofs(t *testing.T) *provable {
 	p.origin = info.Terms.Origin
 	p.key = p.notary.VerifierKey(t, p.origin)
 	const key = "tallystick_the-key-of-a-test-of-proofs"
-	if _, err := p.db.CreateKey(t.Context(), sha256.Sum256([]byte(key)), "tester", store.ScopeRead); err != nil {
+	if _, err := p.db.CreateKey(t.Context(), sha256.Sum256([]byte(key)), "tester", store.ScopeApprove); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(api.New(api.Config{
@@ -254,4 +255,54 @@ func TestAStatementIsProvedAndCheckedOffline(t *testing.T) {
 	for _, bad := range [][3]string{{"2026-1-1", third, "reading --from"}, {first, "x", "reading --to"}, {third, first, "it is after --to"}} {
 		wants(t, exitUsage, []string{bad[2]}, prove(fmt.Sprint(bad), bad[0], bad[1])...)
 	}
+}
+
+// commit has the server commit to all balances.
+func (p *provable) commit(t *testing.T) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, os.Getenv("TALLYSTICK_URL")+"/v1/ledgers/book/balance-commitments", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("TALLYSTICK_API_KEY"))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated {
+		text, _ := io.ReadAll(resp.Body)
+		t.Fatalf("committing to the balances: %d %s", resp.StatusCode, text)
+	}
+}
+
+func TestABalanceIsProvedAndCheckedOffline(t *testing.T) {
+	p := serveProofs(t)
+	p.pay(t)
+	p.seal(t)
+	prove := func(name string) []string {
+		return []string{"prove", "balance", "b", "--ledger", "book", "--key", p.key, "--out", filepath.Join(p.dir, name)}
+	}
+	wants(t, exitUsage, []string{"commitment_not_found", "hint: somebody with the scope approve"}, prove("early")...)
+	p.commit(t)
+	wants(t, exitUsage, []string{"not_sealed", "hint: a signer publishes"}, prove("unsealed")...)
+	p.pay(t) // after what was committed to
+	p.seal(t)
+	said := []string{"proved: account ", "of " + p.origin + " after its first 4 entries", "balance    -1.00 EUR (debit-positive) after posting 1", "commitment entry 4", "signed by  " + p.origin + "+"}
+	wants(t, exitFine, append(said, "account b has the id "), prove("b.balance-proof")...)
+
+	t.Setenv("TALLYSTICK_URL", "http://127.0.0.1:1")
+	path := filepath.Join(p.dir, "b.balance-proof")
+	wants(t, exitFine, said, "prove", "check", path, "--key", p.key)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := chain.ParseBalanceReceipt(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Leaf.AccountSeq++
+	wants(t, exitTampered, []string{"PROOF_INVALID"}, "prove", "check", p.file(t, "changed", r.Marshal()), "--key", p.key)
+	wants(t, exitIncomplete, []string{"INCOMPLETE"}, "prove", "check", p.file(t, "cut", text[:len(text)/2]), "--key", p.key)
 }

@@ -72,18 +72,6 @@ func checkQuorum(signed *chain.SignedCheckpoint, policy *chain.Policy) error {
 	return nil
 }
 
-// readBounded reads a file that is not larger than it may be.
-func readBounded(path string, most int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", path, info.Size(), most)
-	}
-	return os.ReadFile(path)
-}
-
 // verdicts are what is found when evidence does not hold, in the order in which
 // they are looked for. What is not here could not be checked.
 var verdicts = []struct {
