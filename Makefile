@@ -70,6 +70,11 @@ memory: ## compare the memory of verify on 2 million entries with that on 200,00
 	@sh scripts/install.sh postgres
 	@LARGE=2000000 $(GO) test -count=1 -timeout=60m -run=TestMemoryDoesNotGrowWithTheLedger -v ./reconcile
 
+.PHONY: control
+control: ## 100,000 mixed operations in honest use, after which verify must find nothing
+	@sh scripts/install.sh postgres
+	@CONTROL=100000 $(GO) test -count=1 -timeout=60m -run=TestHonestUseGivesNoFindings -v ./cmd/tallystick
+
 .PHONY: model
 model: ## post 2,000 made-up histories and compare each with a plain book
 	@sh scripts/install.sh postgres

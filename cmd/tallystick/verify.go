@@ -48,6 +48,9 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 		if c.Ledger != "" || c.All {
 			return fmt.Errorf("verifying %s: a bundle says itself which ledger it is of; leave --ledger and --all out", c.File)
 		}
+		if c.about() || c.Compare.given() {
+			return fmt.Errorf("verifying %s: a bundle is held against --policy or --key, and nothing else", c.File)
+		}
 		return verifyBundle(ctx, c.File, c.Policy, c.Key, c.Workers, c.JSON, stdout, stderr)
 	}
 	if c.Compare.given() {
