@@ -22,7 +22,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the HTTP API, with an embedded database engine unless --database-url is given."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to the newest schema and exit."`
 	Ledger  struct {
-		Open ledgerOpenCommand `cmd:"" help:"Open a ledger."`
+		Open        ledgerOpenCommand        `cmd:"" help:"Open a ledger."`
+		Reincarnate ledgerReincarnateCommand `cmd:"" help:"Open the successor of a ledger that has lost entries, bound to its last good checkpoint."`
 	} `cmd:"" help:"Ledgers."`
 	Period struct {
 		Close  periodCloseCommand  `cmd:"" help:"Close the books up to a day, with the result moved to equity if asked to."`
