@@ -41,7 +41,10 @@ func (s *Signer) superRound(ctx context.Context, r *Result) error {
 	if s.isDue(l) {
 		s.publishAll(ctx, []*log{l}, r)
 	}
-	return nil
+	if r.Backlog {
+		return nil // what it waits for is on its way
+	}
+	return l.behind
 }
 
 // superLeaves returns a leaf for each ledger that has its first checkpoint, or a
@@ -82,14 +85,15 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, leaves []chain.SuperL
 		return err
 	}
 	var hashes []chain.Hash
+	l.behind = nil
 	for i := range rows {
 		known, err := s.checkSuperRow(ctx, &rows[i], p.Size+int64(i))
 		if err != nil {
 			return err
 		}
 		if !known {
-			rows = rows[:i] // of a ledger that is not checked so far yet
-			l.caughtUp, leaves = false, nil
+			l.behind = fmt.Errorf("leaf %d is about size %d of ledger %s, which is not checked so far", rows[i].Position, rows[i].Leaf.Size, rows[i].Leaf.LedgerID)
+			leaves = nil
 			break
 		}
 		hashes = append(hashes, rows[i].Stored)
@@ -119,7 +123,7 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, leaves []chain.SuperL
 		l.next = p
 	}
 	l.head.Size = p.Size
-	if l.caughtUp = !more && len(rows) == len(hashes)-len(leaves); l.caughtUp {
+	if l.caughtUp = !more && l.behind == nil; l.caughtUp {
 		return s.reachedEnd(l, p, published)
 	}
 	return nil
