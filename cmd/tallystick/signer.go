@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,18 +63,15 @@ type signerCommand struct {
 // Run signs until ctx ends. It exits with 1 when it refuses to sign.
 func (c *signerCommand) Run(ctx context.Context) error {
 	setUpLog(c.LogLevel)
-	files, opened, err := c.within(c.DataDir).open(len(c.Pin) > 0)
+	c.signerFiles = c.within(c.DataDir)
+	if c.PrintKey != "" {
+		return c.printKey()
+	}
+	files, opened, err := c.open(len(c.Pin) > 0)
 	if err != nil {
 		return refusal(err)
 	}
 	defer files.Close()
-	if c.PrintKey != "" {
-		key, err := opened.Key.VerifierKey(c.PrintKey)
-		if err == nil {
-			_, err = fmt.Fprintln(os.Stdout, key)
-		}
-		return err
-	}
 	if opened.Pins, err = readPins(c.Pin, opened.Key); err != nil {
 		return err
 	}
@@ -97,6 +95,27 @@ func (c *signerCommand) Run(ctx context.Context) error {
 		return refusal(s.Run(ctx, c.GoOn))
 	}
 	return c.once(ctx, s)
+}
+
+// printKey prints a verifier key, also while a signer runs. Without a key it
+// makes one, and a state.
+func (c *signerCommand) printKey() error {
+	key, err := signer.ReadKey(c.Key)
+	if errors.Is(err, fs.ErrNotExist) {
+		var files *signer.Files
+		var opened *openedSigner
+		if files, opened, err = c.open(false); err == nil {
+			key, err = opened.Key, files.Close()
+		}
+	}
+	if err != nil {
+		return refusal(err)
+	}
+	text, err := key.VerifierKey(c.PrintKey)
+	if err == nil {
+		_, err = fmt.Fprintln(os.Stdout, text)
+	}
+	return err
 }
 
 // refusal turns the errors that are a refusal into exit code 1.
