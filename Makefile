@@ -79,3 +79,8 @@ memory: ## compare the memory of verify on 2 million entries with that on 200,00
 model: ## post 2,000 made-up histories and compare each with a plain book
 	@sh scripts/install.sh postgres
 	@$(GO) test -count=1 -timeout=60m -run='PlainBook|Order' ./ledger/store/model -rapid.checks=1000
+
+.PHONY: fsck
+fsck: ## let the fsck of Tessera verify a ledger of 70,007 entries over HTTP, and find flipped bits
+	@sh scripts/install.sh engine
+	@FSCK=whole $(GO) test -count=1 -timeout=60m -run=Tessera -v ./scripts/fsck

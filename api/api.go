@@ -36,6 +36,9 @@ type Config struct {
 	Host    string       // first part of the origin of ledgers opened here
 	Version string       // of Tallystick, for /v1/engine
 	Log     *slog.Logger // one event per request; see log.go for the levels
+	// Erase deletes the texts of entries whose erasure is on record. It acts in a
+	// role of its own: the one of DB cannot delete.
+	Erase func(ctx context.Context, id ledger.LedgerID, seqs []int64) error
 	// Signer returns what the signer in this process says of each ledger, and
 	// whether there is one; nil: there never is.
 	Signer func() (ledgers map[ledger.LedgerID]SignerStats, signs bool)
@@ -46,6 +49,7 @@ type handlers struct {
 	Config
 	keys     *keyring
 	gates    *gates
+	seals    *seals
 	metrics  *metrics
 	unrouted observer
 	// calendars holds a *calendar for each ledger.LedgerID that was asked for.
@@ -54,7 +58,7 @@ type handlers struct {
 
 // New returns the handler of the whole surface; see routes.go.
 func New(c Config) *echo.Echo {
-	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), metrics: newMetrics(c.Poster.Stats, c.Signer)}
+	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint), metrics: newMetrics(c.Poster.Stats, c.Signer)}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -66,7 +70,8 @@ func New(c Config) *echo.Echo {
 // Bounds of a connection. ReadTimeout is for a whole request, head and body, so
 // that one deadline does for both. WriteTimeout counts from the head of a
 // request: the slowest body, the longest wait for an answer
-// (ledger.AnswerPatience) and a slow reader of a long page fit in.
+// (ledger.AnswerPatience), that for a checkpoint (SealPatience) and a slow reader
+// of a long page fit in.
 const (
 	ReadTimeout    = 10 * time.Second
 	WriteTimeout   = 90 * time.Second

@@ -18,8 +18,8 @@ const (
 	anyone       = store.Scopes(0) // no key at all
 	scopeRead    = store.ScopeRead
 	scopePost    = store.ScopePost    // moves money, opens accounts
-	scopeApprove = store.ScopeApprove // closes periods, posts into closed ones, changes accounts
-	scopeAdmin   = store.ScopeAdmin   // opens ledgers
+	scopeApprove = store.ScopeApprove // closes periods, posts into closed ones, changes accounts, commits to balances
+	scopeAdmin   = store.ScopeAdmin   // opens ledgers, changes signing keys, erases text
 )
 
 // Bounds of the cache of API keys. A key that is withdrawn in the database

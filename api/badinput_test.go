@@ -440,9 +440,9 @@ func TestQueriesThatAreRefused(t *testing.T) {
 			get("unknown account's balance", "/accounts/nobody/balance", 404, codeAccountNotFound),
 			get("unknown account's postings", "/accounts/nobody/postings", 404, codeAccountNotFound),
 			get("an account of NUL", "/accounts/%00", 404, codeAccountNotFound),
-			get("unknown entry", "/entries/1000000", 404, codeEntryNotFound),
-			get("malformed entry", "/entries/first", 404, codeEntryNotFound),
-			get("entry with zeros in front", "/entries/00", 404, codeEntryNotFound),
+			get("unknown entry", "/entries/1000000", 404, ledger.CodeEntryNotFound),
+			get("malformed entry", "/entries/first", 404, ledger.CodeEntryNotFound),
+			get("entry with zeros in front", "/entries/00", 404, ledger.CodeEntryNotFound),
 			get("unknown transfer", "/transfers/01890a5d-ac96-774b-bcce-b302099a8057", 404, ledger.CodeTransferNotFound),
 			get("malformed transfer", "/transfers/17", 404, ledger.CodeTransferNotFound),
 		})

@@ -43,7 +43,7 @@ func (h *handlers) postTransfers(x *exchange) error {
 	if err := h.findLedger(x); err != nil {
 		return err
 	}
-	dry, err := x.dryRun()
+	how, err := x.manner()
 	if err != nil {
 		return err
 	}
@@ -58,12 +58,12 @@ func (h *handlers) postTransfers(x *exchange) error {
 	x.items = len(batch.items)
 	batch.identify(x, key)
 	if batch.atomic {
-		return h.postTogether(x, batch, dry)
+		return h.postTogether(x, batch, how)
 	}
 	requests := batch.requests()
 	var results []ledger.Result
 	at, hasAt := int64(0), false
-	if dry {
+	if how.dry {
 		var outcomes []ledger.Outcome
 		outcomes, err = h.rehearseAll(x, requests)
 		at, hasAt = rehearsedAt(outcomes)
@@ -74,7 +74,8 @@ func (h *handlers) postTransfers(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.beginResults(len(batch.items), dry, at, hasAt)
+	proved := h.receiptsIf(x, how, results)
+	x.beginResults(len(batch.items), how.dry, at, hasAt)
 	for i := range batch.items {
 		x.out = appendComma(x.out, i)
 		if p := batch.items[i].problem; p != nil {
@@ -83,7 +84,7 @@ func (h *handlers) postTransfers(x *exchange) error {
 			continue
 		}
 		x.count(&results[0])
-		x.out = appendResult(x.out, &results[0], dry)
+		x.out = appendResult(x.out, &results[0], how.dry, proved)
 		results = results[1:]
 	}
 	x.out = append(x.out, "]}"...)
@@ -110,7 +111,7 @@ func resultsOf(outcomes []ledger.Outcome) []ledger.Result {
 }
 
 // postTogether submits an atomic batch: all items or, when one is refused, none.
-func (h *handlers) postTogether(x *exchange, batch *transferBatch, dry bool) error {
+func (h *handlers) postTogether(x *exchange, batch *transferBatch, how manner) error {
 	together := &ledger.AtomicBatch{Items: make([]*ledger.TransferRequest, len(batch.items))}
 	for i := range batch.items {
 		if p := batch.items[i].problem; p != nil {
@@ -122,7 +123,7 @@ func (h *handlers) postTogether(x *exchange, batch *transferBatch, dry bool) err
 	}
 	var outcome ledger.Outcome
 	var err error
-	if dry {
+	if how.dry {
 		var outcomes []ledger.Outcome
 		if outcomes, err = h.rehearseAll(x, []ledger.Request{together}); err == nil {
 			outcome = outcomes[0]
@@ -137,9 +138,11 @@ func (h *handlers) postTogether(x *exchange, batch *transferBatch, dry bool) err
 		return refused(outcome.Refusal)
 	}
 	x.replayed = outcome.Replayed
-	x.beginResults(len(outcome.Items), dry, outcome.EvaluatedAtSeq, dry && !outcome.Replayed)
-	for i, o := range outcome.Items {
-		x.out = appendResult(appendComma(x.out, i), &ledger.Result{Outcome: o}, dry)
+	results := resultsOf(outcome.Items)
+	proved := h.receiptsIf(x, how, results)
+	x.beginResults(len(results), how.dry, outcome.EvaluatedAtSeq, how.dry && !outcome.Replayed)
+	for i := range results {
+		x.out = appendResult(appendComma(x.out, i), &results[i], how.dry, proved)
 	}
 	x.out = append(x.out, "]}"...)
 	return x.send(200)
@@ -262,19 +265,19 @@ func (x *exchange) beginResults(n int, dry bool, at int64, hasAt bool) {
 }
 
 // appendResult appends the result of one transfer of a batch.
-func appendResult(b []byte, r *ledger.Result, dry bool) []byte {
+func appendResult(b []byte, r *ledger.Result, dry bool, proved receipts) []byte {
 	switch {
 	case r.Err != nil:
 		return appendRefused(b, problemOf(r.Err))
 	case r.Refusal != nil:
 		return appendRefused(b, refused(r.Refusal))
 	case r.Replayed:
-		b = appendEntry(append(b, `{"status":201,"replayed":true,"entry":`...), r.Entry)
+		b = proved.appendEntry(append(b, `{"status":201,"replayed":true,"entry":`...), r.Entry)
 	case dry:
 		b = appendRehearsed(append(b, `{"status":200,"entry":{`...), r.Entry)
 		b = append(b, '}')
 	default:
-		b = appendEntry(append(b, `{"status":201,"entry":`...), r.Entry)
+		b = proved.appendEntry(append(b, `{"status":201,"entry":`...), r.Entry)
 	}
 	return append(b, '}')
 }

@@ -116,12 +116,14 @@ func (d *document) schema(path []string) (*jsonschema.Schema, error) {
 }
 
 // operation returns the path of openapi.yaml that a request goes to, "" when
-// there is none.
+// there is none: of several that match, the one with fewest parameters, and then
+// the longest.
 func (d *document) operation(method, path string) string {
 	best := ""
 	for template, item := range d.root["paths"].(map[string]any) {
 		if _, ok := item.(map[string]any)[strings.ToLower(method)]; ok && matches(template, path) {
-			if best == "" || strings.Count(template, "{") < strings.Count(best, "{") {
+			fewer := strings.Count(best, "{") - strings.Count(template, "{")
+			if best == "" || fewer > 0 || fewer == 0 && len(template) > len(best) {
 				best = template
 			}
 		}
@@ -129,8 +131,14 @@ func (d *document) operation(method, path string) string {
 	return best
 }
 
+// rest are the parameters that take the rest of a path, slashes included.
+var rest = []string{"{tile}", "{bundle}"}
+
 func matches(template, path string) bool {
 	want, got := strings.Split(template, "/"), strings.Split(path, "/")
+	if last := len(want) - 1; slices.Contains(rest, want[last]) && len(got) > last {
+		got = append(got[:last:last], strings.Join(got[last:], "/"))
+	}
 	if len(want) != len(got) {
 		return false
 	}
@@ -154,7 +162,7 @@ var undescribed = map[int]string{
 
 // told are the headers that say something about an answer; one that is there
 // must be described.
-var told = []string{"Location", "Idempotent-Replayed", "Retry-After", "Www-Authenticate", "Allow"}
+var told = []string{"Content-Disposition", "Location", "Idempotent-Replayed", "Retry-After", "Www-Authenticate", "Allow"}
 
 // check holds an answer against openapi.yaml: status, headers, content type
 // and every byte of the body.
@@ -329,7 +337,7 @@ func TestEveryCodeHasAStatusAndIsDocumented(t *testing.T) {
 		}
 	}
 	for c := range retryAfter {
-		if statusOf[c] != http.StatusServiceUnavailable {
+		if s := statusOf[c]; s != http.StatusServiceUnavailable && s != http.StatusConflict {
 			t.Errorf("code %s asks to try again with status %d", c, statusOf[c])
 		}
 	}

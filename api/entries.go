@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tallystick/ledger"
 	"tallystick/ledger/store"
 )
 
@@ -49,12 +50,12 @@ func (h *handlers) oneEntry(x *exchange) error {
 	}
 	seq, ok := parseSeq(x.param("seq"))
 	if !ok {
-		return newProblem(codeEntryNotFound, "entries are named by their seq, a whole number from 0 on")
+		return newProblem(ledger.CodeEntryNotFound, "entries are named by their seq, a whole number from 0 on")
 	}
 	e, err := h.DB.Entry(x.req.Context(), x.ledger, seq)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return newProblem(codeEntryNotFound, "this ledger has no entry %d yet", seq)
+		return newProblem(ledger.CodeEntryNotFound, "this ledger has no entry %d yet", seq)
 	case err != nil:
 		return fmt.Errorf("reading entry %d: %w", seq, err)
 	}

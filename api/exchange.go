@@ -71,10 +71,14 @@ func (x *exchange) may(scope store.Scopes) bool { return x.scopes.Has(scope) }
 func (x *exchange) send(status int) error { return x.sendAs(status, jsonType) }
 
 func (x *exchange) sendAs(status int, contentType []string) error {
+	return x.sendWith(status, contentType, noStore)
+}
+
+func (x *exchange) sendWith(status int, contentType, cache []string) error {
 	x.status, x.size = status, len(x.out)
 	x.header["Content-Type"] = contentType
 	x.header["Content-Length"] = []string{strconv.Itoa(len(x.out))}
-	x.header["Cache-Control"] = noStore
+	x.header["Cache-Control"] = cache
 	x.header["X-Content-Type-Options"] = noSniff
 	w := x.c.Response()
 	w.WriteHeader(status)
@@ -142,7 +146,29 @@ func (x *exchange) optionalBody() (*reader, error) {
 	return r, nil
 }
 
-// dryRun reads the one parameter of routes that move money.
+// manner is how a request that moves money is carried out.
+type manner struct {
+	dry    bool // not at all: it is rehearsed
+	sealed bool // and then the answer waits for a checkpoint
+}
+
+// manner reads the parameters of routes that move money.
+func (x *exchange) manner() (m manner, err error) {
+	if x.req.URL.RawQuery == "" {
+		return m, nil
+	}
+	q := x.query("dry_run", "wait")
+	m.dry = q.boolean("dry_run")
+	if m.sealed = q.has("wait"); m.sealed && q.values["wait"] != "checkpoint" {
+		q.fail(codeInvalidParameter, "wait", "the one thing to wait for is checkpoint")
+	}
+	if m.dry && m.sealed {
+		q.fail(codeInvalidParameter, "wait", "a dry run stores nothing that a checkpoint could cover; leave out wait or dry_run")
+	}
+	return m, q.err
+}
+
+// dryRun reads the one parameter of routes that close periods.
 func (x *exchange) dryRun() (bool, error) {
 	if x.req.URL.RawQuery == "" {
 		return false, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,8 +31,11 @@ type bank struct {
 	db     *store.DB
 	poster Poster
 	url    string // of the server
-	client *http.Client
-	log    *events
+
+	database     string      // its URL
+	eraserBroken atomic.Bool // texts are not deleted
+	client       *http.Client
+	log          *events
 }
 
 const testKey = "tk_test_4ZQ9"
@@ -57,6 +62,19 @@ func newBank(t testing.TB, url string, wrap func(Poster) Poster) *bank {
 		}
 		return sequencers
 	})
+}
+
+// erase deletes texts as the eraser does.
+func (b *bank) erase(ctx context.Context, id ledger.LedgerID, seqs []int64) error {
+	if b.eraserBroken.Load() {
+		return errors.New("the eraser is broken")
+	}
+	db, err := store.Open(ctx, b.database, store.RoleEraser, 1)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.EraseTexts(ctx, id, seqs)
 }
 
 // clock is a time that tests set.
@@ -102,11 +120,12 @@ func newBankWith(t testing.TB, url string, open func(*store.DB) Poster) *bank {
 	}
 	poster := open(db)
 	log := &events{}
+	b := &bank{t: t, db: db, poster: poster, log: log, database: url}
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log)}), slog.New(log))
+	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase}), slog.New(log))
 	server.Start()
 	t.Cleanup(server.Close)
-	b := &bank{t: t, db: db, poster: poster, url: server.URL, log: log, client: server.Client()}
+	b.url, b.client = server.URL, server.Client()
 	b.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 64
 	b.post("/v1/ledgers", `{"name":"main","base_currency":"EUR"}`).is(201, "")
 	return b

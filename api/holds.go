@@ -8,7 +8,7 @@ import (
 
 // captureHold answers POST /v1/ledgers/{ledger}/transfers/{id}/capture.
 func (h *handlers) captureHold(x *exchange) error {
-	hold, dry, err := h.target(x)
+	hold, how, err := h.target(x)
 	if err != nil {
 		return err
 	}
@@ -18,12 +18,12 @@ func (h *handlers) captureHold(x *exchange) error {
 		return err
 	}
 	capture.MayApprove = x.may(scopeApprove)
-	return h.move(x, capture, capture.ID, dry)
+	return h.move(x, capture, capture.ID, how)
 }
 
 // releaseHold answers POST /v1/ledgers/{ledger}/transfers/{id}/release.
 func (h *handlers) releaseHold(x *exchange) error {
-	hold, dry, err := h.target(x)
+	hold, how, err := h.target(x)
 	if err != nil {
 		return err
 	}
@@ -32,12 +32,12 @@ func (h *handlers) releaseHold(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return h.move(x, release, release.ID, dry)
+	return h.move(x, release, release.ID, how)
 }
 
 // reverseTransfer answers POST /v1/ledgers/{ledger}/transfers/{id}/reverse.
 func (h *handlers) reverseTransfer(x *exchange) error {
-	transfer, dry, err := h.target(x)
+	transfer, how, err := h.target(x)
 	if err != nil {
 		return err
 	}
@@ -46,21 +46,21 @@ func (h *handlers) reverseTransfer(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return h.move(x, reverse, reverse.ID, dry)
+	return h.move(x, reverse, reverse.ID, how)
 }
 
 // target finds what every request that acts on a transfer names: its ledger, the
-// transfer, and whether it is a dry run.
-func (h *handlers) target(x *exchange) (id ledger.RequestID, dry bool, err error) {
+// transfer, and how it is carried out.
+func (h *handlers) target(x *exchange) (id ledger.RequestID, how manner, err error) {
 	if err = h.findLedger(x); err != nil {
-		return id, false, err
+		return id, how, err
 	}
 	u, ok := parseID(x.param("id"))
 	if !ok {
-		return id, false, transferNotFound()
+		return id, how, transferNotFound()
 	}
-	dry, err = x.dryRun()
-	return ledger.RequestID{UUID: u}, dry, err
+	how, err = x.manner()
+	return ledger.RequestID{UUID: u}, how, err
 }
 
 // action reads the body of a request that acts on a transfer, by decode, and

@@ -30,7 +30,7 @@ func (h *handlers) closePeriod(x *exchange) error {
 		return err
 	}
 	x.identify(&closing.Common)
-	return h.move(x, closing, closing.ID, dry)
+	return h.move(x, closing, closing.ID, manner{dry: dry})
 }
 
 // decodeClosing reads which period to close.
@@ -88,7 +88,7 @@ func (h *handlers) reopenPeriod(x *exchange) error {
 		return err
 	}
 	x.identify(&reopening.Common)
-	return h.move(x, reopening, reopening.ID, false)
+	return h.move(x, reopening, reopening.ID, manner{})
 }
 
 // decodeReopening reads which period to reopen, and why.

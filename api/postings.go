@@ -9,15 +9,15 @@ import (
 )
 
 // listPostings answers GET /v1/ledgers/{ledger}/accounts/{account}/postings,
-// oldest first.
+// oldest first, from the posting with the account_seq from on.
 func (h *handlers) listPostings(x *exchange) error {
 	a, err := h.account(x)
 	if err != nil {
 		return err
 	}
-	q := x.query("limit", "cursor")
-	limit, list := q.limit(), listID("postings", x.ledger.String(), a.Code)
-	after := q.from(list, 0)
+	q := x.query("from", "limit", "cursor")
+	limit, list := q.limit(), listID("postings", x.ledger.String(), a.Code, q.values["from"])
+	after := q.from(list, max(q.seq("from")-1, 0))
 	if q.err != nil {
 		return q.err
 	}

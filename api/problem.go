@@ -66,8 +66,14 @@ const (
 	codeRouteNotFound    ledger.Code = "route_not_found"
 	codeLedgerNotFound   ledger.Code = "ledger_not_found"
 	codeAccountNotFound  ledger.Code = "account_not_found"
-	codeEntryNotFound    ledger.Code = "entry_not_found"
+	codeTileNotFound     ledger.Code = "tile_not_found"
+	codeNoCommitment     ledger.Code = "commitment_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
+
+	// Checkpoints and proofs.
+	codeNoCheckpoint  ledger.Code = "no_checkpoint"
+	codeNotSealed     ledger.Code = "not_sealed"
+	codeEmptyBaseline ledger.Code = "empty_baseline"
 
 	// Who asks, and whether the server can answer.
 	codeUnauthenticated ledger.Code = "unauthenticated"
@@ -79,6 +85,8 @@ const (
 	codeUnavailable     ledger.Code = "unavailable"
 	codeStopping        ledger.Code = "stopping"
 	codeNotReady        ledger.Code = "not_ready"
+	// codeErasureUnfinished: the erasure is on record, the text still there.
+	codeErasureUnfinished ledger.Code = "erasure_unfinished"
 )
 
 // statusOf gives every code its HTTP status. A code that is missing here, which
@@ -114,6 +122,7 @@ var statusOf = map[ledger.Code]int{
 	codeInvalidParameter:  http.StatusBadRequest,
 	codeLimitInvalid:      http.StatusBadRequest,
 	codeCursorInvalid:     http.StatusBadRequest,
+	codeEmptyBaseline:     http.StatusBadRequest,
 
 	codeUnauthenticated: http.StatusUnauthorized,
 
@@ -123,11 +132,15 @@ var statusOf = map[ledger.Code]int{
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
-	codeEntryNotFound:           http.StatusNotFound,
+	codeNoCommitment:            http.StatusNotFound,
+	ledger.CodeEntryNotFound:    http.StatusNotFound,
+	codeTileNotFound:            http.StatusNotFound,
+	codeNoCheckpoint:            http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
 
 	codeMethodNotAllowed: http.StatusMethodNotAllowed,
 
+	codeNotSealed:                  http.StatusConflict,
 	ledger.CodeLedgerExists:        http.StatusConflict,
 	ledger.CodeAccountExists:       http.StatusConflict,
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
@@ -185,6 +198,9 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeKeyOrigin:             http.StatusUnprocessableEntity,
 	ledger.CodeKeyUnknown:            http.StatusUnprocessableEntity,
 	ledger.CodeKeyRevoked:            http.StatusUnprocessableEntity,
+	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
+	ledger.CodeSizeNotReached:        http.StatusUnprocessableEntity,
+	ledger.CodeTooManyCurrencies:     http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
@@ -194,6 +210,7 @@ var statusOf = map[ledger.Code]int{
 	codeUnavailable:            http.StatusServiceUnavailable,
 	codeStopping:               http.StatusServiceUnavailable,
 	codeNotReady:               http.StatusServiceUnavailable,
+	codeErasureUnfinished:      http.StatusServiceUnavailable,
 	ledger.CodeAccountDamaged:  http.StatusServiceUnavailable,
 	ledger.CodeTransferDamaged: http.StatusServiceUnavailable,
 }
@@ -201,11 +218,14 @@ var statusOf = map[ledger.Code]int{
 // retryAfter says, in seconds, when a refusal may have passed by itself. The
 // codes of 503 that are not here need an operator first.
 var retryAfter = map[ledger.Code]string{
+	codeNotSealed:      "1",
 	codeOverloaded:     "1",
 	codeOutcomeUnknown: "1",
 	codeUnavailable:    "1",
 	codeStopping:       "5",
 	codeNotReady:       "5",
+
+	codeErasureUnfinished: "5",
 }
 
 // problem is an answer that refuses, in the terms of RFC 9457. It is an error,

@@ -20,7 +20,15 @@ func (h *handlers) rehearse(x *exchange, r ledger.Request, id ledger.RequestID) 
 	case o.Refusal != nil:
 		return refused(o.Refusal)
 	case o.Replayed:
-		return x.sendPosted(o)
+		return x.sendPosted(o, nil)
+	}
+	return x.sendRehearsed(o)
+}
+
+// sendRehearsed answers with the entry that a request would become.
+func (x *exchange) sendRehearsed(o ledger.Outcome) error {
+	if o.Refusal != nil {
+		return refused(o.Refusal)
 	}
 	x.out = appendRehearsed(append(x.out, `{"dry_run":true,`...), o.Entry)
 	x.out = strconv.AppendInt(append(x.out, `,"evaluated_at_seq":`...), o.EvaluatedAtSeq, 10)

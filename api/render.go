@@ -148,6 +148,9 @@ func appendFacts(b []byte, e *ledger.Entry, r *chain.Entry) []byte {
 	if text.Metadata != nil {
 		b = append(append(b, `,"metadata":`...), *text.Metadata...)
 	}
+	if text.Erased {
+		b = append(b, `,"erased":true`...)
+	}
 	b = appendEntryLinks(b, r)
 	b = append(b, `,"postings":[`...)
 	accounts := e.Accounts()

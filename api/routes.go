@@ -29,7 +29,12 @@ var routes = []route{
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/balance", scopeRead, (*handlers).balance},
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/postings", scopeRead, (*handlers).listPostings},
 	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/statement", scopeRead, (*handlers).statement},
+	{"POST", "/v1/ledgers/{ledger}/accounts/{account}/erase", scopeAdmin, (*handlers).eraseAccountName},
 	{"GET", "/v1/ledgers/{ledger}/balances", scopeRead, (*handlers).listBalances},
+
+	{"GET", "/v1/ledgers/{ledger}/accounts/{account}/balance-proof", scopeRead, (*handlers).balanceProof},
+	{"POST", "/v1/ledgers/{ledger}/balance-commitments", scopeApprove, (*handlers).commitBalances},
+	{"GET", "/v1/ledgers/{ledger}/balance-commitments", scopeRead, (*handlers).listCommitments},
 
 	{"POST", "/v1/ledgers/{ledger}/transfers", scopePost, (*handlers).postTransfer},
 	{"GET", "/v1/ledgers/{ledger}/transfers", scopeRead, (*handlers).listTransfers},
@@ -49,6 +54,15 @@ var routes = []route{
 
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},
+	{"POST", "/v1/ledgers/{ledger}/entries/{seq}/erase", scopeAdmin, (*handlers).eraseEntry},
+
+	{"GET", "/v1/ledgers/{ledger}/checkpoint", scopeRead, (*handlers).checkpoint},
+	{"GET", "/v1/ledgers/{ledger}/tile/{tile}", scopeRead, (*handlers).tile},
+	{"GET", "/v1/ledgers/{ledger}/tile/entries/{bundle}", scopeRead, (*handlers).bundle},
+	{"GET", "/v1/ledgers/{ledger}/proof/entry/{seq}", scopeRead, (*handlers).entryProof},
+	{"GET", "/v1/ledgers/{ledger}/proof/consistency", scopeRead, (*handlers).consistencyProof},
+	{"GET", "/v1/super-log/checkpoint", scopeRead, (*handlers).superCheckpoint},
+	{"GET", "/v1/super-log/tile/{tile}", scopeRead, (*handlers).superTile},
 
 	{"GET", "/v1/engine", scopeRead, (*handlers).engine},
 	{"GET", "/metrics", scopeRead, (*handlers).showMetrics},
@@ -58,8 +72,9 @@ var routes = []route{
 	{"GET", "/docs", anyone, (*handlers).docs},
 }
 
-// pathParams turns {ledger} into :ledger, as Echo has it.
-var pathParams = strings.NewReplacer("{", ":", "}", "")
+// pathParams turns {ledger} into :ledger, as Echo has it, and the parameters that
+// take the rest of a path, slashes included, into *.
+var pathParams = strings.NewReplacer("{tile}", "*", "{bundle}", "*", "{", ":", "}", "")
 
 func (h *handlers) register(e *echo.Echo) {
 	for i := range routes {

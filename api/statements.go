@@ -191,6 +191,9 @@ func appendStatementLine(b []byte, l *store.StatementLine, t chain.AccountType) 
 	}
 	b = appendOptionalText(b, `,"description":`, text.Description)
 	b = appendOptionalText(b, `,"reference":`, text.Reference)
+	if text.Erased {
+		b = append(b, `,"erased":true`...)
+	}
 	if r.PriorPeriod {
 		b = append(b, `,"prior_period":true`...)
 	}

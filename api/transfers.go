@@ -19,7 +19,7 @@ func (h *handlers) postTransfer(x *exchange) error {
 	if err := h.findLedger(x); err != nil {
 		return err
 	}
-	dry, err := x.dryRun()
+	how, err := x.manner()
 	if err != nil {
 		return err
 	}
@@ -29,13 +29,13 @@ func (h *handlers) postTransfer(x *exchange) error {
 	}
 	x.identify(&t.Common)
 	t.MayApprove = x.may(scopeApprove)
-	return h.move(x, t, t.ID, dry)
+	return h.move(x, t, t.ID, how)
 }
 
 // move submits a request that moves money, or rehearses it, and answers with
 // the entry that it becomes.
-func (h *handlers) move(x *exchange, r ledger.Request, id ledger.RequestID, dry bool) error {
-	if dry {
+func (h *handlers) move(x *exchange, r ledger.Request, id ledger.RequestID, how manner) error {
+	if how.dry {
 		return h.rehearse(x, r, id)
 	}
 	outcome, err := h.Poster.Submit(x.req.Context(), x.ledger, r)
@@ -45,7 +45,11 @@ func (h *handlers) move(x *exchange, r ledger.Request, id ledger.RequestID, dry 
 	case outcome.Refusal != nil:
 		return refused(outcome.Refusal)
 	}
-	return x.sendPosted(outcome)
+	var proved receipts
+	if how.sealed {
+		proved = h.receipts(x, []*ledger.Entry{outcome.Entry})
+	}
+	return x.sendPosted(outcome, proved)
 }
 
 // identify completes a request with who asks and the salt of its texts.
@@ -54,14 +58,15 @@ func (x *exchange) identify(c *ledger.Common) {
 	_, _ = rand.Read(c.Salt[:]) // never fails: see crypto/rand
 }
 
-// sendPosted answers with the entry that a request became, now or before.
-func (x *exchange) sendPosted(o ledger.Outcome) error {
+// sendPosted answers with the entry that a request became, now or before, and
+// its receipt if one was asked for.
+func (x *exchange) sendPosted(o ledger.Outcome, proved receipts) error {
 	x.entrySeq, x.replayed = o.Entry.Seq(), o.Replayed
 	x.header["Location"] = []string{x.location(o.Entry)}
 	if o.Replayed {
 		x.header["Idempotent-Replayed"] = []string{"true"}
 	}
-	x.out = appendEntry(x.out, o.Entry)
+	x.out = proved.appendEntry(x.out, o.Entry)
 	return x.send(201)
 }
 

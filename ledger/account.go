@@ -9,6 +9,7 @@ import (
 type Account struct {
 	chain.Account
 	Name       *string
+	NameErased bool // the attributes in force came with a name, which was erased
 	OpenedSeq  int64
 	VersionSeq int64 // the entry that set the attributes in force
 
@@ -23,6 +24,12 @@ type Account struct {
 
 	// PostingSeq is the entry of the newest posting; meaningless without one.
 	PostingSeq int64
+}
+
+// setName takes the name from the entry that set the attributes in force.
+func (a *Account) setName(e *Entry) {
+	a.Name = e.text.Description
+	a.NameErased = a.Name == nil && e.record.Description != nil
 }
 
 // Balance returns the booked balance, positive on the account's normal side.

@@ -35,7 +35,11 @@ func (r *OpenAccount) apply(o *overlay) (*draft, *Refusal) {
 	}
 	if a := o.account(r.Code); a != nil {
 		wanted.AccountID, wanted.Scale = a.AccountID, a.Scale
-		if sameAttributes(&wanted, r.Name, a) {
+		name := r.Name
+		if a.NameErased {
+			name = nil // nothing is left to compare it with
+		}
+		if sameAttributes(&wanted, name, a) {
 			return nil, nil
 		}
 		refused := refusal(CodeAccountExists, "account %s exists with other attributes; change it with PATCH, or choose another code", r.Code)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 
 	"tallystick/ledger/chain"
 )
@@ -72,7 +71,8 @@ type overlay struct {
 	seen        map[RequestID]int      // accepted ids of this batch
 	entries     []Entry
 	acted       map[int64]int // entries acted on by entries of this batch, by seq
-	undo        *undo         // while a group is decided that stands or falls together
+	erased      map[int64]bool
+	undo        *undo // while a group is decided that stands or falls together
 	buf         []byte
 }
 
@@ -165,7 +165,14 @@ func (o *overlay) betterThan(conflict *Refusal, r Request) *Refusal {
 func (o *overlay) accept(r Request, d *draft) {
 	o.entries = append(o.entries, o.seal(r, d))
 	o.seen[r.common().ID] = len(o.entries) - 1
-	if d.refSeq != nil {
+	switch {
+	case d.refSeq == nil:
+	case d.kind == chain.Erasure:
+		if o.erased == nil {
+			o.erased = make(map[int64]bool)
+		}
+		o.erased[*d.refSeq] = true
+	default:
 		if o.acted == nil {
 			o.acted = make(map[int64]int)
 		}
@@ -184,6 +191,7 @@ func (o *overlay) target(id RequestID) *Target {
 	} else {
 		return nil
 	}
+	t.Erased = t.Erased || o.erased[t.Entry.Seq()]
 	if i, ok := o.acted[t.Entry.Seq()]; ok {
 		if e := &o.entries[i]; e.record.Kind == chain.Reversal {
 			t.Reversed = e
@@ -202,100 +210,6 @@ func (o *overlay) target(id RequestID) *Target {
 func (o *overlay) refuse(r *Refusal) Answer {
 	r.EvaluatedAtSeq = o.head.Seq
 	return Answer{Entry: -1, Refusal: r}
-}
-
-// Conflict compares a request with the entry that stands under its id (I8). It
-// returns nil when the request is the same, and the refusal otherwise. After an
-// erasure only the money fields, which the entry itself binds, can be compared.
-func Conflict(r Request, e *Entry) *Refusal {
-	var same bool
-	if len(e.text.Salt) > 0 {
-		fingerprint := Fingerprint(r, e.text.Salt)
-		same = string(fingerprint[:]) == string(e.text.Fingerprint)
-	} else {
-		same = sameMoney(r, e)
-	}
-	if same {
-		return nil
-	}
-	return idConflict()
-}
-
-func idConflict() *Refusal {
-	return refusal(CodeIdempotencyConflict,
-		"this id or idempotency key stands for another request already; use a new one for a new request")
-}
-
-// sameMoney compares what an erasure leaves: kind and amounts.
-func sameMoney(r Request, e *Entry) bool {
-	switch r := r.(type) {
-	case *TransferRequest:
-		return r.sameMoney(e)
-	case *CaptureHold:
-		return e.record.Kind == chain.Capture && r.sameMoney(e)
-	case *ReleaseHold:
-		return e.record.Kind == chain.Release
-	case *ReverseTransfer:
-		return e.record.Kind == chain.Reversal
-	}
-	return false
-}
-
-func (r *TransferRequest) sameMoney(e *Entry) bool {
-	kind := chain.Transfer
-	if r.Hold {
-		kind = chain.Hold
-	}
-	booked := make(map[string]chain.Posting, len(e.accounts))
-	for i := range e.accounts {
-		booked[e.accounts[i].Code] = e.record.Postings[i]
-	}
-	asked, refused := summedUnits(r.Legs, func(code string) (uint8, bool) {
-		p, ok := booked[code]
-		return p.Scale, ok
-	})
-	if refused != nil || e.record.Kind != kind || len(asked) != len(booked) {
-		return false
-	}
-	for _, l := range asked {
-		p := booked[l.code]
-		units := p.Amount
-		if r.Hold {
-			units = p.PendingChange
-		}
-		if p.Direction != l.direction || units != l.units {
-			return false
-		}
-	}
-	return true
-}
-
-// sameMoney compares what a capture books of each posting of its hold: the
-// amount it names, or all of it when it names none.
-func (r *CaptureHold) sameMoney(e *Entry) bool {
-	named := make(map[string]*Leg, len(r.Legs))
-	for i := range r.Legs {
-		named[r.Legs[i].Account] = &r.Legs[i]
-	}
-	found := 0
-	for i := range e.record.Postings {
-		p := &e.record.Postings[i]
-		held, _ := p.PendingChange.Neg()
-		asked := held.Decimal(p.Scale)
-		switch leg := named[e.accounts[i].Code]; {
-		case r.Amount != nil:
-			asked = *r.Amount
-		case leg != nil && leg.Direction == p.Direction:
-			asked = leg.Amount
-			found++
-		case len(r.Legs) > 0:
-			asked = decimal.Zero
-		}
-		if !asked.Equal(p.Amount.Decimal(p.Scale)) {
-			return false
-		}
-	}
-	return found == len(r.Legs)
 }
 
 // seal gives a draft its place in the chain (I5, I6) and books it on the overlay.
@@ -337,6 +251,9 @@ func (o *overlay) bookEntry(e *Entry) {
 		bookPosting(o.changed(r.Postings[i].AccountID, e.accounts[i].Code), &r.Postings[i], r.Seq)
 	}
 	o.rules = o.rules.after(r)
+	if r.Kind == chain.Erasure {
+		o.eraseName(*r.RefSeq)
+	}
 	if r.Account == nil {
 		return
 	}
@@ -344,7 +261,8 @@ func (o *overlay) bookEntry(e *Entry) {
 	if r.Kind == chain.AccountOpened {
 		a.OpenedSeq = r.Seq
 	}
-	a.Account, a.Name, a.VersionSeq = *r.Account, e.text.Description, r.Seq
+	a.Account, a.VersionSeq = *r.Account, r.Seq
+	a.setName(e)
 }
 
 // changed returns the overlay's own copy of an account, a blank one when the

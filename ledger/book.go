@@ -98,7 +98,12 @@ func (b *Book) Follow(e *Entry) error {
 	if r.Account != nil {
 		if a := b.accounts.byID(r.Account.AccountID); a != nil {
 			a.Account, a.VersionSeq = *r.Account, r.Seq
-			a.Name = e.text.Description
+			a.setName(e)
+		}
+	}
+	if r.Kind == chain.Erasure && r.RefSeq != nil {
+		for _, a := range b.accounts.setBy(*r.RefSeq) {
+			a.eraseName()
 		}
 	}
 	return nil

@@ -15,11 +15,14 @@
 // types, and a fact has no setters. rules.go answers when money may move, in
 // order of precedence (with what is particular to holds and reversals in holds.go
 // and reversals.go), account_rules.go when an account may change, periods.go when
-// the books may be closed, currencies.go what is a currency, keys.go which keys are valid. book.go is the state
+// the books may be closed, currencies.go what is a currency, keys.go which keys are valid,
+// erasures.go when text is erased, commitments.go how
+// balances are bound. book.go is the state
 // in memory and ruleset.go the part of it that concerns all accounts; apply.go is
 // the pure step on it and batch.go that of several transfers at once. queue.go is
 // where requests wait, sequencer.go the loop, targets.go what it reads for a batch,
-// answers.go how it answers, rehearsal.go the dry run, failures.go what happens
+// answers.go how it answers, replays.go what is the same
+// request again, rehearsal.go the dry run, failures.go what happens
 // when a commit does not simply succeed, turns.go how several processes share one
 // ledger, journal.go what all this needs of the store.
 //

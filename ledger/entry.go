@@ -21,6 +21,9 @@ type Entry struct {
 // Text is the erasable part of an entry. Salt and Fingerprint are empty after
 // an erasure.
 type Text struct {
+	// Erased says that the text is gone and that an erasure is on record. It is
+	// set where entries are read for clients.
+	Erased      bool
 	Salt        []byte
 	Fingerprint []byte
 	Description *string

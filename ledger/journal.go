@@ -74,6 +74,7 @@ type Target struct {
 	Entry    *Entry // what stands under the id, of whatever kind
 	Settled  *Entry // the capture or release of a hold, nil while it is open
 	Reversed *Entry // the reversal of Entry, or of the capture of a hold; nil when there is none
+	Erased   bool   // an erasure of Entry's text is on record; known to an EraseText only
 }
 
 // Income is the balance of a revenue or expense account.
@@ -101,6 +102,8 @@ type Journal interface {
 	// Targets returns the transfers and holds that exist among ids, and what has
 	// become of each.
 	Targets(ctx context.Context, id LedgerID, ids []RequestID) (map[RequestID]*Target, error)
+	// Erasures returns the erasures on record of the entries at seqs, by these.
+	Erasures(ctx context.Context, id LedgerID, seqs []int64) (map[int64]int64, error)
 	// Incomes returns the revenue and expense accounts whose balance at the end
 	// of a day, by value date and as of entry asOf, is not zero; at most limit.
 	Incomes(ctx context.Context, id LedgerID, day chain.Date, asOf int64, limit int) ([]Income, error)

@@ -118,6 +118,17 @@ const (
 	// CodeKeyExists: a key of that id is valid, with other attributes.
 	CodeKeyExists Code = "key_exists"
 
+	// CodeEntryNotFound: nothing stands where an erasure, or a reader, looks.
+	CodeEntryNotFound Code = "entry_not_found"
+	// CodeNothingToErase: the entry commits to no text.
+	CodeNothingToErase Code = "nothing_to_erase"
+
+	// CodeSizeNotReached: balances are committed to at a size that the ledger has.
+	CodeSizeNotReached Code = "size_not_reached"
+	// CodeTooManyCurrencies: a commitment binds the totals of at most
+	// MaxCommittedCurrencies.
+	CodeTooManyCurrencies Code = "too_many_currencies"
+
 	// CodeBatchPartlyPosted: some ids of an atomic batch stand for entries, others
 	// do not.
 	CodeBatchPartlyPosted Code = "batch_partly_posted"

@@ -12,8 +12,8 @@ import (
 // Request is something a client asks for. It becomes an Entry, a fact, when
 // Apply accepts it and the store has committed it. The implementations are
 // TransferRequest, CaptureHold, ReleaseHold, ReverseTransfer, AtomicBatch,
-// OpenAccount, ChangeAccount, DefineCurrency, ClosePeriod, ReopenPeriod and
-// ChangeKey.
+// OpenAccount, ChangeAccount, DefineCurrency, ClosePeriod, ReopenPeriod, ChangeKey,
+// EraseText and CommitBalances.
 type Request interface {
 	// common returns what every request carries.
 	common() *Common
@@ -81,6 +81,8 @@ const (
 	OperationClosePeriod    = "period_closed"
 	OperationReopenPeriod   = "period_reopened"
 	OperationChangeKey      = "key_changed"
+	OperationErase          = "erasure"
+	OperationCommitBalances = "balance_commitment"
 )
 
 // Leg is one posting of a TransferRequest.

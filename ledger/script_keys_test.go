@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"strings"
 
 	"tallystick/ledger"
@@ -38,6 +39,22 @@ func (n *notation) key() ledger.Request {
 			n.fatal("a key has no %q", word)
 		}
 	}
+	r.Common = n.named()
+	return r
+}
+
+// commitment reads one that binds nothing in particular.
+func (n *notation) commitment() ledger.Request {
+	size := int64(n.number(n.next()))
+	r := &ledger.CommitBalances{Asked: &size, Size: size}
+	if n.take("currencies") {
+		for i := range n.number(n.next()) {
+			r.Details = append(r.Details, chain.Detail{Name: fmt.Sprintf("pending.C%d", i), Value: "0"}, chain.Detail{Name: fmt.Sprintf("posted.C%d", i), Value: "0"})
+		}
+	}
+	r.Details = append(r.Details, chain.Detail{Name: "accounts", Value: "0"}, chain.Detail{Name: "root", Value: chain.EmptyRoot.String()},
+		chain.Detail{Name: "size", Value: fmt.Sprint(size)})
+	chain.SortDetails(r.Details)
 	r.Common = n.named()
 	return r
 }

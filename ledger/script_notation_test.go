@@ -318,6 +318,16 @@ func (n *notation) request(verb string) ledger.Request {
 		r := &ledger.DefineCurrency{Code: n.next(), Scale: uint8(n.number(n.next())), Name: n.unquoted()}
 		r.Common = n.named()
 		return r
+	case "commitment":
+		return n.commitment()
+	case "erasure":
+		r := &ledger.EraseText{Target: n.id(n.next()), Basis: n.next()}
+		if n.take("case") {
+			text := n.unquoted()
+			r.Case = &text
+		}
+		r.Common = n.named()
+		return r
 	case "key":
 		return n.key()
 	case "transfer", "hold":

@@ -17,6 +17,7 @@ type scene struct {
 	seqs     map[ledger.RequestID]int64
 	settled  map[int64]int64 // what captured or released a hold
 	reversed map[int64]int64
+	erased   map[int64]int64
 	accounts map[string]*ledger.Account
 	codes    map[[16]byte]string
 	closed   []chain.Date // ends of closed periods
@@ -24,7 +25,7 @@ type scene struct {
 
 func newScene() *scene {
 	return &scene{
-		seqs: map[ledger.RequestID]int64{}, settled: map[int64]int64{}, reversed: map[int64]int64{},
+		seqs: map[ledger.RequestID]int64{}, settled: map[int64]int64{}, reversed: map[int64]int64{}, erased: map[int64]int64{},
 		accounts: map[string]*ledger.Account{}, codes: map[[16]byte]string{},
 	}
 }
@@ -101,6 +102,9 @@ func (s *scene) act(r *chain.Entry) error {
 		}
 		return nil
 	}
+	if r.Kind == chain.Erasure {
+		return s.erase(r)
+	}
 	target := &s.records[*r.RefSeq]
 	done, allowed := s.settled, []chain.Kind{chain.Hold}
 	switch r.Kind {
@@ -121,6 +125,21 @@ func (s *scene) act(r *chain.Entry) error {
 		return settles(r, target)
 	}
 	return fmt.Errorf("it acts on a %s", target.Kind)
+}
+
+// erase takes the name from an account, if that is the text that is erased.
+func (s *scene) erase(r *chain.Entry) error {
+	target := &s.records[*r.RefSeq]
+	if by, twice := s.erased[target.Seq]; twice || target.Description == nil && target.Reference == nil && target.Metadata == nil {
+		return fmt.Errorf("the text of entry %d was erased by entry %d, or there is none", target.Seq, by)
+	}
+	s.erased[target.Seq] = r.Seq
+	for _, a := range s.accounts {
+		if a.VersionSeq == target.Seq {
+			a.NameErased, a.Name = a.Name != nil, nil
+		}
+	}
+	return nil
 }
 
 // settles compares the postings of a capture, release or reversal with those of
@@ -198,7 +217,7 @@ func (s *scene) setAccount(r *chain.Entry, name *string) {
 		s.accounts[r.Account.Code] = a
 		s.codes[r.Account.AccountID] = r.Account.Code
 	}
-	a.Account, a.Name, a.VersionSeq = *r.Account, name, r.Seq
+	a.Account, a.Name, a.NameErased, a.VersionSeq = *r.Account, name, false, r.Seq
 }
 
 // at returns the scene after the first n entries.
@@ -224,6 +243,7 @@ func (s *scene) targets(ids []ledger.RequestID) map[ledger.RequestID]*ledger.Tar
 			continue
 		}
 		t := &ledger.Target{Entry: &s.entries[seq]}
+		_, t.Erased = s.erased[seq]
 		undone := seq
 		if by, ok := s.settled[seq]; ok && s.records[seq].Kind == chain.Hold {
 			t.Settled, undone = &s.entries[by], by

@@ -273,6 +273,8 @@ func (r *run) load(b *ledger.Book, requests []ledger.Request) {
 			ids = append(ids, q.Hold)
 		case *ledger.ReverseTransfer:
 			ids = append(ids, q.Target)
+		case *ledger.EraseText:
+			ids = append(ids, q.Target)
 		case *ledger.ClosePeriod:
 			if len(q.Retain) > 0 {
 				incomes = r.scene.incomes(q.PeriodEnd)

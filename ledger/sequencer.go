@@ -255,6 +255,9 @@ func (s *Sequencer) load(ctx context.Context, codes []string) error {
 		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
 	}
 	for _, a := range accounts {
+		if e := entries[a.VersionSeq]; e != nil {
+			a.NameErased = a.Name == nil && e.record.Description != nil
+		}
 		if bad := damage(a, entries); bad != nil {
 			a.Damaged = true
 			if err := s.journal.Report(ctx, s.id, findingSource, *bad); err != nil {

@@ -20,6 +20,9 @@ func (s *Sequencer) loadTargets(ctx context.Context, requests []Request) ([]stri
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNothingHappened, err)
 	}
+	if err := s.loadErasures(ctx, requests, targets); err != nil {
+		return nil, err
+	}
 	var codes []string
 	for _, t := range targets {
 		for _, e := range []*Entry{t.Entry, t.Settled} {
@@ -39,6 +42,27 @@ func (s *Sequencer) loadTargets(ctx context.Context, requests []Request) ([]stri
 	}
 	s.book.RememberTargets(targets)
 	return codes, nil
+}
+
+// loadErasures says which of the targets of erasures are erased.
+func (s *Sequencer) loadErasures(ctx context.Context, requests []Request, targets map[RequestID]*Target) error {
+	var seqs []int64
+	for _, r := range requests {
+		if e, ok := r.(*EraseText); ok && targets[e.Target] != nil {
+			seqs = append(seqs, targets[e.Target].Entry.Seq())
+		}
+	}
+	if len(seqs) == 0 {
+		return nil
+	}
+	erased, err := s.journal.Erasures(ctx, s.id, seqs)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNothingHappened, err)
+	}
+	for _, t := range targets {
+		_, t.Erased = erased[t.Entry.Seq()]
+	}
+	return nil
 }
 
 // Bounds of what acts on earlier entries.

@@ -76,8 +76,17 @@ create table if not exists ops.signers (
 -- Which keys sign and post: like entries_rules, read before a server posts.
 create index if not exists entries_keys on book.entries (ledger_id, seq) where kind = 'key_changed';
 
+-- The text of an entry is erased once.
+create unique index if not exists i12_entries_erased on book.entries (ledger_id, ref_seq) where kind = 'erasure';
+
+-- Balance commitments, and the accounts in the order of their tree.
+create index if not exists entries_commitments on book.entries (ledger_id, seq) where kind = 'balance_commitment';
+create index if not exists accounts_in_order on book.accounts (ledger_id, account_id);
+
 grant select on book.tiles, book.checkpoints, book.super_log, ops.heads to tallystick_app, tallystick_auditor;
 grant select, insert on book.tiles, book.checkpoints, book.super_log to tallystick_signer;
 grant select, insert, update on ops.heads, ops.signers to tallystick_signer;
 grant select on ops.signers to tallystick_auditor;
 grant insert on ops.findings to tallystick_signer;
+-- The eraser deletes only what an erasure is on record of.
+grant select on book.entries to tallystick_eraser;

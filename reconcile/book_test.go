@@ -39,8 +39,11 @@ type book struct {
 	now      time.Time
 	accounts map[string]*account
 	rows     rows
-	kinds    []chain.Kind // of all entries
-	byItself bool         // the next entry is made by the ledger itself
+	kinds    []chain.Kind  // of all entries
+	leaves   []chain.Hash  // their hashes
+	made     []chain.Entry // the entries themselves, if they are kept
+	keeps    bool
+	byItself bool // the next entry is made by the ledger itself
 }
 
 // account is what the builder remembers of one.
@@ -120,6 +123,10 @@ func (b *book) append(e chain.Entry, t words) chain.Entry {
 	e.Reference = commit(salt[:], chain.FieldReference, t.reference)
 	e.Metadata = commit(salt[:], chain.FieldMetadata, t.metadata)
 	b.head = e.Hash()
+	b.leaves = append(b.leaves, b.head)
+	if b.keeps {
+		b.made = append(b.made, e)
+	}
 	b.next++
 	b.kinds = append(b.kinds, e.Kind)
 	b.queue(&e)
@@ -431,10 +438,17 @@ func auditor(tb testing.TB, url string, conns int) *store.DB {
 	return db
 }
 
-// verify verifies with two workers.
+// verify verifies what the columns say, with two workers.
 func verify(tb testing.TB, url string, ledger uuid.UUID) reconcile.Report {
 	tb.Helper()
-	report, err := reconcile.Verify(tb.Context(), auditor(tb, url, 2), ledger, reconcile.Options{Workers: 2})
+	return verifyWith(tb, url, ledger, reconcile.Options{Level: reconcile.LevelColumns})
+}
+
+// verifyWith verifies with two workers.
+func verifyWith(tb testing.TB, url string, ledger uuid.UUID, opts reconcile.Options) reconcile.Report {
+	tb.Helper()
+	opts.Workers = 2
+	report, err := reconcile.Verify(tb.Context(), auditor(tb, url, 2), ledger, opts)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -452,7 +466,7 @@ func sameNarrowly(tb testing.TB, url string, ledger uuid.UUID, want *reconcile.R
 	}{{1, false}, {4, false}, {1, true}, {4, true}} {
 		workers := c.workers
 		db := auditor(tb, url, workers+1)
-		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, reconcile.Options{Workers: workers}, c.byAccount)
+		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, reconcile.Options{Level: reconcile.LevelColumns, Workers: workers}, c.byAccount)
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -90,7 +90,7 @@ func (v *verification) checkBooks(ctx context.Context) error {
 	case v.alongChain && v.books.postings != v.scope.knownPostings:
 		return v.findRepeats(ctx)
 	case !v.alongChain && v.books.postings != v.scope.postings:
-		v.stripes = newStripes(v.snapshot.Size, v.workers, v.bounds)
+		v.stripes = newStripes(0, v.snapshot.Size, v.workers, v.bounds)
 		return v.walkStripes(ctx, true)
 	}
 	return nil

@@ -211,7 +211,7 @@ func (f *Follower) remembered(id uuid.UUID, at Point) *followed {
 		if l == nil && len(f.held) >= maxFollowed {
 			f.forgetOldest()
 		}
-		v := &verification{bounds: f.bounds}
+		v := &verification{level: LevelColumns, bounds: f.bounds}
 		l = &followed{v: v, worker: v.newWorker(), rules: newRuleReader(v), at: at}
 		l.worker.follows, l.worker.bookOnly, l.worker.keepsHashes = true, true, true
 		f.held[id] = l

@@ -95,8 +95,8 @@ func showMicros(t int64) string { return time.UnixMicro(t).UTC().Format(time.RFC
 // that was pinned.
 func (v *verification) join(all []*stripe) {
 	slices.SortFunc(all, func(a, b *stripe) int { return cmp.Compare(a.low, b.low) })
-	var prev *link
-	known := true // prev is really the last entry before the stripe at hand
+	prev := v.base
+	known := v.from == 0 || prev != nil // prev is really the last entry before the stripe at hand
 	for _, s := range all {
 		if s.first != nil && known && !s.frontUnknown {
 			v.findings.add(compareLinks(prev, s.first)...)
@@ -115,7 +115,7 @@ func (v *verification) join(all []*stripe) {
 	}
 	size := v.snapshot.Size
 	switch {
-	case !known || size == 0:
+	case !known || size == v.from:
 	case prev == nil:
 		v.findings.add(missing(0, size-1))
 	case prev.seq < size-1:

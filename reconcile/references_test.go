@@ -179,7 +179,7 @@ var misuses = []forgery{
 // dropOnce takes away the keys by which the book sees to it that things happen once.
 func dropOnce(tb testing.TB, conn *pgx.Conn) {
 	tb.Helper()
-	for _, index := range []string{"book.i12_entries_settled", "book.i12_entries_reversed", "book.entries_rules"} {
+	for _, index := range []string{"book.i12_entries_settled", "book.i12_entries_reversed", "book.i12_entries_erased", "book.entries_rules", "book.entries_keys"} {
 		mustExec(tb, conn, "drop index "+index)
 	}
 }

@@ -63,6 +63,26 @@ type Scope struct {
 	Totals   []Total // sorted by currency
 	// Unchecked is how many of NotChecked make the report incomplete.
 	Unchecked int
+	// Level is how far the verification went.
+	Level Level
+	// Unreadable: the ledger could not even be begun.
+	Unreadable bool
+	// From is the first entry that was looked at, other than 0 only at
+	// LevelChain with a pinned checkpoint.
+	From int64
+	// Signing is the largest checkpoint that holds; nil when there is none.
+	Signing *Signing
+	// Pin is nil when no checkpoint was pinned.
+	Pin *Pin
+	// Outside is what was held against the ledger from outside, one line each.
+	Outside []string
+	// Forks stand on their own, with the server switched off.
+	Forks []Fork
+	// Compared are the names of two checkpoints, when nothing else was looked at.
+	Compared [2]string
+	// CoveredBy is the size of the first checkpoint over an entry that a finding
+	// is about.
+	CoveredBy map[int64]int64
 	// FirstBreak and LastBreak are the first and the last entry about which
 	// the hash of the head proves nothing; LastBreak is −1 when there is none.
 	FirstBreak, LastBreak int64
@@ -71,14 +91,6 @@ type Scope struct {
 // Total is what the balances of a currency add up to, in natural units. Debits
 // and credits are equal unless the report says otherwise.
 type Total struct{ Currency, Debits, Credits string }
-
-// beyond is what Verify says nothing about, whatever it finds.
-var beyond = []string{
-	"signatures, checkpoints and witnesses: there are none yet. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere",
-	"whether what a closing moved is the result of its period, and the trial balance that it commits to",
-	"booking dates against the ledger's time zone, and request fingerprints",
-	"grants, views, triggers and policies in the database",
-}
 
 // report puts the results together.
 func (v *verification) report(ctx context.Context, elapsed time.Duration) (Report, error) {
@@ -113,6 +125,13 @@ func (v *verification) report(ctx context.Context, elapsed time.Duration) (Repor
 	if err != nil {
 		v.findings.notChecked(noSeq, "account codes and transfer ids of the findings: "+err.Error())
 	}
+	if r.Scope.CoveredBy, err = v.lookUpCovers(ctx, kept); err != nil {
+		if ctx.Err() != nil {
+			return Report{}, ctx.Err()
+		}
+		v.findings.notChecked(noSeq, "which checkpoints cover the findings: "+err.Error())
+	}
+	v.describe(&r.Scope)
 	r.Findings = make([]chain.Finding, len(kept))
 	r.Scope.LastBreak = -1
 	for i, f := range kept {
@@ -125,7 +144,7 @@ func (v *verification) report(ctx context.Context, elapsed time.Duration) (Repor
 		}
 	}
 	reasons := v.findings.reasons()
-	r.NotChecked, r.Scope.Unchecked = append(slices.Clone(reasons), beyond...), len(reasons)
+	r.NotChecked, r.Scope.Unchecked = append(slices.Clone(reasons), v.beyond()...), len(reasons)
 	switch {
 	case v.findings.critical() > 0:
 		r.Status = Tampered

@@ -15,7 +15,8 @@ import (
 )
 
 // rulebook is what some entries set for the whole ledger: up to which day its
-// periods are closed, and which currencies it has beside those of ISO 4217. It is
+// periods are closed, which currencies it has beside those of ISO 4217, and which
+// keys sign it (that one only while it is read). It is
 // read before the first pass and does not change after.
 type rulebook struct {
 	known      bool     // false when they could not be read
@@ -57,12 +58,22 @@ func (b *rulebook) has(code string, scale uint8, seq int64) bool {
 	return ok && d.scale == scale && d.seq < seq
 }
 
-// Index: entries_rules; without it, the entries are read once.
+// Indexes: entries_rules and entries_keys; without them, the entries are read
+// twice.
 const rulesSQL = `
-select seq, format, kind, booking_date, ref_seq
+(select seq, format, kind, booking_date, ref_seq
 from book.entries
 where ledger_id = $1::uuid and kind in ('period_closed', 'period_reopened', 'currency_defined')
     and seq > $2::int8 and seq < $3::int8
+order by seq
+limit $4::int8)
+union all
+(select seq, format, kind, booking_date, ref_seq
+from book.entries
+where ledger_id = $1::uuid and kind = 'key_changed'
+    and seq > $2::int8 and seq < $3::int8
+order by seq
+limit $4::int8)
 order by seq
 limit $4::int8`
 
@@ -101,7 +112,7 @@ func (v *verification) readRules(ctx context.Context) error {
 
 func newRuleReader(v *verification) *ruleReader {
 	v.rules = rulebook{currencies: make(map[string]definition)}
-	return &ruleReader{v: v}
+	return &ruleReader{v: v, keys: make(map[string]keyStanding)}
 }
 
 // read goes on after the entry with that seq, up to the cut. When it fails, the
@@ -119,7 +130,7 @@ func (b *ruleReader) read(ctx context.Context, after int64) error {
 			size /= 2
 			continue
 		case errors.Is(err, errSegmentTooLarge):
-			v.findings.notChecked(page[0].seq, "the period or currency that it is about: it has too many details")
+			v.findings.notChecked(page[0].seq, "the period, currency or key that it is about: it has too many details")
 		case err != nil:
 			return err
 		case len(page) == 0:
@@ -132,7 +143,7 @@ func (b *ruleReader) read(ctx context.Context, after int64) error {
 		}
 		after = page[len(page)-1].seq
 		if b.count += len(page); b.count > maxRules {
-			return fmt.Errorf("reading periods and currencies: more than %d entries set them", maxRules)
+			return fmt.Errorf("reading periods, currencies and keys: more than %d entries set them", maxRules)
 		}
 	}
 }
@@ -155,7 +166,7 @@ func (v *verification) rulePage(ctx context.Context, after int64, size int) ([]r
 		return nil
 	})
 	if err != nil || len(page) == 0 {
-		return nil, wrap("reading periods and currencies", err)
+		return nil, wrap("reading periods, currencies and keys", err)
 	}
 	at, held := 0, 0
 	err = v.snapshot.Scan(ctx, ruleDetailsSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
@@ -172,7 +183,7 @@ func (v *verification) rulePage(ctx context.Context, after int64, size int) ([]r
 	if errors.Is(err, errSegmentTooLarge) {
 		return page, err
 	}
-	return page, wrap("reading the details of periods and currencies", err)
+	return page, wrap("reading the details of periods, currencies and keys", err)
 }
 
 // ruleReader follows the entries that set rules, in order of seq.
@@ -182,6 +193,7 @@ type ruleReader struct {
 	closings  []closing // of the periods closed at this point, oldest first
 	transfers map[int64]chain.Date
 	accounts  map[string]retaining
+	keys      map[string]keyStanding // by role and id
 }
 
 // closing is a period_closed entry that has not been reopened.
@@ -212,6 +224,8 @@ func (b *ruleReader) applyPage(ctx context.Context, page []ruleEntry) error {
 			b.reopen(e)
 		case e.kind == chain.CurrencyDefined:
 			b.define(e)
+		case e.kind == chain.KeyChanged:
+			b.changeKey(e)
 		}
 	}
 	return nil

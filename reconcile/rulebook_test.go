@@ -211,7 +211,7 @@ func TestAClosingTooLargeToHoldIsNotChecked(t *testing.T) {
 		b.valued(day(3, 28), false)
 		b.write(t, connect(t, url))
 		report, err := reconcile.VerifyNarrowly(t.Context(), auditor(t, url, 2), b.ledger, reconcile.Options{Workers: 1}, false)
-		want := "entry 7: the period or currency that it is about: it has too many details"
+		want := "entry 7: the period, currency or key that it is about: it has too many details"
 		if err != nil || !slices.Contains(report.NotChecked, want) || !slices.Contains(codes(report.Findings), "PERIOD_CLOSED_POSTING@9") {
 			t.Errorf("%v, %v, %v", codes(report.Findings), report.NotChecked, err)
 		}

@@ -2,7 +2,7 @@ package reconcile
 
 import "sync"
 
-// stripes share the entries 0 to size−1 out among workers. Each worker walks
+// stripes share the entries from one to the head out among workers. Each worker walks
 // through a stripe of its own in order of seq, because the account states that
 // it holds are then those of the next entry; one that is done takes the back
 // half of the longest stripe that is left.
@@ -25,10 +25,10 @@ type stripe struct {
 	broken       bool  // what follows last was not read
 }
 
-func newStripes(size int64, workers int, b *bounds) *stripes {
+func newStripes(from, size int64, workers int, b *bounds) *stripes {
 	s := &stripes{bounds: b}
-	step := max((size+int64(workers)-1)/int64(workers), b.segmentEntries)
-	for low := int64(0); low < size; low += step {
+	step := max((size-from+int64(workers)-1)/int64(workers), b.segmentEntries)
+	for low := from; low < size; low += step {
 		end := low + step
 		if end > size || end < low {
 			end = size

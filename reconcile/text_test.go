@@ -60,7 +60,7 @@ func TestReportsReadAsAgreed(t *testing.T) {
 			for _, sql := range c.sql {
 				mustExec(t, conn, sql)
 			}
-			report := verify(t, url, b.ledger)
+			report := verifyWith(t, url, b.ledger, reconcile.Options{})
 			report.Scope.Elapsed, report.EntriesPerSecond = 1234567*time.Microsecond, 16
 			var text bytes.Buffer
 			if err := report.WriteText(&text); err != nil {

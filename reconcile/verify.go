@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,17 +14,6 @@ import (
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
-
-// Options say how to verify.
-type Options struct {
-	// Workers is how many segments are read at once, each over a connection of
-	// its own; 0 means DefaultWorkers. The result does not depend on it.
-	Workers int
-	// Progress, unless nil, is called now and then with the number of entries
-	// done and their total, by one goroutine at a time. Where the entries are
-	// read twice they count twice.
-	Progress func(done, total int64)
-}
 
 // DefaultWorkers is half as many again as processors: a worker now and then
 // waits for the database. Measured on 2 processors, 3 workers are a tenth
@@ -45,38 +33,87 @@ func Verify(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options)
 }
 
 func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options, b *bounds) (Report, error) {
+	if err := opts.check(); err != nil {
+		return Report{}, err
+	}
 	if opts.Workers <= 0 {
 		opts.Workers = DefaultWorkers()
 	}
 	begun := time.Now()
-	v, err := begin(ctx, db, ledgerID, opts, b)
-	if err != nil {
+	v := newVerification(opts, b, begun)
+	switch err := v.begin(ctx, db, ledgerID, &opts); {
+	case err != nil && (ctx.Err() != nil || store.Passing(err)):
 		return Report{}, err
+	case err != nil: // something is in the way, and the schema may say what
+		v.findings.notChecked(noSeq, "the ledger: "+err.Error())
+		v.snapshot, v.unreadable = db.Unpinned(ledgerID), true
+		v.run(ctx, v.schemaCheck(db))
+		return v.report(ctx, time.Since(begun))
 	}
-	if err := v.walkStripes(ctx, false); err != nil {
-		return Report{}, err
+	if v.level >= LevelChain {
+		if err := v.walkStripes(ctx, false); err != nil {
+			return Report{}, err
+		}
+		v.join(v.stripes.all)
 	}
-	v.join(v.stripes.all)
-	for _, check := range []struct {
-		what string
-		run  func(context.Context) error
-	}{
-		{"accounts and their sums", v.checkBooks},
-		{"requests that stand twice", v.checkDuplicates},
-		{"what is settled or reversed twice", v.checkOnce},
-	} {
-		if err := check.run(ctx); err != nil {
-			if ctx.Err() != nil {
-				return Report{}, ctx.Err()
-			}
-			v.findings.notChecked(noSeq, check.what+": "+err.Error())
+	for _, c := range v.checks(db, &opts) {
+		if v.run(ctx, c); ctx.Err() != nil {
+			return Report{}, ctx.Err()
 		}
 	}
+	v.reportEvidence()
 	return v.report(ctx, time.Since(begun))
+}
+
+// check is a part of a verification, and the level from which on it is done.
+type check struct {
+	what  string
+	level Level
+	run   func(context.Context) error
+}
+
+// checks are the parts that follow the first pass.
+func (v *verification) checks(db *store.DB, opts *Options) []check {
+	return []check{
+		{"the Merkle tree and the checkpoints", LevelChain, v.checkTree},
+		{"the newest checkpoint", LevelHead, v.checkHead},
+		{"the pinned checkpoint", LevelPin, func(ctx context.Context) error { return v.checkPin(ctx, opts) }},
+		{"accounts and their sums", LevelColumns, v.checkBooks},
+		{"requests that stand twice", LevelColumns, v.checkDuplicates},
+		{"what is settled or reversed twice", LevelColumns, v.checkOnce},
+		{"erasures", LevelColumns, v.checkErasures},
+		{"balance commitments", LevelColumns, v.checkCommitments},
+		v.schemaCheck(db),
+		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error {
+			if !opts.Others {
+				return nil
+			}
+			return v.checkOthers(ctx, db)
+		}},
+		{"evidence from outside the database", LevelEvidence, func(ctx context.Context) error { return v.checkOutside(ctx, opts) }},
+	}
+}
+
+func (v *verification) schemaCheck(db *store.DB) check {
+	return check{"tables, constraints and rights", LevelSchema, func(ctx context.Context) error { return v.checkSchema(ctx, db) }}
+}
+
+// run runs a check of this level. One that fails makes the report incomplete.
+func (v *verification) run(ctx context.Context, c check) {
+	if v.level < c.level {
+		return
+	}
+	if err := c.run(ctx); err != nil && ctx.Err() == nil {
+		v.findings.notChecked(noSeq, c.what+": "+err.Error())
+	}
 }
 
 // verification is one run of Verify.
 type verification struct {
+	level         Level
+	from          int64 // the first entry that is looked at; 0 but for LevelChain with a pin
+	base          *link // the entry before it; nil when from is 0
+	unreadable    bool  // the ledger could not even be begun
 	bounds        *bounds
 	snapshot      *store.Snapshot
 	workers       int
@@ -89,6 +126,7 @@ type verification struct {
 	stripes       *stripes
 	findings      *findings
 	erasures      erasures
+	evidence      evidence
 	progress      func(done, total int64)
 
 	incomplete      atomic.Bool // part of the entries was not read
@@ -131,46 +169,121 @@ func (v *verification) advance(entries int64) {
 // toDo is how many entries there are to do; reading them again by account
 // counts as much again.
 func (v *verification) toDo() int64 {
-	if v.alongChain {
-		return v.snapshot.Size
+	if v.alongChain || v.level < LevelColumns {
+		return v.snapshot.Size - v.from
 	}
 	return 2 * v.snapshot.Size
+}
+
+func newVerification(opts Options, b *bounds, now time.Time) *verification {
+	v := &verification{level: opts.Level, bounds: b, workers: opts.Workers, findings: newFindings(b.findings), erasures: erasures{limit: b.erasures}, progress: opts.Progress}
+	v.evidence = evidence{policy: opts.Policy, fresh: opts.Fresh, now: now,
+		roots: make(map[int64]chain.Hash), asked: make(map[int64]bool), broken: make(map[string]*series)}
+	return v
 }
 
 // begin pins the cut and reads what stands beside the entries.
 //
 // Rows that belong to no entry may lie beyond the newest entry, where a row
 // may also belong to one that is just being appended. An append is all or
-// nothing: rows seen before the cut was made belong to entries below it.
-func begin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options, b *bounds) (*verification, error) {
-	v := &verification{bounds: b, workers: opts.Workers, findings: newFindings(b.findings), erasures: erasures{limit: b.erasures}, progress: opts.Progress}
+// nothing: rows seen before the cut was made belong to entries below it. So do
+// checkpoints.
+func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts *Options) error {
+	v.lookAhead(ctx, db, ledgerID)
 	highest := v.highestRows(ctx, db, ledgerID)
-	var err error
-	if v.snapshot, err = db.Snapshot(ctx, ledgerID); err != nil {
-		return nil, err
+	snapshot, err := db.Snapshot(ctx, ledgerID)
+	if err != nil {
+		return err
 	}
+	v.snapshot = snapshot
 	if err := v.readTerms(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	v.stripes = newStripes(v.snapshot.Size, opts.Workers, b)
+	if err := v.readKeys(ctx, opts.Policy); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		v.evidence.keys.unknown = true
+		v.findings.notChecked(noSeq, "whose signatures count: "+err.Error())
+	}
+	if err := v.readPin(opts.Since); err != nil {
+		return err
+	}
+	v.askRoots(opts)
+	if err := v.readBase(ctx); err != nil {
+		return err
+	}
+	v.stripes = newStripes(v.from, v.snapshot.Size, opts.Workers, v.bounds)
 	if err := v.chooseWay(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	switch {
-	case v.terms == nil && v.snapshot.Size == 0 && len(highest) == 0:
-		return nil, fmt.Errorf("verifying ledger %s: %w", ledgerID, ErrUnknownLedger)
-	case v.terms == nil:
-		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "no row of book.ledgers"})
-	case v.snapshot.Size == 0:
-		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "no entries"})
+	if err := v.checkThere(ctx, db, len(highest)); err != nil {
+		return err
+	}
+	if v.level < LevelChain {
+		return nil
 	}
 	if err := v.readRules(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		v.findings.notChecked(noSeq, "closed periods and the ledger's currencies: "+err.Error())
 	}
-	return v, v.findStrays(ctx, highest)
+	return v.findStrays(ctx, highest)
+}
+
+// checkThere looks whether there is a ledger at all, or was one.
+func (v *verification) checkThere(ctx context.Context, db *store.DB, tables int) error {
+	switch {
+	case v.terms != nil && v.snapshot.Size > 0:
+		return nil
+	case v.terms != nil:
+		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "no entries"})
+		return nil
+	case v.snapshot.Size > 0 || tables > 0:
+		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "no row of book.ledgers"})
+		return nil
+	}
+	l, err := logged(ctx, db, v.snapshot.LedgerID)
+	switch {
+	case err != nil:
+		return err
+	case l != nil:
+		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "nothing", recomputed: fmt.Sprintf("%d entries of %s, by the super-log", l.size, l.origin)})
+	case v.evidence.seen.newest > 0:
+		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "nothing", recomputed: fmt.Sprintf("%d entries, by a checkpoint", v.evidence.seen.newest)})
+	default:
+		return fmt.Errorf("verifying ledger %s: %w", v.snapshot.LedgerID, ErrUnknownLedger)
+	}
+	return nil
+}
+
+// Index: the primary key.
+const linkSQL = `
+select prev_hash, entry_hash, recorded_at, booking_date
+from book.entries
+where ledger_id = $1::uuid and seq = $2::int8`
+
+// readBase reads the entry before the first that is looked at, which the
+// pinned checkpoint covers.
+func (v *verification) readBase(ctx context.Context) error {
+	if v.from == 0 {
+		return nil
+	}
+	err := v.snapshot.Scan(ctx, linkSQL, []any{v.snapshot.LedgerID, v.from - 1}, func(r *store.Row) error {
+		v.base = &link{seq: v.from - 1, prevHash: r.Hash(0), stored: r.Hash(1), recomputed: r.Hash(1), recordedAt: r.Micros(2), bookingDate: r.Date(3)}
+		if bad := rejected(r); bad != nil {
+			v.base.rejected = bad.column
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading entry %d: %w", v.from-1, err)
+	}
+	if v.base == nil {
+		v.findings.add(missing(v.from-1, v.from-1))
+	}
+	return nil
 }
 
 // highestRowSQL finds the last row. Index: the primary key, or
@@ -217,10 +330,11 @@ func (v *verification) chooseWay(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("counting the accounts of ledger %s: %w", v.snapshot.LedgerID, err)
 	}
-	switch v.bounds.follow {
-	case alongChain:
+	switch {
+	case v.level < LevelColumns:
+	case v.bounds.follow == alongChain:
 		v.alongChain = true
-	case cheapest:
+	case v.bounds.follow == cheapest:
 		v.alongChain = v.accounts <= int64(v.bounds.cachedAccounts) && v.accounts*int64(v.workers)*metOften <= v.snapshot.Size
 	}
 	return nil
@@ -286,56 +400,6 @@ func (v *verification) readTerms(ctx context.Context) error {
 		return fmt.Errorf("reading which ledgers there are: %w", err)
 	}
 	return nil
-}
-
-// Indexes: i4_ledgers_name and the primary key.
-const findLedgerSQL = `
-select ledger_id from book.ledgers where name = $1::text`
-
-// FindLedger returns the id of the ledger with that name or UUID, and
-// ErrUnknownLedger when there is no such name. A UUID need not have a row in
-// book.ledgers: its entries can be verified without.
-func FindLedger(ctx context.Context, db *store.DB, nameOrID string) (uuid.UUID, error) {
-	var found []uuid.UUID
-	err := db.Scan(ctx, findLedgerSQL, []any{nameOrID}, func(r *store.Row) error {
-		found = append(found, r.UUID(0))
-		return nil
-	})
-	switch id, isID := uuid.Parse(nameOrID); {
-	case err != nil:
-		return uuid.UUID{}, fmt.Errorf("looking for ledger %q: %w", nameOrID, err)
-	case len(found) > 0:
-		return found[0], nil
-	case isID == nil:
-		return id, nil
-	}
-	return uuid.UUID{}, fmt.Errorf("looking for ledger %q: %w", nameOrID, ErrUnknownLedger)
-}
-
-// Index: the primary key, one row at a time: each probe skips a whole ledger.
-const nextLedgerSQL = `
-(select ledger_id from book.entries where ledger_id > $1::uuid order by ledger_id, seq limit 1)
-union all
-(select ledger_id from book.ledgers where ledger_id > $1::uuid order by ledger_id limit 1)`
-
-// Ledgers returns the ids of all ledgers in the database, also of those whose
-// terms or entries are gone, in ascending order.
-func Ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID, error) {
-	var all []uuid.UUID
-	for at := (uuid.UUID{}); ; at = all[len(all)-1] {
-		var next []uuid.UUID
-		err := db.Scan(ctx, nextLedgerSQL, []any{at}, func(r *store.Row) error {
-			next = append(next, r.UUID(0))
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading which ledgers there are: %w", err)
-		}
-		if len(next) == 0 {
-			return all, nil
-		}
-		all = append(all, slices.MinFunc(next, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }))
-	}
 }
 
 // What a failure that may pass is given.

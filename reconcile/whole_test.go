@@ -348,8 +348,13 @@ func TestEveryCheckIsProvoked(t *testing.T) {
 			provoked[strings.Split(want, "@")[0]] = true
 		}
 	}
-	for _, f := range slices.Concat(forgeries, misuses, misrules) {
+	for _, f := range slices.Concat(forgeries, misuses, misrules, misstatements) {
 		for _, want := range f.want {
+			provoked[strings.Split(want, "@")[0]] = true
+		}
+	}
+	for _, row := range table {
+		for _, want := range append(row.also, row.want) {
 			provoked[strings.Split(want, "@")[0]] = true
 		}
 	}

@@ -198,16 +198,17 @@ func (w *worker) check(ctx context.Context) error {
 		return nil
 	}
 	w.derive()
+	w.scope.entries += int64(len(w.segment.entries))
+	w.scope.postings += int64(len(w.segment.postings))
+	if w.v.level < LevelColumns {
+		return nil
+	}
 	if err := w.checkReferences(ctx); err != nil {
 		return err
 	}
 	if !w.bookOnly {
-		if err := w.checkOutsideBook(ctx); err != nil {
-			return err
-		}
+		return w.checkOutsideBook(ctx)
 	}
-	w.scope.entries += int64(len(w.segment.entries))
-	w.scope.postings += int64(len(w.segment.postings))
 	return nil
 }
 

@@ -22,7 +22,7 @@ type layer struct {
 var outside = []string{"os", "net", "database", "syscall", "log", "plugin", "embed", "io/fs", "io/ioutil", "path/filepath", "math/rand", "unsafe"}
 
 var layers = []layer{
-	{"cmd/tallystick", []string{"cmd/tallystick/internal/...", "api/...", "reconcile/...", "ledger/...", "migrations"}, []string{"alecthomas/kong", "schollz/progressbar/v3", "google/uuid", "shopspring/decimal"}, nil},
+	{"cmd/tallystick", []string{"cmd/tallystick/internal/...", "scripts", "api/...", "reconcile/...", "ledger/...", "migrations"}, []string{"alecthomas/kong", "schollz/progressbar/v3", "google/uuid", "shopspring/decimal"}, nil},
 	{"cmd/tallystick/internal/mapping", []string{"cmd/tallystick/internal/tabular", "ledger/money"}, []string{"go.yaml.in/yaml/v3"}, outside},
 	{"cmd/tallystick/internal/tabular", nil, []string{"go-json-experiment/json", "golang.org/x/text"}, outside},
 	{"cmd/tallystick/internal/entryfile", nil, nil, outside},
@@ -38,17 +38,20 @@ var layers = []layer{
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
 	{"reconcile/bankfile", []string{"ledger/money"}, []string{"shopspring/decimal"}, outside},
 
-	{"ledger/store/storetest", []string{"ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5"}, []string{"log"}},
+	{"ledger/store/storetest", []string{"ledger/chain", "ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5", "google/uuid"}, []string{"log"}},
 	{"ledger/store/engine", nil, nil, []string{"log", "net/http", "database"}},
 	{"ledger/store", []string{"ledger", "ledger/chain", "ledger/money", "migrations"}, // the only one with SQL
 		[]string{"jackc/pgx/v5", "jackc/pgx-shopspring-decimal", "cockroachdb/cockroach-go/v2", "pressly/goose/v3", "google/uuid", "shopspring/decimal", "go-json-experiment/json"},
 		[]string{"log", "os", "net/http"}},
 	{"migrations", nil, nil, []string{"os", "net", "database", "log"}},
 
+	{"ledger/witness", []string{"ledger/chain"}, nil, []string{"log", "database", "os/exec"}},
 	{"ledger/signer", []string{"ledger/chain"}, []string{"google/uuid"}, []string{"net", "database", "log", "os/exec"}}, // the database is handed to it
 
 	{"ledger", []string{"ledger/chain", "ledger/money"}, []string{"google/uuid", "shopspring/decimal"}, outside},
-	{"ledger/chain", []string{"ledger/money"}, []string{"google/uuid", "golang.org/x/mod", "transparency-dev/formats"}, outside},
+	{"ledger/chain/bundle", []string{"ledger/chain", "ledger/money"}, []string{"google/uuid", "golang.org/x/mod"}, outside},
+	{"ledger/chain", []string{"ledger/money"}, []string{"google/uuid", "golang.org/x/mod", "transparency-dev/formats"},
+		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // FORMAT.md, which bundles hold
 	{"ledger/money", nil, []string{"shopspring/decimal"}, outside},
 }
 

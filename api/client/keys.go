@@ -38,26 +38,13 @@ func (c *Client) ChangeKey(ctx context.Context, ledger string, k KeyChange) (jso
 	return record, err
 }
 
-// Keys returns the keys on record of a role, in the order of addition.
+// Keys returns the keys on record of a role, in the order of addition, as the
+// server sent them.
 func (c *Client) Keys(ctx context.Context, ledger, role string) ([]json.RawMessage, error) {
 	var keys []json.RawMessage
-	cursor := ""
-	for {
-		path := LedgerPath(ledger, "keys") + "?limit=1000&role=" + url.QueryEscape(role)
-		if cursor != "" {
-			path += "&cursor=" + url.QueryEscape(cursor)
-		}
-		var page struct {
-			Data []json.RawMessage `json:"data"`
-			Next *string           `json:"next"`
-		}
-		if err := c.call(ctx, http.MethodGet, path, nil, &page); err != nil {
-			return nil, err
-		}
-		keys = append(keys, page.Data...)
-		if page.Next == nil {
-			return keys, nil
-		}
-		cursor = *page.Next
-	}
+	err := each(ctx, c, LedgerPath(ledger, "keys"), url.Values{"role": {role}}, func(k json.RawMessage) error {
+		keys = append(keys, k)
+		return nil
+	})
+	return keys, err
 }

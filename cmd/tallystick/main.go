@@ -39,8 +39,14 @@ type commands struct {
 			List   signerKeyListCommand   `cmd:"" help:"List the signing keys of a ledger, with the entries that added and ended them."`
 		} `cmd:"" help:"Keys that sign a ledger's checkpoints: entries of the ledger, through the API."`
 	} `cmd:"" help:"API keys, and the keys that sign checkpoints."`
+	Witness witnessCommand `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
+
+	Erase  eraseCommand  `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
 	Signer signerCommand `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
 	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Bundle struct {
+		Create bundleCreateCommand `cmd:"" help:"Write the ledger at a signed checkpoint to a file, with all that it takes to check it elsewhere."`
+	} `cmd:"" help:"Evidence bundles."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
 	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`

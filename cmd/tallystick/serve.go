@@ -117,7 +117,8 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	defer sequencers.Stop()
 	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), actor: key.id, poster: sequencers}
 	server := api.Server(api.New(api.Config{
-		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(), Signer: signs.stats,
+		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
+		Erase: eraseTexts(database.url), Signer: signs.stats,
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup

@@ -25,10 +25,13 @@ const progressEvery = 200 * time.Millisecond
 // verifyCommand re-derives ledgers from what the database holds.
 type verifyCommand struct {
 	Database `embed:""`
+	File     string `arg:"" optional:"" type:"existingfile" placeholder:"FILE.zip" help:"An evidence bundle to verify instead, with no database."`
 	Ledger   string `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
 	All      bool   `xor:"which" help:"Every ledger in the database."`
 	Workers  int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
 	JSON     bool   `name:"json" help:"Print one JSON object, or one a line with --all."`
+
+	verifyEvidence `embed:""`
 }
 
 // Run verifies and prints. It exits with 0 when all is well, 1 after critical
@@ -41,9 +44,23 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 	if c.Workers < 0 || c.Workers > maxVerifyWorkers {
 		return fmt.Errorf("reading --workers %d: it is at most %d", c.Workers, maxVerifyWorkers)
 	}
+	if c.File != "" {
+		if c.Ledger != "" || c.All {
+			return fmt.Errorf("verifying %s: a bundle says itself which ledger it is of; leave --ledger and --all out", c.File)
+		}
+		return verifyBundle(ctx, c.File, c.Policy, c.Key, c.Workers, c.JSON, stdout, stderr)
+	}
+	if c.Compare.given() {
+		return c.compare(stdout)
+	}
+	options, err := c.options(c.All)
+	if err != nil {
+		return err
+	}
 	if c.Workers == 0 {
 		c.Workers = min(reconcile.DefaultWorkers(), maxVerifyWorkers)
 	}
+	options.Workers = c.Workers
 	db, disconnect, err := c.Connect(ctx, store.RoleAuditor, c.Workers+1)
 	if err != nil {
 		return err
@@ -54,15 +71,22 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 		return err
 	}
 	worst := exitFine
+	var reports []reconcile.Report
 	for _, id := range ledgers {
-		report, err := c.verify(ctx, db, id, stderr)
+		report, err := c.verify(ctx, db, id, options, stderr)
 		if err != nil {
 			return err
 		}
+		reports = append(reports, report)
 		if err := c.print(stdout, &report); err != nil {
 			return fmt.Errorf("printing the report: %w", err)
 		}
 		worst = worse(worst, exitCodeOf(report.Status))
+	}
+	if c.HTML != "" {
+		if err := writeHTML(c.HTML, reports); err != nil {
+			return err
+		}
 	}
 	if worst != exitFine {
 		return exitError{worst}
@@ -77,6 +101,9 @@ func (c *verifyCommand) ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID,
 	}
 	if !c.All {
 		id, err := reconcile.FindLedger(ctx, db, c.Ledger)
+		if errors.Is(err, reconcile.ErrUnknownLedger) {
+			err = hintMissing(ctx, db, err)
+		}
 		return []uuid.UUID{id}, err
 	}
 	ids, err := reconcile.Ledgers(ctx, db)
@@ -87,8 +114,7 @@ func (c *verifyCommand) ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID,
 }
 
 // verify verifies one ledger, with a progress bar if somebody is watching.
-func (c *verifyCommand) verify(ctx context.Context, db *store.DB, id uuid.UUID, stderr *os.File) (reconcile.Report, error) {
-	options := reconcile.Options{Workers: c.Workers}
+func (c *verifyCommand) verify(ctx context.Context, db *store.DB, id uuid.UUID, options reconcile.Options, stderr *os.File) (reconcile.Report, error) {
 	if isTerminal(stderr) {
 		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(stderr), progressbar.OptionThrottle(progressEvery),
 			progressbar.OptionSetDescription("verifying"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),

@@ -10,13 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
-// algorithmCosignature is the type of Ed25519 keys of witnesses (C2SP
+// typeCosignature is the type of Ed25519 keys of witnesses (C2SP
 // tlog-cosignature).
-const algorithmCosignature = 4
+const typeCosignature = 4
 
 // ErrWitnessKey: the text is no secret key of a witness.
 var ErrWitnessKey = errors.New("not the secret key of a witness")
@@ -32,8 +30,8 @@ type CosigningKey struct {
 // NewCosigningKey returns the key with a name, by custom a URL without its
 // scheme, and a seed of ed25519.SeedSize random bytes.
 func NewCosigningKey(name string, seed []byte) (CosigningKey, error) {
-	if name == "" || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsSpace) || strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, "+") {
-		return CosigningKey{}, fmt.Errorf("naming a witness %q: a name has neither spaces nor '+': %w", name, ErrWitnessKey)
+	if !validText(name, 1, MaxOrigin) || !validKeyName(name) {
+		return CosigningKey{}, fmt.Errorf("naming a witness %q: a name is at most %d bytes, without spaces and '+': %w", name, MaxOrigin, ErrWitnessKey)
 	}
 	if len(seed) != ed25519.SeedSize {
 		return CosigningKey{}, fmt.Errorf("making the key of witness %s: the seed has %d bytes, not %d: %w", name, len(seed), ed25519.SeedSize, ErrWitnessKey)
@@ -49,7 +47,7 @@ func ParseCosigningKey(text string) (CosigningKey, error) {
 		return CosigningKey{}, fmt.Errorf("reading the key of a witness: it is PRIVATE+KEY+<name>+<id>+<base64>: %w", ErrWitnessKey)
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(fields[4])
-	if err != nil || len(raw) != 1+ed25519.SeedSize || raw[0] != algorithmCosignature {
+	if err != nil || len(raw) != 1+ed25519.SeedSize || raw[0] != typeCosignature {
 		return CosigningKey{}, fmt.Errorf("reading the key of witness %s: its last part is the byte 4 and a seed of %d bytes in base64: %w", fields[2], ed25519.SeedSize, ErrWitnessKey)
 	}
 	key, err := NewCosigningKey(fields[2], raw[1:])
@@ -67,7 +65,7 @@ func ParseCosigningKey(text string) (CosigningKey, error) {
 
 // Secret returns the key as it is kept, PRIVATE+KEY+<name>+<id>+<base64>.
 func (k CosigningKey) Secret() string {
-	return "PRIVATE+KEY+" + k.name + "+" + k.id() + "+" + base64.StdEncoding.EncodeToString(append([]byte{algorithmCosignature}, k.private.Seed()...))
+	return "PRIVATE+KEY+" + k.name + "+" + k.id() + "+" + base64.StdEncoding.EncodeToString(append([]byte{typeCosignature}, k.private.Seed()...))
 }
 
 // Name returns the name of the witness.
@@ -75,7 +73,7 @@ func (k CosigningKey) Name() string { return k.name }
 
 // public returns the key as verifier keys and key ids contain it.
 func (k CosigningKey) public() []byte {
-	return append([]byte{algorithmCosignature}, k.private.Public().(ed25519.PublicKey)...)
+	return append([]byte{typeCosignature}, k.private.Public().(ed25519.PublicKey)...)
 }
 
 func (k CosigningKey) hash() []byte {

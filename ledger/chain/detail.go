@@ -230,7 +230,7 @@ var (
 	}}
 	textSyntax = syntax{"text", func(string) bool { return true }} // checkDetail has checked it
 	uuidSyntax = syntax{"uuid", func(s string) bool { u, err := uuid.Parse(s); return err == nil && u.String() == s }}
-	wordSyntax = syntax{"word", validWord}
+	wordSyntax = syntax{"word", ValidWord}
 )
 
 func validNumber(s string) bool {
@@ -244,11 +244,15 @@ func validAmount(s string) bool {
 	return err == nil && (s[0] != '-' || d.Sign() < 0)
 }
 
-func validWord(s string) bool {
+// MaxWord is the longest word, in bytes.
+const MaxWord = MaxDetailName
+
+// ValidWord reports whether s has the syntax word of FORMAT.md.
+func ValidWord(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
 			return false
 		}
 	}
-	return 0 < len(s) && len(s) <= MaxDetailName
+	return 0 < len(s) && len(s) <= MaxWord
 }

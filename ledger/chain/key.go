@@ -63,6 +63,23 @@ func (k SigningKey) Sign(c Checkpoint) ([]byte, error) {
 	return signed, nil
 }
 
+// SignText returns text as a signed note, under the key that origin names. A
+// text that could be taken for a checkpoint is refused (ErrCheckpoint).
+func (k SigningKey) SignText(origin, text string) ([]byte, error) {
+	if _, err := ParseCheckpoint(text); err == nil {
+		return nil, fmt.Errorf("signing a text for %s that reads as a checkpoint: %w", origin, ErrCheckpoint)
+	}
+	signer, err := k.signer(origin)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := note.Sign(&note.Note{Text: text}, signer)
+	if err != nil {
+		return nil, fmt.Errorf("signing a text for %s: %w", origin, err)
+	}
+	return signed, nil
+}
+
 func (k SigningKey) signer(origin string) (note.Signer, error) {
 	verifier, err := k.VerifierKey(origin)
 	if err != nil {

@@ -145,8 +145,12 @@ func setState(a *ledger.Account, seq int64, p *chain.Posting) {
 	a.PendingDebit, a.PendingCredit = p.PendingDebit, p.PendingCredit
 }
 
+// A name whose erasure is on record is gone, even before its text is: the next
+// change of the account would write it again. Indexes: the primary key, and
+// i12_entries_erased.
 var namesAt = keyed{keys: `$2::int8[]`, most: 1,
-	lookup: `select seq, description from ops.payloads where ledger_id = $1::uuid and seq = u.key and description is not null`}
+	lookup: `select p.seq, p.description from ops.payloads as p where p.ledger_id = $1::uuid and p.seq = u.key and p.description is not null
+    and not exists (select 1 from book.entries as e where e.ledger_id = $1::uuid and e.ref_seq = p.seq and e.kind = 'erasure')`}
 
 func (db *DB) fillNames(ctx context.Context, id ledger.LedgerID, accounts []*ledger.Account, seqs []int64) error {
 	if len(seqs) == 0 {

@@ -146,6 +146,8 @@ var (
 		table:   `book.account_versions`, order: `seq`, bound: `seq`,
 	}
 	latestPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`, bound: `seq`}
+	// The same by account_seq: place.asOf is the number of a posting.
+	numberedPosting = latestOf{columns: postingColumns, table: `book.postings`, order: `account_seq`, bound: `account_seq`}
 	// The same by account_seq: place.asOf is the number of a posting. Both lie in
 	// i9_postings_account_seq, so that a posting long ago is found as fast.
 	latestBalance   = latestOf{columns: `account_id, account_seq, seq, posted`, table: `book.postings`, order: `account_seq`, bound: `seq`}

@@ -128,6 +128,9 @@ func (db *DB) entriesAt(ctx context.Context, id ledger.LedgerID, seqs []int64, l
 	if err := a.readRare(ctx, false); err != nil {
 		return nil, err
 	}
+	if err := a.markErased(ctx); err != nil {
+		return nil, err
+	}
 	return a.entries(), nil
 }
 

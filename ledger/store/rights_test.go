@@ -20,7 +20,7 @@ var rights = map[string]struct{ app, auditor, signer, eraser string }{
 	"book.accounts":         {app: "si", auditor: "s", signer: "s"},
 	"book.checkpoints":      {app: "s", auditor: "s", signer: "si"},
 	"book.details":          {app: "si", auditor: "s", signer: "s"},
-	"book.entries":          {app: "si", auditor: "s", signer: "s"},
+	"book.entries":          {app: "si", auditor: "s", signer: "s", eraser: "s"},
 	"book.ledgers":          {app: "si", auditor: "s", signer: "s"},
 	"book.postings":         {app: "si", auditor: "s", signer: "s"},
 	"book.super_log":        {app: "s", auditor: "s", signer: "si"},

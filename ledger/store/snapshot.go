@@ -33,6 +33,10 @@ type Snapshot struct {
 	db *DB
 }
 
+// Unpinned returns a cut without entries: of a ledger that cannot be read, for
+// what there is to ask beside it.
+func (db *DB) Unpinned(ledgerID uuid.UUID) *Snapshot { return &Snapshot{LedgerID: ledgerID, db: db} }
+
 // Index: i5_entries_seq, read backwards for one row.
 const pinSQL = `
 select seq, entry_hash from book.entries

@@ -263,6 +263,9 @@ func (db *DB) fillLines(ctx context.Context, id ledger.LedgerID, s *Statement) e
 	if err := db.pool.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}
+	if err := a.markErased(ctx); err != nil {
+		return err
+	}
 	entries := a.entries()
 	for i := range s.Lines {
 		at, ok := a.bySeq[s.Lines[i].seq]

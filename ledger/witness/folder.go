@@ -13,19 +13,24 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"tallystick/ledger/chain"
 )
 
 // Files of the folder of a witness.
 const (
-	indexFile  = "witness"  // whose folder it is, and of which origins there is a head
-	lockFile   = "lock"     // held while a witness runs
-	headSuffix = ".cp"      // the newest cosigned checkpoint of an origin
-	forkSuffix = ".fork.cp" // the first checkpoint that proves a fork of it
-	newSuffix  = ".new"     // what is being written
+	indexFile  = "witness" // whose folder it is, and of which origins there is a head
+	lockFile   = "lock"    // held while a witness runs
+	headSuffix = ".cp"     // the newest cosigned checkpoint of an origin
+	newSuffix  = ".new"    // what is being written
+
+	// Two checkpoints of one size with two roots, both signed by the log.
+	cosignedSuffix = ".fork.cosigned.cp"
+	refusedSuffix  = ".fork.refused.cp"
 )
 
 // maxIndex is the most bytes of the index: MaxLogs lines of the longest origin.
-const maxIndex = MaxLogs*(1<<10) + 1<<10
+const maxIndex = MaxLogs*(chain.MaxOrigin+16) + 1<<12
 
 var (
 	// ErrLocked: another witness runs on the folder.
@@ -33,6 +38,8 @@ var (
 	// ErrState: the folder, or what it holds of an origin, is lost or damaged.
 	ErrState = errors.New("the witness does not know any more what it has cosigned")
 
+	// errLong: a file has more bytes than one of its kind.
+	errLong = errors.New("it is longer than such a file can be")
 	// errUncertain: a file was renamed, and whether that lasts is not known.
 	errUncertain = errors.New("whether it is on disk is not known")
 )
@@ -95,6 +102,9 @@ func (f *folder) readIndex() error {
 	content, err := readBounded(f.file(indexFile), maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if errors.Is(err, errLong) {
+		return fmt.Errorf("reading the index of the witness: %w: %w%s", err, ErrState, retire)
 	}
 	if err != nil {
 		return fmt.Errorf("reading the index of the witness: %w", err)
@@ -209,7 +219,7 @@ func readBounded(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > most {
-		return nil, fmt.Errorf("reading %s of %d bytes, more than %d: %w", path, info.Size(), most, ErrState)
+		return nil, fmt.Errorf("reading %s of %d bytes, more than %d: %w", path, info.Size(), most, errLong)
 	}
 	return os.ReadFile(path)
 }

@@ -124,8 +124,8 @@ func (c *Circle) Gather(ctx context.Context, signed []byte, prove Prove) ([]byte
 		}
 		select {
 		case lines := <-answers:
-			for _, line := range lines {
-				gathered = withLine(gathered, line)
+			if gathered, err = chain.AddSignatures(gathered, lines...); err != nil {
+				return nil, fmt.Errorf("gathering cosignatures: %w", err)
 			}
 		case <-patience:
 			return gathered, nil
@@ -157,15 +157,6 @@ func (c *Circle) split(signed []byte) (bare, kept []byte) {
 		}
 	}
 	return append([]byte(text), bare...), append([]byte(text), kept...)
-}
-
-// withLine returns the note with a signature line instead of the one that it
-// may have by the same key.
-func withLine(signed []byte, line string) []byte {
-	text, lines := signatureLines(signed)
-	same := func(a, b string) bool { return keyOf(a) == keyOf(b) }
-	lines = slices.DeleteFunc(lines, func(old string) bool { return same(old, line) })
-	return []byte(text + strings.Join(append(lines, line), "\n") + "\n")
 }
 
 // begin reports whether the witness is free to be asked about the log, and

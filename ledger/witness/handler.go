@@ -50,6 +50,12 @@ func statusOf(err error) int {
 	}
 }
 
+// Ours reports whether a cosignature failed on this machine, and not because of
+// what was asked.
+func Ours(err error) bool {
+	return errors.Is(err, ErrStopped) || statusOf(err) == http.StatusInternalServerError
+}
+
 // Handler returns the HTTP side of the witness:
 //
 //	POST /add-checkpoint             C2SP tlog-witness
@@ -163,7 +169,7 @@ func (w *Witness) servePage(out http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(out, "size          %d\nroot          %s\ncosigned      %s\ncheckpoint    /%s/checkpoint\n",
 			h.Size, h.Root, h.At.UTC().Format(time.RFC3339), OriginHash(h.Origin))
 		if h.Fork {
-			fmt.Fprintln(out, "FORK          the log has signed two histories; this witness cosigned the one above and keeps the other as proof")
+			fmt.Fprintln(out, "FORK          the log has signed two histories; this witness cosigned one, and keeps two notes of one size as proof")
 		}
 		if h.Stopped != nil {
 			fmt.Fprintln(out, "STOPPED       "+reason(h.Stopped))

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"os"
@@ -113,8 +114,10 @@ func TestEmptyTree(t *testing.T) {
 	t.Parallel()
 	w := start(t, config(t.TempDir()))
 	url := serve(t, w.Handler())
-	wrong := must(logKey.Sign(chain.Checkpoint{Origin: origin, Root: chain.Hash{1}}))
-	if got := post(t, url, Request{Checkpoint: wrong}.Marshal()); got.status != 422 {
+	none := history{}.from(0)
+	empty := chain.EmptyRoot
+	none.Checkpoint = bytes.Replace(none.Checkpoint, []byte(base64.StdEncoding.EncodeToString(empty[:])), []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 1)
+	if got := post(t, url, none.Marshal()); got.status != 400 {
 		t.Errorf("size 0 with a root: %+v", got)
 	}
 	early := history{}.grow(3, "a").from(0)
@@ -209,8 +212,11 @@ func TestForksAreKept(t *testing.T) {
 			t.Fatalf("history %d: %+v", i, got)
 		}
 	}
+	if got := post(t, url, a.grow(4, "a").from(5).Marshal()); got.status != 200 {
+		t.Fatalf("the history that was cosigned, continued: %+v", got)
+	}
 	name := filepath.Join(folder, OriginHash(origin))
-	head, fork := must(os.ReadFile(name+headSuffix)), must(os.ReadFile(name+forkSuffix))
+	head, fork := must(os.ReadFile(name+cosignedSuffix)), must(os.ReadFile(name+refusedSuffix))
 	one, two := must(chain.OpenCheckpoint(head, logVerifier())), must(chain.OpenCheckpoint(fork, logVerifier()))
 	if one.Size != two.Size || one.Root != chain.RootOf(a) || two.Root != chain.RootOf(b) {
 		t.Errorf("kept are %+v and %+v", one.Checkpoint, two.Checkpoint)

@@ -14,9 +14,7 @@ import (
 
 const (
 	// MaxLogs is the most logs that one witness knows.
-	MaxLogs = 4096
-	// MaxOrigin is the most bytes of the origin of a log.
-	MaxOrigin = 1000
+	MaxLogs = chain.MaxLogs
 	// MaxClockStep is how far signature times are held when the clock goes back.
 	// A clock that goes back further was wrong before.
 	MaxClockStep = 5 * time.Minute
@@ -109,7 +107,7 @@ type head struct {
 	note []byte // with the log's signatures and ours; nil: nothing was cosigned yet
 	line string // our signature
 	at   time.Time
-	fork bool // a checkpoint that proves a fork is kept
+	fork bool // two checkpoints that prove a fork are kept
 }
 
 // Open starts a witness: it locks the folder, reads or makes the key, and reads
@@ -147,8 +145,8 @@ func open(c Config, dir *folder) (*Witness, error) {
 		return nil, err
 	}
 	for _, key := range c.Logs {
-		if len(key.Name()) > MaxOrigin {
-			return nil, fmt.Errorf("trusting the key %s: its origin has more than %d bytes", key.ID(), MaxOrigin)
+		if len(key.Name()) > chain.MaxOrigin {
+			return nil, fmt.Errorf("trusting the key %s: its origin has more than %d bytes", key.ID(), chain.MaxOrigin)
 		}
 		l := w.logs[key.Name()]
 		if l == nil {
@@ -203,6 +201,8 @@ func (w *Witness) load(l *log) error {
 		return fmt.Errorf("reading the head of %s: it was cosigned, and %s is gone: %w%s", l.origin, path, ErrState, retire)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, errLong):
+		return fmt.Errorf("reading the head of %s: %w: %w%s", l.origin, err, ErrState, retire)
 	case err != nil:
 		return fmt.Errorf("reading the head of %s: %w", l.origin, err)
 	}
@@ -216,7 +216,7 @@ func (w *Witness) load(l *log) error {
 	l.head.Checkpoint, l.head.note, l.head.at = signed.Checkpoint, content, signed.Signatures[0].Time
 	_, lines := signatureLines(content)
 	l.head.line = lines[slices.IndexFunc(lines, func(line string) bool { return lineBy(line, w.public) })]
-	_, err = os.Stat(w.dir.file(OriginHash(l.origin) + forkSuffix))
+	_, err = os.Stat(w.dir.file(OriginHash(l.origin) + refusedSuffix))
 	l.head.fork = err == nil
 	return w.dir.add(l.origin)
 }
@@ -255,6 +255,7 @@ func (w *Witness) Add(r Request) (line string, err error) {
 		}
 		return "", err
 	}
+	w.dir.reached("verified")
 	return w.cosign(l, &signed)
 }
 
@@ -265,8 +266,6 @@ func (l *log) extends(signed *chain.SignedCheckpoint, r Request) error {
 	switch {
 	case r.OldSize != have.Size:
 		return &SizeError{Have: have.Size, Old: r.OldSize}
-	case signed.Size == 0 && signed.Root != chain.EmptyRoot:
-		return fmt.Errorf("cosigning %s at size 0 with root %s: no tree without leaves has it: %w", l.origin, signed.Root, ErrUnproven)
 	case signed.Size == have.Size && signed.Root != have.Root:
 		return fmt.Errorf("cosigning %s at size %d with root %s: the cosigned one is %s: %w", l.origin, signed.Size, signed.Root, have.Root, ErrFork)
 	case have.Size == 0 || signed.Size == have.Size:
@@ -315,13 +314,18 @@ func (w *Witness) cosign(l *log, signed *chain.SignedCheckpoint) (string, error)
 		return "", fmt.Errorf("keeping the head of %s at size %d: %w", l.origin, signed.Size, err)
 	}
 	l.head = head{Checkpoint: signed.Checkpoint, note: []byte(note), line: line, at: at, fork: l.head.fork}
+	w.dir.reached("kept")
 	return line, nil
 }
 
-// keepFork keeps the first checkpoint that shows, beside the head, that the log
-// has signed two histories.
-func (w *Witness) keepFork(l *log, note []byte) error {
-	if err := w.dir.replace(OriginHash(l.origin)+forkSuffix, note); err != nil {
+// keepFork keeps the first two checkpoints that show that the log has signed
+// two histories: the head, which will move on, and the one that was refused.
+func (w *Witness) keepFork(l *log, refused []byte) error {
+	err := w.dir.replace(OriginHash(l.origin)+cosignedSuffix, l.head.note)
+	if err == nil {
+		err = w.dir.replace(OriginHash(l.origin)+refusedSuffix, refused)
+	}
+	if err != nil {
 		return fmt.Errorf("keeping the proof of a fork of %s: %w", l.origin, err)
 	}
 	l.head.fork = true

@@ -1,7 +1,8 @@
 // Package samples finds the real-world sample data that tests and scripts read: the folder shared/samples
-// beside the project's own folder, or the one that TALLYSTICK_SAMPLES names. It is not part of the
-// repository, so a test that needs it is skipped where it is absent, and says so; with REQUIRE_SAMPLES=1,
-// which a machine that has the data sets, it fails instead.
+// beside the project's own folder, or the one that TALLYSTICK_SAMPLES names; and the test vectors that
+// others have published: shared/vectors, or TALLYSTICK_VECTORS. They are not part of the repository, so a
+// test that needs them is skipped where they are absent, and says so; with REQUIRE_SAMPLES=1, which a
+// machine that has the data sets, it fails instead.
 package samples
 
 import (
@@ -16,24 +17,28 @@ import (
 const (
 	// FolderVariable names another folder of samples.
 	FolderVariable = "TALLYSTICK_SAMPLES"
-	// RequireVariable makes absent samples a failure when it is 1.
+	// VectorsVariable names another folder of test vectors.
+	VectorsVariable = "TALLYSTICK_VECTORS"
+	// RequireVariable makes absent samples or vectors a failure when it is 1.
 	RequireVariable = "REQUIRE_SAMPLES"
 )
 
 // Find returns the path of a sample, such as "amlsim" or "statements/mt940.txt". The error says where it was
 // looked for; it is an fs.ErrNotExist if the sample is absent.
-func Find(name string) (string, error) {
-	folder := os.Getenv(FolderVariable)
+func Find(name string) (string, error) { return find("samples", FolderVariable, name) }
+
+func find(kind, variable, name string) (string, error) {
+	folder := os.Getenv(variable)
 	if folder == "" {
 		root, err := projectRoot()
 		if err != nil {
 			return "", err
 		}
-		folder = filepath.Join(root, "..", "shared", "samples")
+		folder = filepath.Join(root, "..", "shared", kind)
 	}
 	path := filepath.Join(folder, filepath.FromSlash(name))
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("finding sample data %s: %w\nhint: %s names another folder of samples", name, err, FolderVariable)
+		return "", fmt.Errorf("finding %s in the %s: %w\nhint: %s names another folder of them", name, kind, err, variable)
 	}
 	return path, nil
 }
@@ -41,14 +46,25 @@ func Find(name string) (string, error) {
 // Path returns the path of a sample; without it, the test is skipped, or fails if samples are required.
 func Path(tb testing.TB, name string) string {
 	tb.Helper()
-	path, err := Find(name)
+	return require(tb, "samples", FolderVariable, name)
+}
+
+// Vectors returns the path of published test vectors, such as "rfc6962", in the way of Path.
+func Vectors(tb testing.TB, name string) string {
+	tb.Helper()
+	return require(tb, "vectors", VectorsVariable, name)
+}
+
+func require(tb testing.TB, kind, variable, name string) string {
+	tb.Helper()
+	path, err := find(kind, variable, name)
 	switch {
 	case err == nil:
 		return path
 	case os.Getenv(RequireVariable) == "1":
 		tb.Fatalf("%s=1: %v", RequireVariable, err)
 	default:
-		tb.Skipf("no sample data %s (%s=1 makes this a failure)", name, RequireVariable)
+		tb.Skipf("no %s in the %s (%s=1 makes this a failure)", name, kind, RequireVariable)
 	}
 	return ""
 }

@@ -46,6 +46,18 @@ func TestSampleIsFoundBesideTheProject(t *testing.T) {
 	}
 }
 
+func TestVectorsAreFoundInTheNamedFolder(t *testing.T) {
+	folder := t.TempDir()
+	want := filepath.Join(folder, "rfc6962")
+	if err := os.Mkdir(want, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(samples.VectorsVariable, folder)
+	if got := samples.Vectors(t, "rfc6962"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // outcome stands in for a test and records how it ended.
 type outcome struct {
 	testing.TB
@@ -58,12 +70,18 @@ func (o *outcome) Skipf(string, ...any)  { o.ended = "skipped" }
 
 func TestAbsentSampleSkipsUnlessRequired(t *testing.T) {
 	t.Setenv(samples.FolderVariable, t.TempDir())
+	t.Setenv(samples.VectorsVariable, t.TempDir())
 	for required, want := range map[string]string{"": "skipped", "0": "skipped", "1": "failed"} {
 		t.Setenv(samples.RequireVariable, required)
 		o := &outcome{TB: t}
 		samples.Path(o, "absent")
 		if o.ended != want {
 			t.Errorf("%s=%q: the test is %q, want %q", samples.RequireVariable, required, o.ended, want)
+		}
+		o = &outcome{TB: t}
+		samples.Vectors(o, "absent")
+		if o.ended != want {
+			t.Errorf("%s=%q: the test of vectors is %q, want %q", samples.RequireVariable, required, o.ended, want)
 		}
 	}
 }

@@ -1,0 +1,188 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
+)
+
+// shownHead is the row of ops.heads: the newest checkpoint as it is shown.
+type shownHead struct {
+	size        int64
+	note        string
+	publishedAt time.Time
+	signer      string
+	rejected    *rejection
+
+	signed chain.SignedCheckpoint
+	holds  bool // signatures and root
+}
+
+// signedByServer is the signer of ops.heads that runs in the process that posts.
+const signedByServer = "serve"
+
+// Index: the primary key.
+const shownSQL = `
+select size, left(note, 65537), published_at, signer
+from ops.heads
+where ledger_id = $1::uuid`
+
+// readShown reads what is shown, after the newest checkpoint was: both are
+// written at once, so that what is shown is not older.
+func (v *verification) readShown(ctx context.Context, db *store.DB, id any) error {
+	return db.Scan(ctx, shownSQL, []any{id}, func(r *store.Row) error {
+		h := shownHead{size: r.Int64(0), note: string(r.Text(1)), publishedAt: time.UnixMicro(r.Micros(2)).UTC(), signer: string(r.Text(3))}
+		h.rejected = rejected(r)
+		v.evidence.shown = &h
+		return nil
+	})
+}
+
+// Index: the primary key.
+const checkpointAtSQL = `
+select size, root, left(note, 65537), signed_at
+from book.checkpoints
+where ledger_id = $1::uuid and size = $2::int8`
+
+// checkpointAt reads one checkpoint, nil when there is none of that size.
+func (v *verification) checkpointAt(ctx context.Context, size int64) (*checkpointRow, error) {
+	var row *checkpointRow
+	err := v.snapshot.Scan(ctx, checkpointAtSQL, []any{v.snapshot.LedgerID, size}, func(r *store.Row) error {
+		row = &checkpointRow{size: r.Int64(0), root: r.Hash(1), note: string(r.Text(2)), signedAt: time.UnixMicro(r.Micros(3)).UTC()}
+		row.rejected = rejected(r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the checkpoint of size %d: %w", size, err)
+	}
+	if row != nil {
+		row.open(&v.evidence.keys)
+	}
+	return row, nil
+}
+
+// checkHead holds the newest checkpoint, as it is shown, against the ledger,
+// its signers and its age.
+func (v *verification) checkHead(ctx context.Context) error {
+	e := &v.evidence
+	h := e.shown
+	if h == nil {
+		if e.seen.newest >= 0 {
+			e.add(finding{code: ProjectionMismatch, seq: lastOf(e.seen.newest),
+				stored: "no row of ops.heads", recomputed: fmt.Sprintf("a checkpoint of size %d is shown", e.seen.newest)})
+			return nil
+		}
+		switch {
+		case e.keys.byPolicy && len(e.keys.signers) > 0, e.policy != nil && e.policy.WantsWitnesses():
+			v.findings.notChecked(noSeq, "signatures: the policy names who signs, and there is no checkpoint")
+		case v.level < LevelChain:
+			v.findings.notChecked(noSeq, "signatures: there is no checkpoint")
+		}
+		return nil
+	}
+	if err := v.holdShown(ctx, h); err != nil {
+		return err
+	}
+	var found []finding
+	h.signed, found = e.keys.open([]byte(h.note), h.size)
+	if len(found) == 0 && h.signed.Size != h.size {
+		found = append(found, finding{code: ProjectionMismatch, seq: lastOf(h.size), column: "size",
+			stored: fmt.Sprint(h.size), recomputed: fmt.Sprintf("%d, as it was signed", h.signed.Size)})
+	}
+	for _, f := range found {
+		e.add(f)
+	}
+	if len(found) > 0 {
+		return nil
+	}
+	v.checkQuorum(h)
+	if h.size > v.snapshot.Size {
+		if e.truncated.first == nil {
+			e.truncated.add(finding{code: TailTruncated, seq: v.snapshot.Size, stored: fmt.Sprintf("%d entries", v.snapshot.Size),
+				recomputed: fmt.Sprintf("%d entries, by the checkpoint that is shown", h.size)})
+		}
+		return nil
+	}
+	root, err := v.rootAt(ctx, h.size)
+	switch {
+	case errors.Is(err, chain.ErrNodes) && v.level >= LevelChain: // what is missing was found
+		return nil
+	case err != nil:
+		return err
+	case root != h.signed.Root:
+		e.add(finding{code: CheckpointRootMismatch, seq: lastOf(h.size), stored: h.signed.Root.String() + ", as it was signed", recomputed: root.String()})
+		return nil
+	}
+	if h.holds = h.signed.SignedByLog(); !h.holds {
+		return nil
+	}
+	e.hold(&h.signed, h.publishedAt)
+	return nil
+}
+
+// holdShown holds what is shown against book.checkpoints, which it repeats.
+func (v *verification) holdShown(ctx context.Context, h *shownHead) error {
+	f := finding{code: ProjectionMismatch, seq: lastOf(h.size)}
+	row, err := v.checkpointAt(ctx, h.size)
+	switch {
+	case err != nil:
+		return err
+	case h.rejected != nil:
+		f.column, f.stored = h.rejected.column, h.rejected.value
+	case h.size < v.evidence.seen.newest:
+		f.seq, f.stored = lastOf(v.evidence.seen.newest), fmt.Sprintf("size %d is shown in ops.heads", h.size)
+		f.recomputed = fmt.Sprintf("size %d, by book.checkpoints", v.evidence.seen.newest)
+	case row == nil:
+		f.stored, f.recomputed = "no row of book.checkpoints", fmt.Sprintf("a checkpoint of size %d, which is shown", h.size)
+	default:
+		return nil
+	}
+	v.evidence.add(f)
+	return nil
+}
+
+// checkQuorum holds the newest checkpoint against the witnesses that the policy
+// wants, and against the age that it may have.
+func (v *verification) checkQuorum(h *shownHead) {
+	e := &v.evidence
+	oldest := time.Time{}
+	if e.fresh > 0 {
+		oldest = e.now.Add(-e.fresh)
+		if h.publishedAt.Before(oldest) {
+			v.findings.add(finding{code: CheckpointStale, seq: lastOf(h.size), stored: "shown at " + h.publishedAt.Format(time.RFC3339),
+				recomputed: "not before " + oldest.UTC().Format(time.RFC3339)})
+		}
+	}
+	if e.policy == nil || e.policy.Quorum(&h.signed, oldest) {
+		return
+	}
+	f := finding{code: WitnessQuorumNotMet, seq: lastOf(h.size), stored: "cosigned by " + listWitnesses(&h.signed)}
+	if e.fresh > 0 {
+		f.recomputed = "the quorum of the policy, not before " + oldest.UTC().Format(time.RFC3339)
+	} else {
+		f.recomputed = "the quorum of the policy"
+	}
+	e.add(f)
+}
+
+// listWitnesses names the witnesses that cosigned, and when.
+func listWitnesses(s *chain.SignedCheckpoint) string {
+	text := ""
+	for _, x := range s.Signatures {
+		if x.Time.IsZero() {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += x.Key.Name() + " at " + x.Time.UTC().Format(time.RFC3339)
+	}
+	if text == "" {
+		return "nobody"
+	}
+	return text
+}

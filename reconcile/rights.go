@@ -1,0 +1,94 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tallystick/ledger/store"
+)
+
+// Who may do what, on PostgreSQL from the tables' access lists, which every
+// role may read, and on CockroachDB from the information schema, which there
+// shows all grants.
+const (
+	aclSQL = `
+select n.nspname::text, c.relname::text, coalesce(g.rolname::text, 'public'), x.privilege_type::text
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    cross join lateral pg_catalog.aclexplode(c.relacl) as x
+    left join pg_catalog.pg_roles g on g.oid = x.grantee
+where n.nspname in ('book', 'ops') and x.grantee <> c.relowner
+order by 1, 2, 3, 4`
+
+	grantsSQL = `
+select table_schema::text, table_name::text, grantee::text, privilege_type::text
+from information_schema.table_privileges
+where table_schema in ('book', 'ops') and grantee not in ('admin', 'root', 'tallystick_owner')
+order by 1, 2, 3, 4`
+
+	// What makes a role more than what it is granted.
+	attributesSQL = `
+select rolname::text, case when rolsuper then 'superuser' when rolbypassrls then 'bypasses row-level security' else 'creates roles' end
+from pg_catalog.pg_roles
+where rolname in ('tallystick_app', 'tallystick_signer', 'tallystick_auditor', 'tallystick_eraser')
+    and (rolsuper or rolbypassrls or rolcreaterole)`
+
+	membershipsSQL = `
+select m.rolname::text, 'member of ' || g.rolname::text
+from pg_catalog.pg_auth_members a join pg_catalog.pg_roles g on g.oid = a.roleid join pg_catalog.pg_roles m on m.oid = a.member
+where m.rolname in ('tallystick_app', 'tallystick_signer', 'tallystick_auditor', 'tallystick_eraser')
+    and (g.rolname like 'tallystick_%' or g.rolsuper)`
+)
+
+// cockroach begins the name of that engine.
+const cockroach = "CockroachDB"
+
+// checkRights reports rights beyond those that the migrations give.
+func (v *verification) checkRights(ctx context.Context, db *store.DB, a *actual) error {
+	sql := aclSQL
+	if strings.HasPrefix(db.EngineName(), cockroach) {
+		sql = grantsSQL
+	}
+	more := make(map[string][]string) // by table and role
+	err := db.Scan(ctx, sql, nil, func(r *store.Row) error {
+		table, role, right := string(r.Text(0))+"."+string(r.Text(1)), string(r.Text(2)), strings.ToLower(string(r.Text(3)))
+		if listed(table) && role != a.relations[table].owner && !mayBe(table, role, right) {
+			more[table+" to "+role] = append(more[table+" to "+role], right)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading who may do what: %w", err)
+	}
+	for _, at := range slices.Sorted(maps.Keys(more)) {
+		v.findings.add(finding{code: ControlWeakened, seq: noSeq, stored: strings.Join(more[at], ", ") + " on " + at, recomputed: "not granted"})
+	}
+	for _, sql := range []string{attributesSQL, membershipsSQL} {
+		err := db.Scan(ctx, sql, nil, func(r *store.Row) error {
+			v.findings.add(finding{code: ControlWeakened, seq: noSeq, stored: fmt.Sprintf("%s: %s", r.Text(0), r.Text(1)), recomputed: "a role without more than its grants"})
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading the attributes of roles: %w", err)
+		}
+	}
+	return nil
+}
+
+// mayBe reports whether a role has a right on a table by the migrations.
+func mayBe(name, role, right string) bool {
+	i := slices.IndexFunc(schema, func(t table) bool { return t.name == name })
+	if i < 0 {
+		return false
+	}
+	letter, ok := map[string]string{"select": "s", "insert": "i", "update": "u", "delete": "d"}[right]
+	if !ok {
+		return false
+	}
+	granted := map[store.Role]string{
+		store.RoleApp: schema[i].app, store.RoleSigner: schema[i].signer, store.RoleAuditor: "s", store.RoleEraser: schema[i].eraser,
+	}
+	return strings.Contains(granted[store.Role(role)], letter)
+}
