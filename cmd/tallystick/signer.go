@@ -154,12 +154,9 @@ type openedSigner struct{ signer.Config }
 func (f signerFiles) open(pinned bool) (*signer.Files, *openedSigner, error) {
 	var o openedSigner
 	if f.Policy != "" {
-		text, err := os.ReadFile(f.Policy)
-		if err == nil {
-			o.Policy, err = chain.ParsePolicy(text)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("reading the policy %s: %w", f.Policy, err)
+		var err error
+		if o.Policy, err = readPolicy(f.Policy); err != nil {
+			return nil, nil, err
 		}
 	}
 	files, err := signer.OpenFiles(f.State)

@@ -55,7 +55,8 @@
 // It looks again once a minute, because a database may be mended.
 //
 //	the ledger is shorter than the state, or has another entry there    LOG_ROLLBACK
-//	a published checkpoint lies beyond the ledger, or has another root  LOG_ROLLBACK
+//	a published checkpoint lies beyond the ledger                       LOG_ROLLBACK
+//	one within it has another root                                      CHECKPOINT_ROOT_MISMATCH
 //	… and is signed with this very key                                  FORK_PROVEN
 //	an entry does not hold                                              the finding of reconcile
 //	the origin is another one                                           LOG_ROLLBACK

@@ -21,6 +21,7 @@ func (r *refused) Error() string { return r.why }
 // The codes of the findings that a signer makes itself.
 const (
 	codeRollback = "LOG_ROLLBACK"
+	codeRoot     = "CHECKPOINT_ROOT_MISMATCH"
 	codeFork     = "FORK_PROVEN"
 )
 
@@ -229,7 +230,7 @@ func (s *Signer) holdCheckpoint(l *log, c *Checkpoint, root chain.Hash) error {
 	case mine && signed.Root != root:
 		return s.finding(codeFork, c.Size-1, root.String(), signed.Root.String())
 	case c.Root != root:
-		return s.finding(codeRollback, c.Size-1, root.String(), c.Root.String())
+		return s.finding(codeRoot, c.Size-1, root.String(), c.Root.String())
 	}
 	return nil
 }

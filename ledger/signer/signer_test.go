@@ -156,7 +156,7 @@ func TestWhatIsNotAsItWasSignedIsRefused(t *testing.T) {
 		{"a fork under another key", func(w *world, l *logbook) {
 			w.checkpoints[idOf("a")] = append(w.checkpoints[idOf("a")], signer.Checkpoint{Size: 310, Root: chain.Hash{1}, Note: note(w, foreign, 310, chain.Hash{1})})
 			w.grow("a", 20)
-		}, "LOG_ROLLBACK@309"},
+		}, "CHECKPOINT_ROOT_MISMATCH@309"},
 	} {
 		for _, restarted := range []bool{false, true} {
 			w, p := signed(t)

@@ -13,6 +13,8 @@
 //   - At the end every note is held against the ledger: the root of its size,
 //     computed again from the entries' hashes, is the one that was signed. So all
 //     notes are consistent with each other. verify exits with 0.
+//   - Two witnesses, processes too, cosign what is published by then; while one of
+//     them is down, the policy wants both, and nothing is published.
 //   - Without its state the signer refuses, exit code 1, and says what to do; with
 //     checkpoints that are vouched for it goes on.
 //   - With the database rolled back, its tail deleted without a trace so that
@@ -82,6 +84,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		{"measuring the window", s.measure},
 		{"killing the signer", s.killAgainAndAgain},
 		{"holding the notes against the ledger", s.checkNotes},
+		{"asking witnesses", s.askWitnesses},
 		{"taking the state away", s.loseState},
 		{"rolling the database back", s.rollBack},
 	} {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,7 +85,32 @@ func set(ctx context.Context, o options, out io.Writer) (_ *scene, err error) {
 	for i := range accounts {
 		open = append(open, client.NewAccount{Code: account(i), Type: "asset", Currency: currency})
 	}
-	return s, s.server.Client.OpenAccounts(ctx, ledgerName, open)
+	if err := s.server.Client.OpenAccounts(ctx, ledgerName, open); err != nil {
+		return nil, err
+	}
+	return s, s.nameKey(ctx)
+}
+
+// nameKey puts the signer's key on record in the ledger, as an operator does.
+func (s *scene) nameKey(ctx context.Context) error {
+	key, err := s.verifierKey(ctx, s.origin())
+	if err != nil {
+		return err
+	}
+	_, err = s.server.Client.ChangeKey(ctx, ledgerName, client.KeyChange{Action: chain.KeyAdd, Role: chain.RoleSigner, PublicKey: key})
+	return err
+}
+
+// origin is that of the ledger.
+func (s *scene) origin() string { return host + "/" + s.ledger.String() }
+
+// verifierKey is the signer's key for an origin.
+func (s *scene) verifierKey(ctx context.Context, origin string) (string, error) {
+	out, code, err := s.rig.Run(ctx, "signer", "--data-dir", s.rig.DataDir, "--print-key", origin)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("printing the signer's key: exit code %d: %s", code, out)
+	}
+	return strings.TrimSpace(string(out)), err
 }
 
 func account(i int) string { return fmt.Sprintf("accounts:%d", i) }
@@ -104,8 +130,8 @@ func (s *scene) close(ctx context.Context) error {
 func (s *scene) statePath() string { return filepath.Join(s.rig.DataDir, "signer", "state.json") }
 
 // startSigner starts a signer process.
-func (s *scene) startSigner() (err error) {
-	s.signer, err = s.rig.Spawn("signer", "signer", "--data-dir", s.rig.DataDir, "--host", host)
+func (s *scene) startSigner(more ...string) (err error) {
+	s.signer, err = s.rig.Spawn("signer", append([]string{"signer", "--data-dir", s.rig.DataDir, "--host", host}, more...)...)
 	return err
 }
 

@@ -225,7 +225,9 @@ func (s *scene) rollBack(ctx context.Context) error {
 		"delete from ops.metadata_terms where ledger_id = $1 and seq >= $2", "delete from ops.payloads where ledger_id = $1 and seq >= $2",
 		"delete from book.details where ledger_id = $1 and seq >= $2", "delete from book.postings where ledger_id = $1 and seq >= $2",
 		"delete from book.entries where ledger_id = $1 and seq >= $2", "delete from book.checkpoints where ledger_id = $1 and size > $2",
-		"delete from ops.heads where ledger_id = $1 and size > $2", "delete from book.tiles where ledger_id = $1 and (position + 1) * 256 > $2",
+		`update ops.heads set size = c.size, note = c.note from (select ledger_id, size, note from book.checkpoints
+			where ledger_id = $1 and size <= $2 order by size desc limit 1) as c where ops.heads.ledger_id = c.ledger_id`,
+		"delete from book.tiles where ledger_id = $1 and (position + 1) * power(256, level)::int8 > $2",
 		"delete from book.super_log where ledger_id = $1 and size > $2",
 	} {
 		if _, err := s.conn.Exec(ctx, sql, s.ledger, cut); err != nil {
