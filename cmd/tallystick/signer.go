@@ -168,6 +168,7 @@ func (f signerFiles) open(pinned bool) (*signer.Files, *openedSigner, error) {
 	}
 	o.Save = files.Save
 	o.Logf = func(format string, args ...any) { slog.Info("signer: " + fmt.Sprintf(format, args...)) }
+	o.Alarmf = func(format string, args ...any) { slog.Error("signer: " + fmt.Sprintf(format, args...)) }
 	return files, &o, nil
 }
 

@@ -58,7 +58,7 @@ func (s *Signer) follow(ctx context.Context, l *log, r *Result) error {
 // refuse reports why a ledger is not signed, each finding once.
 func (s *Signer) refuse(ctx context.Context, l *log, no *refused) {
 	if no.why != l.refusal {
-		s.Logf("ledger %s is refused: %s", l.id, no.why)
+		s.Alarmf("ledger %s is refused: %s", l.id, no.why)
 		l.refusals++
 	}
 	l.refusal, l.refusedAt = no.why, s.Now()
@@ -74,7 +74,7 @@ func (s *Signer) refuse(ctx context.Context, l *log, no *refused) {
 		l.findings[f.Code]++
 		l.reported[name] = true
 		if err := s.Database.Report(ctx, l.id, f); err != nil {
-			s.Logf("ledger %s: storing the finding %s: %v", l.id, name, err)
+			s.Alarmf("ledger %s: storing the finding %s: %v", l.id, name, err)
 			delete(l.reported, name)
 		}
 	}
@@ -163,7 +163,7 @@ func critical(findings []chain.Finding) error {
 func (s *Signer) stop(l *log, size int64, published []Checkpoint, unchecked []string) {
 	why := strings.Join(unchecked, "; ")
 	if why != l.unchecked {
-		s.Logf("%s: signed up to size %d and no further, because what follows cannot be checked: %s", l.origin, size, why)
+		s.Alarmf("%s: signed up to size %d and no further, because what follows cannot be checked: %s", l.origin, size, why)
 	}
 	l.unchecked, l.stuckAt, l.stuckTill, l.ahead = why, l.head, s.Now().Add(refusalPause), 0
 	if aheadOf(size, published) == 0 {

@@ -105,7 +105,7 @@ func (l *log) proving() bool { return l.unvouched || l.pin != nil }
 func (s *Signer) noteFailure(l *log, failing *bool, err error) {
 	switch {
 	case err != nil && !*failing:
-		s.Logf("%s: %v; trying again", l.origin, err)
+		s.Alarmf("%s: %v; trying again", l.origin, err)
 	case err == nil && *failing:
 		s.Logf("%s: well again", l.origin)
 	}

@@ -139,8 +139,8 @@ type Config struct {
 	// Announce puts the verifier key into a ledger's chain, once for each ledger
 	// and before its first checkpoint; nil: that is somebody else's to do.
 	Announce func(ctx context.Context, id uuid.UUID, origin, verifierKey string) error
-	// Logf says what happened, for people.
-	Logf func(format string, args ...any)
+	// Logf says what happened, for people; Alarmf what somebody must look at.
+	Logf, Alarmf func(format string, args ...any)
 	// Now is the time; time.Now unless it is set.
 	Now func() time.Time
 }
@@ -295,7 +295,7 @@ func (s *Signer) check(ctx context.Context, heads []Head, r *Result) error {
 			var err error
 			if l, err = s.add(h.ID, h.Origin, nil); err != nil {
 				if s.nameless[h.ID] == "" {
-					s.Logf("ledger %s is not signed: %v", h.ID, err)
+					s.Alarmf("ledger %s is not signed: %v", h.ID, err)
 				}
 				s.nameless[h.ID] = h.Origin
 				r.Failed++
@@ -400,7 +400,7 @@ func (s *Signer) Run(ctx context.Context, goOn bool) error {
 		if failed := err != nil; failed != failing {
 			failing = failed
 			if failed {
-				s.Logf("signing: %v; trying again", err)
+				s.Alarmf("signing: %v; trying again", err)
 			} else {
 				s.Logf("signing again")
 			}

@@ -40,6 +40,7 @@ type world struct {
 	findings    []string
 	announced   []string
 	now         time.Time
+	logMu       sync.Mutex
 	log         []string
 
 	dir    string
@@ -353,7 +354,12 @@ func (w *world) start(dir string, change func(*signer.Config)) *process {
 	}
 	p := &process{files: files}
 	c := signer.Config{Database: w.database(), Key: w.key, Host: "bank.example", Now: func() time.Time { return w.now },
-		Logf: func(format string, args ...any) { w.log = append(w.log, fmt.Sprintf(format, args...)) }}
+		Logf: func(format string, args ...any) {
+			w.logMu.Lock()
+			defer w.logMu.Unlock()
+			w.log = append(w.log, fmt.Sprintf(format, args...))
+		}}
+	c.Alarmf = c.Logf
 	pinned := false
 	if change != nil {
 		change(&c)
