@@ -48,6 +48,11 @@ crash: ## kill -9 server and engine, 20 rounds each, and look for what was lost 
 	@$(GO) run ./scripts/crash --victim server
 	@$(GO) run ./scripts/crash --victim engine
 
+.PHONY: signer
+signer: ## kill -9 the signer 100 times under load, take its state away, roll the database back (ARGS="--p99 2s" for a limit)
+	@sh scripts/install.sh engine
+	@$(GO) run ./scripts/signer $(ARGS)
+
 .PHONY: contention
 contention: ## two servers on one ledger for 60 s, undisturbed, one killed, one stopped
 	@sh scripts/install.sh engine

@@ -133,6 +133,25 @@
 // slower where most postings meet an account that is not held; chooseWay
 // decides by their number.
 //
+// # Following
+//
+// A Follower is the first pass along the chain, from some point on and for what
+// has come since: who signs a ledger checks every entry before (follower.go). The
+// accounts it met last are still at hand, so that a new entry costs the queries
+// of a segment. It leaves texts alone: who signs need not read them.
+//
+//	Point ── size, head ──▶ still there? ── no ──▶ LOG_ROLLBACK
+//	                           │
+//	                           ▼
+//	  rules since ──▶ segments: derive, follow, references ──▶ findings: refused
+//	                           │
+//	                           ▼
+//	                hashes, and the next Point
+//
+// What lies before the point it takes as it stands. So a posting on an account
+// whose newest balance was edited before follows from that: it is Verify that
+// finds the edit, and the application, which hashes again what it builds on.
+//
 // # What a finding claims
 //
 // One hash covers a whole entry and cannot say which column was changed, so
