@@ -48,6 +48,11 @@ crash: ## kill -9 server and engine, 20 rounds each, and look for what was lost 
 	@$(GO) run ./scripts/crash --victim server
 	@$(GO) run ./scripts/crash --victim engine
 
+.PHONY: signer
+signer: ## kill -9 the signer 100 times under load, take its state away, roll the database back (ARGS="--p99 2s" for a limit)
+	@sh scripts/install.sh engine
+	@$(GO) run ./scripts/signer $(ARGS)
+
 .PHONY: contention
 contention: ## two servers on one ledger for 60 s, undisturbed, one killed, one stopped
 	@sh scripts/install.sh engine
@@ -69,6 +74,11 @@ latency: ## import the AMLSim sample and measure how long each kind of read take
 memory: ## compare the memory of verify on 2 million entries with that on 200,000
 	@sh scripts/install.sh postgres
 	@LARGE=2000000 $(GO) test -count=1 -timeout=60m -run=TestMemoryDoesNotGrowWithTheLedger -v ./reconcile
+
+.PHONY: control
+control: ## 100,000 mixed operations in honest use, after which verify must find nothing
+	@sh scripts/install.sh postgres
+	@CONTROL=100000 $(GO) test -count=1 -timeout=60m -run=TestHonestUseGivesNoFindings -v ./cmd/tallystick
 
 .PHONY: model
 model: ## post 2,000 made-up histories and compare each with a plain book

@@ -1,5 +1,7 @@
 package reconcile
 
+import "tallystick/ledger/chain"
+
 // bounds limit what a verification holds at once. Together they bound its
 // memory, whatever the size of the ledger: about 20 MB for each worker.
 type bounds struct {
@@ -28,6 +30,15 @@ type bounds struct {
 	follow way
 	// page is how many accounts, requests or findings one statement is about.
 	page int
+}
+
+// wholeBlocks rounds up to whole blocks of the Merkle tree, of which stripes
+// then consist, unless segments are smaller than a block.
+func (b *bounds) wholeBlocks(entries int64) int64 {
+	if b.segmentEntries < chain.TileWidth {
+		return entries
+	}
+	return (entries + chain.TileWidth - 1) / chain.TileWidth * chain.TileWidth
 }
 
 // way is a way to hold postings against the ones before them on their account.

@@ -30,6 +30,47 @@
 // balance) and at its predecessor (chain, time, density). Where two stripes
 // meet, first and last entry are held against each other.
 //
+// # Levels
+//
+// A verification goes as far as it is asked to (options.go), each level including
+// those before: the newest checkpoint (0), a pinned one (1), chain and tree since
+// the pin (2), everything in the columns (3), the schema around them (4), and
+// evidence from outside the database (5). Levels 0 and 1 read no entries but the
+// few hundred that a root is computed from.
+//
+// # Checkpoints and the tree
+//
+//	entry_hash 0 … N−1, a page at a time ──▶ merkle ──┬─▶ node complete ──▶ book.tiles
+//	                                                  ├─▶ size of a checkpoint ──▶ book.checkpoints
+//	                                                  └─▶ size somebody asks for ──▶ pin, archive, receipt, state
+//
+// The tree is added up from the stored hashes (tree.go), which the first pass holds
+// against the columns: so an edited row is one finding at its entry, and the signed
+// root still proves its hash to be the sealed one. It is computed by code of its own
+// (merkle.go), not by that of the signer; a test compares the two. Stored nodes are
+// compared and never relied on, with one exception: where entries are missing, the
+// node over their block stands for them, and if the next signed root then holds,
+// nothing else was touched.
+//
+// A checkpoint counts if a key signed it that an auditor's policy names, or, without
+// one, that the chain itself names for that size (signers.go). What is wrong at one
+// size is mostly wrong at all sizes after it: the first finding of a kind is reported
+// in full, and the others are counted.
+//
+// What is there before the cut is made belongs below it, because a checkpoint is
+// stored after its entries: the newest checkpoint, the stored nodes and the one that
+// is shown are looked up first, and one beyond the cut then means that entries are
+// gone (TAIL_TRUNCATED). Whether all of it was rewound together, only something from
+// outside can tell (outside.go): LOG_ROLLBACK, PIN_INCONSISTENT, and FORK_PROVEN where
+// two signed notes contradict each other and so prove it to anyone.
+//
+// # The schema
+//
+// A view, a rule or a row-level policy can hide rows from whoever reads, this package
+// included; so the catalogue is held against a list (schema.go) of what the migrations
+// make. It is data and not derived from them: who audits a schema must not take it
+// from whoever makes it. A test holds the list against a database just migrated.
+//
 // # What refers to other entries
 //
 // A capture or release is held against its hold, a reversal against what it
@@ -91,6 +132,25 @@
 // stands twice. This is twice as fast where accounts are met often, and much
 // slower where most postings meet an account that is not held; chooseWay
 // decides by their number.
+//
+// # Following
+//
+// A Follower is the first pass along the chain, from some point on and for what
+// has come since: who signs a ledger checks every entry before (follower.go). The
+// accounts it met last are still at hand, so that a new entry costs the queries
+// of a segment. It leaves texts alone: who signs need not read them.
+//
+//	Point ── size, head ──▶ still there? ── no ──▶ LOG_ROLLBACK
+//	                           │
+//	                           ▼
+//	  rules since ──▶ segments: derive, follow, references ──▶ findings: refused
+//	                           │
+//	                           ▼
+//	                hashes, and the next Point
+//
+// What lies before the point it takes as it stands. So a posting on an account
+// whose newest balance was edited before follows from that: it is Verify that
+// finds the edit, and the application, which hashes again what it builds on.
 //
 // # What a finding claims
 //

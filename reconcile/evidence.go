@@ -78,8 +78,6 @@ func (s *series) report(to *findings, what string) {
 // ask has the tree walk keep the root of a size.
 func (e *evidence) ask(size int64) { e.asked[size] = true }
 
-func (e *evidence) wants(size int64) bool { return len(e.asked) > 0 && e.asked[size] }
-
 // Index: the primary key, read backwards.
 const (
 	newestCheckpointSQL = `
@@ -134,12 +132,13 @@ type checkpointRow struct {
 }
 
 // checkpointReader reads the checkpoints of a ledger in order of size, a page
-// at a time, and verifies their signatures on all workers.
+// at a time, and verifies their signatures on some workers.
 type checkpointReader struct {
-	v     *verification
-	after int64
-	page  []checkpointRow
-	done  bool
+	v       *verification
+	after   int64
+	workers int
+	page    []checkpointRow
+	done    bool
 }
 
 // checkpointPage is how many checkpoints are held at once; each is at most
@@ -198,7 +197,7 @@ func (c *checkpointReader) read(ctx context.Context) error {
 		return nil
 	}
 	c.after = page[len(page)-1].size
-	workers := min(c.v.workers, len(page))
+	workers := min(c.workers, len(page))
 	return parallel(ctx, workers, func(_ context.Context, n int) error {
 		for i := n; i < len(page); i += workers {
 			page[i].open(&c.v.evidence.keys)
@@ -244,8 +243,7 @@ func (e *evidence) add(f finding) {
 }
 
 // checkCheckpoint holds a checkpoint against the root of the entries it covers.
-func (v *verification) checkCheckpoint(row *checkpointRow, root chain.Hash) {
-	e := &v.evidence
+func (e *evidence) checkCheckpoint(row *checkpointRow, root chain.Hash) {
 	e.report(row)
 	if !row.states() {
 		return

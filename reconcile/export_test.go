@@ -2,9 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
 
@@ -32,4 +34,54 @@ func NewNarrowFollower(db *store.DB) *Follower {
 		segmentEntries: 3, segmentPostings: 4, segmentText: 1200, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
 		findings: 1000, erasures: 10, page: 2,
 	})
+}
+
+// Merkle is the verifier's tree.
+type Merkle struct{ merkle }
+
+// NewMerkle continues the tree of some first leaves.
+func NewMerkle(f chain.Frontier) *Merkle { return &Merkle{newMerkle(f)} }
+
+// Add is merkle.add.
+func (m *Merkle) Add(height int, node chain.Hash, stored func(level int, position int64, node chain.Hash)) {
+	m.add(height, node, stored)
+}
+
+// Root is merkle.root.
+func (m *Merkle) Root() chain.Hash { return m.root() }
+
+// Listed is listed.
+func Listed(table string) bool { return listed(table) }
+
+// inBlocks are bounds by which a small ledger is cut into stripes of whole blocks
+// of the tree, some of which are taken over from another worker.
+var inBlocks = bounds{
+	follow:         alongChain,
+	segmentEntries: 256, segmentPostings: 2000, segmentText: 1 << 20, cachedAccounts: 2000, cachedHolds: 5, stolenEntries: 256,
+	findings: 1000, erasures: 10, page: 100,
+}
+
+// VerifyInBlocks is Verify within these bounds.
+func VerifyInBlocks(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (Report, error) {
+	return verifyWithin(ctx, db, ledgerID, opts, &inBlocks)
+}
+
+// StripesHold does the first pass of VerifyInBlocks, and reports whether it has
+// shown that tree and checkpoints hold, and how many stripes had a tree.
+func StripesHold(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers int) (holds bool, trees int, err error) {
+	opts := Options{Level: LevelColumns, Workers: workers}
+	v := newVerification(opts, &inBlocks, time.Time{})
+	if err := v.begin(ctx, db, ledgerID, &opts); err != nil {
+		return false, 0, err
+	}
+	if err := v.walkStripes(ctx, false); err != nil {
+		return false, 0, err
+	}
+	v.join(v.stripes.all)
+	for _, s := range v.stripes.all {
+		if s.tree != nil {
+			trees++
+		}
+	}
+	return v.stripesHold(), trees, nil
 }

@@ -192,7 +192,7 @@ func (f *Follower) holdPoint(ctx context.Context, cut *store.Snapshot, from Poin
 }
 
 // NewFinding is a finding that a signer makes itself, with the severity and the
-// next step of its code: LogRollback or ForkProven.
+// next step of its code.
 func NewFinding(code string, seq int64, stored, recomputed string) chain.Finding {
 	f := finding{code: code, seq: seq, stored: stored, recomputed: recomputed}
 	return f.public(nil, nil)

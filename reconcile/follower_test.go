@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
@@ -241,4 +243,79 @@ func TestWhatComesLaterIsHeldAgainstWhatWasFollowed(t *testing.T) {
 		b.write(t, conn)
 		next("CURRENCY_INVALID@6", "LIMIT_EXCEEDED@7", "ACCOUNT_FROZEN_POSTING@7")
 	})
+}
+
+// queriesOfRounds returns what PostgreSQL counted of a session that followed so
+// many entries, one at a time.
+func queriesOfRounds(t *testing.T, url string, conn *pgx.Conn, b *book, rounds int64) int64 {
+	t.Helper()
+	counted := func() (n int64) {
+		if err := conn.QueryRow(t.Context(), "select xact_commit from pg_stat_database where datname = current_database()").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	db, err := store.Open(t.Context(), url, store.RoleSigner, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := pointAt(t, db, b.ledger, 10)
+	follower := reconcile.NewFollower(db)
+	before := counted()
+	for range rounds {
+		step, err := follower.Follow(t.Context(), b.ledger, at, 1)
+		if err != nil || len(step.Hashes) != 1 {
+			t.Fatalf("at %d: %+v, %v", at.Size, step, err)
+		}
+		at = step.Next
+	}
+	db.Close()
+	// A session is counted to its end when it has ended.
+	await(t, func() bool {
+		var left int
+		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend'").Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		return left == 1
+	})
+	return counted() - before
+}
+
+// await polls until something is so.
+func await(t *testing.T, so func() bool) {
+	t.Helper()
+	ticks := time.NewTicker(5 * time.Millisecond)
+	defer ticks.Stop()
+	end := time.After(time.Minute)
+	for !so() {
+		select {
+		case <-ticks.C:
+		case <-end:
+			t.Fatal("waited a minute in vain")
+		}
+	}
+}
+
+// What a new entry costs does not depend on what was there before.
+func TestANewEntryCostsAFewQueries(t *testing.T) {
+	t.Parallel()
+	url := storetest.Database(t)
+	conn := connect(t, url)
+	if conn.PgConn().ParameterStatus("crdb_version") != "" {
+		t.Skip("the queries of a session are counted by PostgreSQL")
+	}
+	b := small()
+	for range 200 {
+		b.transfer("cash", "customers:1", 1)
+	}
+	b.write(t, conn)
+	mustExec(t, conn, "set stats_fetch_consistency = none")
+	const few, many, most = 10, 110, 9
+	some := queriesOfRounds(t, url, conn, b, few)
+	more := queriesOfRounds(t, url, conn, b, many)
+	if each := (more - some) / (many - few); each < 1 || each > most {
+		t.Errorf("%d queries for a new entry, want at most %d (%d in all, then %d)", each, most, some, more)
+	} else {
+		t.Logf("%d queries for a new entry", each)
+	}
 }

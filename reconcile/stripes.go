@@ -23,11 +23,13 @@ type stripe struct {
 	first, last  *link // the first and the last entry met, nil when there is none
 	frontUnknown bool  // an entry that could not be held in memory stands before first
 	broken       bool  // what follows last was not read
+
+	tree *stripeTree // nil when it is not looked at here
 }
 
 func newStripes(from, size int64, workers int, b *bounds) *stripes {
 	s := &stripes{bounds: b}
-	step := max((size-from+int64(workers)-1)/int64(workers), b.segmentEntries)
+	step := b.wholeBlocks(max((size-from+int64(workers)-1)/int64(workers), b.segmentEntries))
 	for low := from; low < size; low += step {
 		end := low + step
 		if end > size || end < low {
@@ -97,7 +99,7 @@ func (s *stripes) steal() *stripe {
 	if longest == nil || longest.end-longest.next < 2*s.bounds.stolenEntries {
 		return nil
 	}
-	middle := longest.next + (longest.end-longest.next)/2
+	middle := s.bounds.wholeBlocks(longest.next + (longest.end-longest.next)/2)
 	stolen := &stripe{low: middle, next: middle, end: longest.end}
 	longest.end = middle
 	s.all = append(s.all, stolen)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
@@ -16,13 +17,23 @@ import (
 // checkpoints, however many there are.
 type treeWalk struct {
 	v    *verification
+	e    *evidence       // what is found
 	ctx  context.Context // of the walk: nodes are read while leaves are added
 	err  error           // of reading nodes
 	tree merkle
-	lost bool // leaves are missing for which no stored node stands: nothing beyond has a root
+	next int64 // the next size at which somebody looks at the root
+	lost bool  // leaves are missing for which no stored node stands: nothing beyond has a root
 
+	onNode      func(level int, position int64, node chain.Hash)
 	pages       [chain.MaxTileLevel + 1]nodePage
 	checkpoints checkpointReader
+}
+
+// newTreeWalk continues a tree; checkpoints are read from those beyond a size on.
+func (v *verification) newTreeWalk(ctx context.Context, f chain.Frontier, e *evidence, beyond int64, workers int) *treeWalk {
+	t := &treeWalk{v: v, e: e, ctx: ctx, tree: newMerkle(f), checkpoints: checkpointReader{v: v, after: beyond, workers: workers}}
+	t.onNode = t.compare
+	return t
 }
 
 // nodePage is a run of stored nodes of one level.
@@ -45,14 +56,21 @@ from book.entries
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq`
 
-// checkTree walks through the leaves from the block of entry v.from on.
+// checkTree holds the tree and all checkpoints from the block of entry v.from on
+// against the leaves. Where the first pass has done so without finding anything,
+// that is all; otherwise the leaves are read once more, in order, to say exactly
+// what is wrong.
 func (v *verification) checkTree(ctx context.Context) error {
+	e := &v.evidence
+	if e.seen.newest < 0 && e.seen.nodes == 0 && len(e.asked) == 0 || v.stripesHold() {
+		return nil
+	}
 	base := v.from - v.from%chain.TileWidth
 	frontier, err := chain.FrontierAt(base, v.nodes(ctx))
 	if err != nil {
 		return fmt.Errorf("reading the tree of the first %d entries: %w", base, err)
 	}
-	t := &treeWalk{v: v, ctx: ctx, tree: newMerkle(frontier), checkpoints: checkpointReader{v: v, after: base - 1}}
+	t := v.newTreeWalk(ctx, frontier, e, base-1, v.workers)
 	if err := t.pass(); err != nil {
 		return err
 	}
@@ -97,8 +115,7 @@ func (t *treeWalk) walkPage(low, high int64) error {
 func (t *treeWalk) addBlock(leaves []chain.Hash, end int64) error {
 	begun := t.tree
 	for _, leaf := range leaves {
-		t.tree.add(0, leaf, t.compare)
-		if err := t.pass(); err != nil {
+		if err := t.add(leaf); err != nil {
 			return err
 		}
 	}
@@ -119,8 +136,16 @@ func (t *treeWalk) addBlock(leaves []chain.Hash, end int64) error {
 		return err
 	}
 	t.tree = begun
-	t.tree.add(tileBits, node, t.compare)
+	t.tree.add(tileBits, node, t.onNode)
 	return t.pass()
+}
+
+// add appends a leaf.
+func (t *treeWalk) add(leaf chain.Hash) error {
+	if t.tree.add(0, leaf, t.onNode); t.tree.size == t.next {
+		return t.pass()
+	}
+	return nil
 }
 
 // compare holds a node against the stored one.
@@ -129,15 +154,15 @@ func (t *treeWalk) compare(level int, position int64, node chain.Hash) {
 	end := (position + 1) << (tileBits * level)
 	switch {
 	case t.err != nil:
-	case !ok && end > t.v.evidence.seen.newest: // it is stored with the next checkpoint
+	case !ok && end > t.e.seen.newest: // it is stored with the next checkpoint
 	case !ok:
-		t.v.evidence.tiles.add(finding{code: TileMismatch, seq: end - 1,
+		t.e.tiles.add(finding{code: TileMismatch, seq: end - 1,
 			stored: fmt.Sprintf("node %d of level %d is missing", position, level), recomputed: node.String()})
 	case stored != node:
-		t.v.evidence.tiles.add(finding{code: TileMismatch, seq: end - 1,
+		t.e.tiles.add(finding{code: TileMismatch, seq: end - 1,
 			stored: fmt.Sprintf("node %d of level %d: %s", position, level, stored), recomputed: node.String()})
 	default:
-		t.v.evidence.nodes++
+		t.e.nodes++
 	}
 }
 
@@ -181,21 +206,40 @@ func (t *treeWalk) readNodes(level int, first int64) error {
 	return nil
 }
 
-// pass holds the tree as it is now against the checkpoints of its size, and
-// keeps its root where somebody asks for it.
+// pass holds the tree as it is now against the checkpoint of its size, keeps its
+// root if somebody asks for it, and looks where to stop next.
 func (t *treeWalk) pass() error {
 	size := t.tree.size
-	wanted := t.v.evidence.wants(size)
 	row, err := t.checkpoints.at(t.ctx, size)
-	if err != nil || row == nil && !wanted {
+	if err != nil {
 		return err
 	}
-	root := t.tree.root()
-	if wanted {
-		t.v.evidence.roots[size] = root
+	if asked := t.e.asked[size]; row != nil || asked {
+		root := t.tree.root()
+		if asked {
+			t.e.roots[size] = root
+		}
+		if row != nil {
+			t.e.checkCheckpoint(row, root)
+		}
+	}
+	return t.look()
+}
+
+// look finds the next size at which somebody looks at the root.
+func (t *treeWalk) look() error {
+	t.next = math.MaxInt64
+	row, err := t.checkpoints.peek(t.ctx)
+	if err != nil {
+		return err
 	}
 	if row != nil {
-		t.v.checkCheckpoint(row, root)
+		t.next = row.size
+	}
+	for size := range t.e.asked {
+		if size > t.tree.size {
+			t.next = min(t.next, size)
+		}
 	}
 	return nil
 }
@@ -207,7 +251,7 @@ func (t *treeWalk) skipTo(size int64) error {
 		if err != nil || row == nil || row.size >= size {
 			return err
 		}
-		t.v.evidence.report(row)
+		t.e.report(row)
 		t.checkpoints.drop()
 	}
 }
@@ -219,9 +263,9 @@ func (t *treeWalk) beyond() error {
 		if err != nil || row == nil {
 			return err
 		}
-		t.v.evidence.report(row)
-		if row.size > t.v.snapshot.Size && row.size <= t.v.evidence.seen.newest {
-			t.v.evidence.truncated.addUpTo(finding{code: TailTruncated, seq: t.v.snapshot.Size,
+		t.e.report(row)
+		if row.size > t.v.snapshot.Size && row.size <= t.e.seen.newest {
+			t.e.truncated.addUpTo(finding{code: TailTruncated, seq: t.v.snapshot.Size,
 				stored: fmt.Sprintf("%d entries", t.v.snapshot.Size), recomputed: fmt.Sprintf("%d entries, by the checkpoint of that size", row.size)}, lastOf(row.size))
 		}
 		t.checkpoints.drop()

@@ -81,7 +81,11 @@ func (w *worker) run(ctx context.Context) error {
 			return nil
 		}
 		w.accounts.clear()
-		if err := w.walk(ctx); err != nil {
+		err := w.beginTree(ctx)
+		if err == nil {
+			err = w.walk(ctx)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -147,6 +151,7 @@ func (w *worker) try(ctx context.Context, low, high int64) error {
 		return err
 	}
 	w.flush()
+	w.growTree()
 	w.v.advance(w.scope.entries - before.scope.entries)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,18 +63,15 @@ type signerCommand struct {
 // Run signs until ctx ends. It exits with 1 when it refuses to sign.
 func (c *signerCommand) Run(ctx context.Context) error {
 	setUpLog(c.LogLevel)
-	files, opened, err := c.within(c.DataDir).open(len(c.Pin) > 0)
+	c.signerFiles = c.within(c.DataDir)
+	if c.PrintKey != "" {
+		return c.printKey()
+	}
+	files, opened, err := c.open(len(c.Pin) > 0)
 	if err != nil {
 		return refusal(err)
 	}
 	defer files.Close()
-	if c.PrintKey != "" {
-		key, err := opened.Key.VerifierKey(c.PrintKey)
-		if err == nil {
-			_, err = fmt.Fprintln(os.Stdout, key)
-		}
-		return err
-	}
 	if opened.Pins, err = readPins(c.Pin, opened.Key); err != nil {
 		return err
 	}
@@ -97,6 +95,27 @@ func (c *signerCommand) Run(ctx context.Context) error {
 		return refusal(s.Run(ctx, c.GoOn))
 	}
 	return c.once(ctx, s)
+}
+
+// printKey prints a verifier key, also while a signer runs. Without a key it
+// makes one, and a state.
+func (c *signerCommand) printKey() error {
+	key, err := signer.ReadKey(c.Key)
+	if errors.Is(err, fs.ErrNotExist) {
+		var files *signer.Files
+		var opened *openedSigner
+		if files, opened, err = c.open(false); err == nil {
+			key, err = opened.Key, files.Close()
+		}
+	}
+	if err != nil {
+		return refusal(err)
+	}
+	text, err := key.VerifierKey(c.PrintKey)
+	if err == nil {
+		_, err = fmt.Fprintln(os.Stdout, text)
+	}
+	return err
 }
 
 // refusal turns the errors that are a refusal into exit code 1.
@@ -135,12 +154,9 @@ type openedSigner struct{ signer.Config }
 func (f signerFiles) open(pinned bool) (*signer.Files, *openedSigner, error) {
 	var o openedSigner
 	if f.Policy != "" {
-		text, err := os.ReadFile(f.Policy)
-		if err == nil {
-			o.Policy, err = chain.ParsePolicy(text)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("reading the policy %s: %w", f.Policy, err)
+		var err error
+		if o.Policy, err = readPolicy(f.Policy); err != nil {
+			return nil, nil, err
 		}
 	}
 	files, err := signer.OpenFiles(f.State)
@@ -152,6 +168,7 @@ func (f signerFiles) open(pinned bool) (*signer.Files, *openedSigner, error) {
 	}
 	o.Save = files.Save
 	o.Logf = func(format string, args ...any) { slog.Info("signer: " + fmt.Sprintf(format, args...)) }
+	o.Alarmf = func(format string, args ...any) { slog.Error("signer: " + fmt.Sprintf(format, args...)) }
 	return files, &o, nil
 }
 

@@ -52,6 +52,12 @@ func (f *twoFiles) Decode(ctx *kong.DecodeContext) error {
 	return nil
 }
 
+// about reports whether a flag is given that only a ledger in a database is held
+// against.
+func (c *verifyEvidence) about() bool {
+	return c.Since != "" || c.Level != nil || c.Fresh != 0 || len(c.Receipt)+len(c.Checkpoint) > 0 || c.SignerState != "" || c.HTML != ""
+}
+
 // options reads the files that are held against the ledger.
 func (c *verifyEvidence) options(all bool) (reconcile.Options, error) {
 	options := reconcile.Options{Fresh: c.Fresh, Others: !all}
@@ -134,7 +140,7 @@ func readDocument(path string) (reconcile.Document, error) {
 
 // compare holds two checkpoints against each other, with no database.
 func (c *verifyCommand) compare(stdout io.Writer) error {
-	if c.All || c.Ledger != "" || c.Since != "" || c.Level != nil || c.Fresh != 0 || len(c.Receipt)+len(c.Checkpoint) > 0 || c.SignerState != "" || c.HTML != "" {
+	if c.All || c.Ledger != "" || c.about() {
 		return errors.New("reading --compare: it takes two files, --policy, --key and --json, and nothing else")
 	}
 	var keys []chain.VerifierKey

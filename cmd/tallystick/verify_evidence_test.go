@@ -146,7 +146,7 @@ func TestVerifyRefusesFlagsThatContradictEachOther(t *testing.T) {
 		"a pin that is none":      {[]string{"--since", none}, "reading the pinned checkpoint none"},
 		"a pin of another ledger": {[]string{"--since", foreign}, "it is of elsewhere.test/x"},
 		"a policy that is none":   {[]string{"--policy", none}, "not a policy"},
-		"a negative age":          {[]string{"--fresh", "-1s"}, "--fresh"},
+		"a negative age":          {[]string{"--fresh=-1s"}, "--fresh"},
 		"a key for a ledger":      {[]string{"--key", s.verifier()}, "it is for --compare"},
 		"comparing with more":     {[]string{"--compare", pin, pin, "--key", s.verifier(), "--level", "1"}, "and nothing else"},
 		"comparing without a key": {[]string{"--compare", pin, pin}, "whose signatures count?"},
@@ -205,18 +205,19 @@ func TestTwoCheckpointsAreComparedWithoutADatabase(t *testing.T) {
 
 func TestThePageStandsOnItsOwn(t *testing.T) {
 	s := openSealed(t)
-	openBook(t, s.url, "<script>")
+	openBook(t, s.url, "second")
+	tamper(t, s.url, "update book.ledgers set name = '<script>' where name = 'second'")
 	policy := s.file("audit.policy", []byte("log "+s.verifier()+"\nquorum none\n"))
 	path := filepath.Join(s.dir, "report.html")
 	code, _, errors := command(t, "verify", "--database-url", s.url, "--policy", policy, "--all", "--html", path)
-	if code != exitFine || errors != "" {
+	if code != exitTampered || errors != "" {
 		t.Fatalf("exit code %d: %s", code, errors)
 	}
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"VERIFIED: ledger main holds", "as the policy names them", "&lt;script&gt;"} {
+	for _, want := range []string{"VERIFIED: ledger main holds", "as the policy names them", "TAMPERED: 1 finding in ledger &lt;script&gt;"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not say %q", want)
 		}

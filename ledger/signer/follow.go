@@ -21,6 +21,7 @@ func (r *refused) Error() string { return r.why }
 // The codes of the findings that a signer makes itself.
 const (
 	codeRollback = "LOG_ROLLBACK"
+	codeRoot     = "CHECKPOINT_ROOT_MISMATCH"
 	codeFork     = "FORK_PROVEN"
 )
 
@@ -57,7 +58,7 @@ func (s *Signer) follow(ctx context.Context, l *log, r *Result) error {
 // refuse reports why a ledger is not signed, each finding once.
 func (s *Signer) refuse(ctx context.Context, l *log, no *refused) {
 	if no.why != l.refusal {
-		s.Logf("ledger %s is refused: %s", l.id, no.why)
+		s.Alarmf("ledger %s is refused: %s", l.id, no.why)
 		l.refusals++
 	}
 	l.refusal, l.refusedAt = no.why, s.Now()
@@ -73,7 +74,7 @@ func (s *Signer) refuse(ctx context.Context, l *log, no *refused) {
 		l.findings[f.Code]++
 		l.reported[name] = true
 		if err := s.Database.Report(ctx, l.id, f); err != nil {
-			s.Logf("ledger %s: storing the finding %s: %v", l.id, name, err)
+			s.Alarmf("ledger %s: storing the finding %s: %v", l.id, name, err)
 			delete(l.reported, name)
 		}
 	}
@@ -162,7 +163,7 @@ func critical(findings []chain.Finding) error {
 func (s *Signer) stop(l *log, size int64, published []Checkpoint, unchecked []string) {
 	why := strings.Join(unchecked, "; ")
 	if why != l.unchecked {
-		s.Logf("%s: signed up to size %d and no further, because what follows cannot be checked: %s", l.origin, size, why)
+		s.Alarmf("%s: signed up to size %d and no further, because what follows cannot be checked: %s", l.origin, size, why)
 	}
 	l.unchecked, l.stuckAt, l.stuckTill, l.ahead = why, l.head, s.Now().Add(refusalPause), 0
 	if aheadOf(size, published) == 0 {
@@ -229,7 +230,7 @@ func (s *Signer) holdCheckpoint(l *log, c *Checkpoint, root chain.Hash) error {
 	case mine && signed.Root != root:
 		return s.finding(codeFork, c.Size-1, root.String(), signed.Root.String())
 	case c.Root != root:
-		return s.finding(codeRollback, c.Size-1, root.String(), c.Root.String())
+		return s.finding(codeRoot, c.Size-1, root.String(), c.Root.String())
 	}
 	return nil
 }

@@ -31,8 +31,8 @@ const (
 // identity names a key, whatever it signs.
 func identity(key chain.SigningKey) (string, error) { return key.VerifierKey(keyName) }
 
-// readKey reads a key file, which nobody else may be able to read.
-func readKey(path string) (chain.SigningKey, error) {
+// ReadKey reads a key file, which nobody else may be able to read.
+func ReadKey(path string) (chain.SigningKey, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return chain.SigningKey{}, fmt.Errorf("reading the signing key: %w", err)

@@ -36,7 +36,8 @@ type log struct {
 	unchecked string // why it is not signed to its end; empty: it is
 	stuckAt   Head   // where the ledger was then
 	stuckTill time.Time
-	caughtUp  bool // the super-log: all of its rows were looked at
+	caughtUp  bool  // the super-log: all of its rows were looked at
+	behind    error // the super-log: a row that cannot be looked at yet
 
 	followFails, publishFails bool
 	refusals                  int64
@@ -104,7 +105,7 @@ func (l *log) proving() bool { return l.unvouched || l.pin != nil }
 func (s *Signer) noteFailure(l *log, failing *bool, err error) {
 	switch {
 	case err != nil && !*failing:
-		s.Logf("%s: %v; trying again", l.origin, err)
+		s.Alarmf("%s: %v; trying again", l.origin, err)
 	case err == nil && *failing:
 		s.Logf("%s: well again", l.origin)
 	}

@@ -111,7 +111,7 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 // wait keeps a checkpoint until its quorum is there, or that of a larger one.
 func (s *Signer) wait(l *log) {
 	if !l.waiting {
-		s.Logf("%s: not published at size %d: the policy wants more witnesses to have cosigned", l.origin, l.saved.Size)
+		s.Alarmf("%s: not published at size %d: the policy wants more witnesses to have cosigned", l.origin, l.saved.Size)
 	}
 	l.waiting, l.askedAt = true, s.Now()
 }
@@ -128,7 +128,7 @@ func (s *Signer) cosign(ctx context.Context, l *log, note []byte) (cosigned []by
 			return chain.ProveConsistency(from, size, read)
 		})
 		if err != nil {
-			s.Logf("%s: asking witnesses: %v", l.origin, err)
+			s.Alarmf("%s: asking witnesses: %v", l.origin, err)
 		}
 		if answer != nil {
 			cosigned = answer

@@ -116,7 +116,7 @@ type Database struct {
 	Hold func(ctx context.Context, key string, holder uuid.UUID, lease time.Duration) (bool, error)
 	// Report stores a finding.
 	Report func(ctx context.Context, id uuid.UUID, f chain.Finding) error
-	// Finding makes one of LOG_ROLLBACK or FORK_PROVEN.
+	// Finding makes one of LOG_ROLLBACK, FORK_PROVEN or CHECKPOINT_ROOT_MISMATCH.
 	Finding func(code string, seq int64, stored, recomputed string) chain.Finding
 }
 
@@ -139,8 +139,8 @@ type Config struct {
 	// Announce puts the verifier key into a ledger's chain, once for each ledger
 	// and before its first checkpoint; nil: that is somebody else's to do.
 	Announce func(ctx context.Context, id uuid.UUID, origin, verifierKey string) error
-	// Logf says what happened, for people.
-	Logf func(format string, args ...any)
+	// Logf says what happened, for people; Alarmf what somebody must look at.
+	Logf, Alarmf func(format string, args ...any)
 	// Now is the time; time.Now unless it is set.
 	Now func() time.Time
 }
@@ -153,6 +153,8 @@ type Signer struct {
 	state State  // as it is on disk
 	logs  map[uuid.UUID]*log
 	super *log // nil without a host
+	// nameless are the ledgers whose origin can be no key's name.
+	nameless map[uuid.UUID]string
 
 	holder    bool
 	heldUntil time.Time
@@ -171,7 +173,7 @@ func New(c Config) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Signer{Config: c, name: name, state: c.State, logs: make(map[uuid.UUID]*log), stats: make(map[uuid.UUID]Stats)}
+	s := &Signer{Config: c, name: name, state: c.State, logs: make(map[uuid.UUID]*log), nameless: make(map[uuid.UUID]string), stats: make(map[uuid.UUID]Stats)}
 	for id, p := range c.State.Ledgers {
 		if _, err := s.add(id, p.Origin, p); err != nil {
 			return nil, err
@@ -292,7 +294,10 @@ func (s *Signer) check(ctx context.Context, heads []Head, r *Result) error {
 		if l == nil {
 			var err error
 			if l, err = s.add(h.ID, h.Origin, nil); err != nil {
-				s.Logf("ledger %s: %v", h.ID, err)
+				if s.nameless[h.ID] == "" {
+					s.Alarmf("ledger %s is not signed: %v", h.ID, err)
+				}
+				s.nameless[h.ID] = h.Origin
 				r.Failed++
 				continue
 			}
@@ -395,7 +400,7 @@ func (s *Signer) Run(ctx context.Context, goOn bool) error {
 		if failed := err != nil; failed != failing {
 			failing = failed
 			if failed {
-				s.Logf("signing: %v; trying again", err)
+				s.Alarmf("signing: %v; trying again", err)
 			} else {
 				s.Logf("signing again")
 			}

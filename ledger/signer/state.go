@@ -208,7 +208,7 @@ func (f *Files) Close() error { return f.lock.Close() }
 // it (ErrStateLost). With pinned, a state that is gone is begun anew: what may be
 // signed is then vouched for by pins.
 func (f *Files) Open(keyPath string, pinned bool) (chain.SigningKey, State, error) {
-	key, err := readKey(keyPath)
+	key, err := ReadKey(keyPath)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !fresh {
 		return key, State{}, err

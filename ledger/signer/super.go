@@ -20,9 +20,8 @@ func (s *Signer) superRound(ctx context.Context, r *Result) error {
 	if l.isRefused() && (l.unvouched || s.Now().Before(l.refusedAt.Add(refusalPause))) {
 		return nil
 	}
-	leaves := s.superLeaves()
-	if len(leaves) > 0 || !l.caughtUp || l.isRefused() {
-		err := s.superAdvance(ctx, l, leaves, r)
+	if !l.caughtUp || l.isRefused() || len(s.superLeaves()) > 0 {
+		err := s.superAdvance(ctx, l, r)
 		var no *refused
 		switch {
 		case errors.As(err, &no):
@@ -41,7 +40,10 @@ func (s *Signer) superRound(ctx context.Context, r *Result) error {
 	if s.isDue(l) {
 		s.publishAll(ctx, []*log{l}, r)
 	}
-	return nil
+	if r.Backlog {
+		return nil // what it waits for is on its way
+	}
+	return l.behind
 }
 
 // superLeaves returns a leaf for each ledger that has its first checkpoint, or a
@@ -50,11 +52,11 @@ func (s *Signer) superLeaves() []chain.SuperLeaf {
 	now := s.Now()
 	var leaves []chain.SuperLeaf
 	for _, l := range s.logs {
-		p := l.saved
-		if p == nil || l.published != p.Size || p.Size <= p.SuperSize || len(leaves) == superPage {
+		p, newest := l.saved, l.position() // which may know of a leaf that is not saved
+		if p == nil || l.published != p.Size || p.Size <= newest.SuperSize || len(leaves) == superPage {
 			continue
 		}
-		if p.SuperSize > 0 && now.Before(time.UnixMicro(p.SuperAt).Add(superEvery)) {
+		if newest.SuperSize > 0 && now.Before(time.UnixMicro(newest.SuperAt).Add(superEvery)) {
 			continue
 		}
 		leaves = append(leaves, chain.SuperLeaf{LedgerID: l.id, Origin: p.Origin, Size: p.Size, Root: chain.Hash(p.Root), RecordedAt: now.UnixMicro()})
@@ -64,7 +66,7 @@ func (s *Signer) superLeaves() []chain.SuperLeaf {
 
 // superAdvance checks the rows that follow, and appends leaves once there are no
 // more.
-func (s *Signer) superAdvance(ctx context.Context, l *log, leaves []chain.SuperLeaf, r *Result) error {
+func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	p := l.position().clone()
 	tree, err := p.tree()
 	if err != nil {
@@ -81,31 +83,21 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, leaves []chain.SuperL
 	if err != nil {
 		return err
 	}
-	var hashes []chain.Hash
-	for i := range rows {
-		known, err := s.checkSuperRow(ctx, &rows[i], p.Size+int64(i))
-		if err != nil {
-			return err
-		}
-		if !known {
-			rows = rows[:i] // of a ledger that is not checked so far yet
-			l.caughtUp, leaves = false, nil
-			break
-		}
-		hashes = append(hashes, rows[i].Stored)
-		s.noteSuper(&rows[i].Leaf)
+	hashes, err := s.checkSuperRows(ctx, l, rows, p.Size)
+	if err != nil {
+		return err
 	}
 	more := len(rows) == superPage
-	if more {
-		r.Backlog, leaves = true, nil
-	}
-	if len(leaves) > 0 {
-		if err := s.Database.AppendSuper(ctx, p.Size+int64(len(hashes)), leaves); err != nil {
-			return err
-		}
-		for i := range leaves {
-			hashes = append(hashes, leaves[i].Hash())
-			s.noteSuper(&leaves[i])
+	r.Backlog = r.Backlog || more && l.behind == nil
+	if l.caughtUp = !more && l.behind == nil; l.caughtUp {
+		if leaves := s.superLeaves(); len(leaves) > 0 {
+			if err := s.Database.AppendSuper(ctx, p.Size+int64(len(hashes)), leaves); err != nil {
+				return err
+			}
+			for i := range leaves {
+				hashes = append(hashes, leaves[i].Hash())
+				s.noteSuper(&leaves[i])
+			}
 		}
 	}
 	nodes, err := s.grow(l, &tree, hashes, published)
@@ -119,10 +111,31 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, leaves []chain.SuperL
 		l.next = p
 	}
 	l.head.Size = p.Size
-	if l.caughtUp = !more && len(rows) == len(hashes)-len(leaves); l.caughtUp {
+	if l.caughtUp {
 		return s.reachedEnd(l, p, published)
 	}
 	return nil
+}
+
+// checkSuperRows returns the leaves of the rows up to one that cannot be looked
+// at yet, which l.behind says then.
+func (s *Signer) checkSuperRows(ctx context.Context, l *log, rows []SuperRow, first int64) ([]chain.Hash, error) {
+	var hashes []chain.Hash
+	l.behind = nil
+	for i := range rows {
+		known, err := s.checkSuperRow(ctx, &rows[i], first+int64(i))
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			leaf := &rows[i].Leaf
+			l.behind = fmt.Errorf("leaf %d is about size %d of ledger %s, which is not checked so far", rows[i].Position, leaf.Size, leaf.LedgerID)
+			break
+		}
+		hashes = append(hashes, rows[i].Stored)
+		s.noteSuper(&rows[i].Leaf)
+	}
+	return hashes, nil
 }
 
 // superRows returns the rows beyond p, if the one before them is still there.

@@ -47,7 +47,7 @@ func (db *DB) LedgerHeads(ctx context.Context, each func([]LedgerHead) error) er
 		if len(page) == 0 {
 			return nil
 		}
-		if err := each(page); err != nil {
+		if err := each(page); err != nil || len(page) < headsAtOnce {
 			return err
 		}
 		after = page[len(page)-1].ID

@@ -5,6 +5,7 @@
 //
 //	Rig ── a temporary folder, a binary, an admin key
 //	 ├── Serve ──► Server ── Kill (-9), Signal, Stop, AwaitReady
+//	 ├── Spawn ──► any other long command, killed and stopped likewise
 //	 ├── KillEngine (-9)    the database processes behind the data folder
 //	 └── Verify ──► Verdict the exit code and report of `tallystick verify --json`
 package harness

@@ -84,7 +84,7 @@ func checkBench(t *testing.T, rig *harness.Rig, server *harness.Server) {
 	if err := json.Unmarshal(out, &report); err != nil {
 		t.Fatal(err)
 	}
-	if report.TransfersPerSecond <= 0 || report.Rejected != 0 || report.Errors != 0 || report.GrewBy != report.Acknowledged {
+	if report.TransfersPerSecond <= 0 || report.Rejected != 0 || report.Errors != 0 || report.GrewBy < report.Acknowledged || report.GrewBy > report.Acknowledged+1 {
 		t.Errorf("bench reports %s", out)
 	}
 	if pid, err := rig.EnginePID(); err == nil && alive(pid) && report.SynchronousCommit != "" &&
@@ -92,8 +92,8 @@ func checkBench(t *testing.T, rig *harness.Rig, server *harness.Server) {
 		t.Errorf("the engine's settings are %s", out)
 	}
 	l, err := server.Client.Ledger(t.Context(), "bench")
-	if err != nil || l.Size != report.GrewBy+1+51 {
-		t.Errorf("the ledger has %d entries, want one for itself, 51 for its accounts and %d: %v", l.Size, report.GrewBy, err)
+	if least := report.Acknowledged + 1 + 51; err != nil || l.Size < least || l.Size > least+1 {
+		t.Errorf("the ledger has %d entries, want one for itself, 51 for its accounts, %d, and perhaps one for the signing key: %v", l.Size, report.Acknowledged, err)
 	}
 }
 

@@ -21,8 +21,11 @@ type Rig struct {
 	Dir     string // temporary; logs of the servers, and the data folder
 	DataDir string
 	Key     string // admin key, a bearer token
-	servers []*Server
-	keep    bool
+	// ServeArgs are given to every server that is started, beside its address and
+	// folder.
+	ServeArgs []string
+	servers   []*Server
+	keep      bool
 }
 
 // closeTimeout bounds the end of an engine that was left behind.

@@ -72,20 +72,35 @@ func (r *Rig) launch(name string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	args := append([]string{"serve", "--listen", address, "--data-dir", r.DataDir}, r.ServeArgs...)
+	return r.spawn(name, c, args)
+}
+
+// Spawn starts another long command of tallystick. What it returns has no Client
+// and is never ready; its log is named after name.
+func (r *Rig) Spawn(name string, args ...string) (*Server, error) {
+	s, err := r.spawn(name, nil, args)
+	if err == nil {
+		r.servers = append(r.servers, s)
+	}
+	return s, err
+}
+
+func (r *Rig) spawn(name string, c *client.Client, args []string) (*Server, error) {
 	log, err := os.OpenFile(filepath.Join(r.Dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("opening the log of server %s: %w", name, err)
+		return nil, fmt.Errorf("opening the log of %s: %w", name, err)
 	}
 	defer log.Close() // the process has its own descriptor
 	// A context would kill the process with it; servers are ended by Kill,
 	// Stop and Close alone.
-	cmd := exec.Command(r.Binary, "serve", "--listen", address, "--data-dir", r.DataDir)
+	cmd := exec.Command(r.Binary, args...)
 	cmd.Env = r.environment()
 	cmd.Stdout, cmd.Stderr = log, log
 	// Ctrl-C on the terminal is for the program, which then stops servers.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting server %s: %w", name, err)
+		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	s := &Server{Client: c, name: name, cmd: cmd, log: log.Name(), exited: make(chan struct{})}
 	go func() {
@@ -93,6 +108,12 @@ func (r *Rig) launch(name string) (*Server, error) {
 		close(s.exited)
 	}()
 	return s, nil
+}
+
+// Log returns what the process has said so far.
+func (s *Server) Log() (string, error) {
+	text, err := os.ReadFile(s.log)
+	return string(text), err
 }
 
 // PID returns the server's process id.
