@@ -38,14 +38,6 @@ func (h *handlers) checkpoint(x *exchange) error {
 	return h.sendCheckpoint(x)
 }
 
-// superCheckpoint answers GET /v1/super-log/checkpoint.
-func (h *handlers) superCheckpoint(x *exchange) error {
-	if q := x.query(); q.err != nil {
-		return q.err
-	}
-	return h.sendCheckpoint(x)
-}
-
 // findLog finds the ledger of a request without parameters.
 func (h *handlers) findLog(x *exchange) error {
 	if q := x.query(); q.err != nil {
@@ -82,14 +74,7 @@ func (h *handlers) tile(x *exchange) error {
 	return h.sendTile(x)
 }
 
-// superTile answers GET /v1/super-log/tile/{tile}.
-func (h *handlers) superTile(x *exchange) error {
-	if q := x.query(); q.err != nil {
-		return q.err
-	}
-	return h.sendTile(x)
-}
-
+// sendTile answers with a tile of the tree of x.ledger, as sendCheckpoint does.
 func (h *handlers) sendTile(x *exchange) error {
 	t, err := h.findTile(x, "")
 	if err != nil {

@@ -34,6 +34,12 @@
 // Pages of statements and of balances are of one moment: their cursor carries the
 // entry as of which the first page was read.
 //
+// Checkpoints, tiles and proofs are served as C2SP has them (checkpoints.go,
+// proofs.go, superlog.go). Nothing is handed out that does not hold: entries are
+// encoded from the columns that clients see and hashed again, and a proof must lead
+// to the root that was signed. Who waits for a checkpoint (receipts.go) is woken by
+// one goroutine for each ledger (seals.go).
+//
 // A code of an account that is not even well formed is a 400
 // (account_code_invalid) wherever a body or query names it, and a 404 in a
 // path; a well-formed code without an account is the ledger's unknown_account

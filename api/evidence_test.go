@@ -199,6 +199,41 @@ func TestWhatWasChangedIsNeverServedAsEvidence(t *testing.T) {
 	})
 }
 
+// TestTheSuperLogIsServedAsTiles recomputes its tree as that of a ledger.
+func TestTheSuperLogIsServedAsTiles(t *testing.T) {
+	t.Parallel()
+	withSealed(t, func(t *testing.T, b *sealedBank) {
+		const log = "/v1/super-log/"
+		b.get(log+"checkpoint").is(404, codeNoCheckpoint)
+		all := make([]chain.SuperLeaf, 260)
+		var want []chain.Hash
+		for i := range all {
+			all[i] = chain.SuperLeaf{LedgerID: b.id("main").UUID, Origin: b.origin, Size: int64(1 + i), Root: chain.Hash{byte(i)}, RecordedAt: int64(i)}
+			want = append(want, all[i].Hash())
+		}
+		note := b.notary.SealSuper(t, "bank.test/super-log", all)
+		if shown := b.get(log + "checkpoint"); !bytes.Equal(shown.body, note) {
+			t.Errorf("the checkpoint is %s, want %s", shown.body, note)
+		}
+		got := append(leaves(t, b.octets(log+"tile/entries/000")), leaves(t, b.octets(log+"tile/entries/001.p/4"))...)
+		if !slices.Equal(got, want) || !slices.Equal(hashes(t, b.octets(log+"tile/0/001.p/4")), want[256:]) {
+			t.Error("bundles and tiles are not of the leaves that were sealed")
+		}
+		if got := hashes(t, b.octets(log+"tile/1/000.p/1")); !slices.Equal(got, []chain.Hash{chain.RootOf(want[:256])}) {
+			t.Error("tile 1/000.p/1 is not the root of tile 0/000")
+		}
+		b.get(log+"tile/entries/001.p/5").is(404, codeTileNotFound)
+		b.get(log+"tile/0/001?x=1").is(400, codeUnknownParameter)
+		b.get(log+"tile/entries/000?x=1").is(400, codeUnknownParameter)
+		b.get(log+"checkpoint?x=1").is(400, codeUnknownParameter)
+		b.sql("update book.super_log set size = 1000 where position = 257")
+		b.get(log+"tile/entries/001.p/4").is(503, "account_damaged")
+		b.sql("delete from book.super_log where position = 3")
+		b.get(log+"tile/entries/000").is(503, "account_damaged")
+		b.get(log+"tile/0/000").is(503, "account_damaged")
+	})
+}
+
 func TestAnEntryIsProved(t *testing.T) {
 	t.Parallel()
 	withSealed(t, func(t *testing.T, b *sealedBank) {

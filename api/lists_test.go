@@ -40,6 +40,9 @@ func TestListsBySize(t *testing.T) {
 			{"/accounts?prefix=yen", "code", []string{"yen", "yen:out"}},
 			{"/accounts?prefix=ye", "code", nil},
 			{"/accounts/cash/postings", "account_seq", []string{"1", "2", "3", "4", "5", "6", "7"}},
+			{"/accounts/cash/postings?from=1", "account_seq", []string{"1", "2", "3", "4", "5", "6", "7"}},
+			{"/accounts/cash/postings?from=5", "account_seq", []string{"5", "6", "7"}},
+			{"/accounts/cash/postings?from=8", "account_seq", nil},
 			{"/accounts/yen/postings", "account_seq", nil},
 		} {
 			for _, limit := range []int{1, 2, 3, 1000} {

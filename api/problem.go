@@ -172,6 +172,7 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeTimeZone:          http.StatusUnprocessableEntity,
 	ledger.CodeDayCutoff:         http.StatusUnprocessableEntity,
 	ledger.CodeValueDays:         http.StatusUnprocessableEntity,
+	ledger.CodePredecessor:       http.StatusUnprocessableEntity,
 
 	ledger.CodeNotAHold:            http.StatusUnprocessableEntity,
 	ledger.CodeHoldCaptured:        http.StatusUnprocessableEntity,

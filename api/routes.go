@@ -63,6 +63,7 @@ var routes = []route{
 	{"GET", "/v1/ledgers/{ledger}/proof/consistency", scopeRead, (*handlers).consistencyProof},
 	{"GET", "/v1/super-log/checkpoint", scopeRead, (*handlers).superCheckpoint},
 	{"GET", "/v1/super-log/tile/{tile}", scopeRead, (*handlers).superTile},
+	{"GET", "/v1/super-log/tile/entries/{bundle}", scopeRead, (*handlers).superBundle},
 
 	{"GET", "/v1/engine", scopeRead, (*handlers).engine},
 	{"GET", "/metrics", scopeRead, (*handlers).showMetrics},

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ const (
 	CodeDayCutoff Code = "day_cutoff_invalid"
 	// CodeValueDays: negative or over MaxValueDays.
 	CodeValueDays Code = "value_days_invalid"
+	// CodePredecessor: what is said of the ledger that it succeeds cannot be.
+	CodePredecessor Code = "predecessor_invalid"
 	// CodeLedgerExists: the name is taken by a ledger with other terms.
 	CodeLedgerExists Code = "ledger_exists"
 )
@@ -42,6 +45,51 @@ type OpenLedger struct {
 	BaseCurrency   string // ISO 4217
 	ValueDaysBack  int32
 	ValueDaysAhead int32
+	// Predecessor is the ledger that this one succeeds after a declared loss, nil
+	// for most.
+	Predecessor *Predecessor
+}
+
+// Predecessor is a ledger whose history ends at a checkpoint because entries
+// after it were lost, and what is declared about the loss. Its successor has an
+// id and origin of its own: it is no fork.
+type Predecessor struct {
+	Origin           string
+	Size             int64      // of its last good checkpoint
+	Root             chain.Hash // of that
+	CheckpointSHA256 chain.Hash // of the bytes of that, a signed note
+	LostEntries      *int64     // nil when it is not known how many
+	LostReason       string     // a word of chain's syntax, such as restore, failover or damage
+}
+
+// Details returns what the first entry of the successor binds.
+func (p *Predecessor) Details() []chain.Detail {
+	lost := "unknown"
+	if p.LostEntries != nil {
+		lost = strconv.FormatInt(*p.LostEntries, 10)
+	}
+	return []chain.Detail{
+		{Name: "lost_entries", Value: lost},
+		{Name: "lost_reason", Value: p.LostReason},
+		{Name: "predecessor_checkpoint_sha256", Value: p.CheckpointSHA256.String()},
+		{Name: "predecessor_origin", Value: p.Origin},
+		{Name: "predecessor_root", Value: p.Root.String()},
+		{Name: "predecessor_size", Value: strconv.FormatInt(p.Size, 10)},
+	}
+}
+
+func (p *Predecessor) refused() *Refusal {
+	switch {
+	case p.Origin == "" || len(p.Origin) > chain.MaxOrigin:
+		return refusal(CodePredecessor, "the predecessor has an origin of 1 to %d bytes", chain.MaxOrigin)
+	case p.Size < 1:
+		return refusal(CodePredecessor, "the predecessor has a checkpoint of at least one entry; without any, there is nothing to succeed")
+	case p.LostEntries != nil && *p.LostEntries < 0:
+		return refusal(CodePredecessor, "the number of entries that were lost is not negative, or unknown")
+	case !chain.ValidWord(p.LostReason):
+		return refusal(CodePredecessor, "the reason of the loss is a word of a to z, 0 to 9 and '_', such as restore")
+	}
+	return nil
 }
 
 // Terms checks the request and returns what the ledger's first entry binds.
@@ -60,6 +108,11 @@ func (r *OpenLedger) Terms() (chain.LedgerTerms, *Refusal) {
 	}
 	if !validTimeZone(r.TimeZone) {
 		return chain.LedgerTerms{}, refusal(CodeTimeZone, "%q is not a name of the IANA time zone database, such as Europe/Berlin", r.TimeZone)
+	}
+	if r.Predecessor != nil {
+		if refused := r.Predecessor.refused(); refused != nil {
+			return chain.LedgerTerms{}, refused
+		}
 	}
 	return chain.LedgerTerms{
 		Name: r.Name, Origin: r.Host + "/" + r.ID.String(), TimeZone: r.TimeZone, DayCutoff: r.DayCutoff,
@@ -82,6 +135,9 @@ func (r *OpenLedger) FirstEntry(terms chain.LedgerTerms, now time.Time) (Entry, 
 		RecordedAt: now.UnixMicro(), BookingDate: day, EffectiveDate: day,
 		Actor: r.Actor.UUID, Ledger: &terms,
 	}}
+	if r.Predecessor != nil {
+		e.record.Details = r.Predecessor.Details()
+	}
 	e.hash = e.record.Hash()
 	return e, nil
 }

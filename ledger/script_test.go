@@ -55,7 +55,7 @@ func scriptFiles(t *testing.T) []string {
 // codesElsewhere are the codes that no request of a ledger is refused with.
 var codesElsewhere = map[string]string{
 	"ledger_name_invalid": "opening a ledger", "time_zone_invalid": "opening a ledger", "day_cutoff_invalid": "opening a ledger",
-	"value_days_invalid": "opening a ledger", "ledger_exists": "opening a ledger",
+	"value_days_invalid": "opening a ledger", "ledger_exists": "opening a ledger", "predecessor_invalid": "opening a ledger",
 }
 
 func TestEveryCodeStandsInAScript(t *testing.T) {

@@ -134,12 +134,12 @@ type treeAccount struct {
 	at       []balances
 }
 
-// Index: accounts_in_order, or the primary key.
+// Index: accounts_in_order; without it, the accounts are sorted for each page.
 const treeAccountsSQL = `
 select account_id, currency, scale, opened_seq
 from book.accounts
-where ledger_id = $1::uuid and account_id > $2::uuid
-order by account_id
+where (ledger_id, account_id) > ($1::uuid, $2::uuid) and ledger_id <= $1::uuid
+order by ledger_id, account_id
 limit $3::int8`
 
 // Index: i9_postings_account_seq.

@@ -89,7 +89,7 @@
 // which the unique keys of the book make an index scan. They are not relied on:
 // without them it reads the entries once more.
 //
-// Closed periods and currencies hold for the whole ledger from some entry on.
+// Closed periods, currencies and keys hold for the whole ledger from some entry on.
 // They are few, are read before the first pass (rulebook.go), and tell every
 // worker what was in force at any seq.
 //
@@ -99,6 +99,11 @@
 // again (I11). The terms by which metadata is searched for need the metadata:
 // where that was erased on record there must be none, and where it is not the one
 // committed to, nobody can say what they should be.
+//
+// Balance commitments are derived again too (commitments.go): in one pass over the
+// postings in account order for up to 64 of them, since the balances at each of
+// their sizes are met on the way. It costs nothing where there are none. Erasures
+// are held against what they erase (erasures.go), page by page.
 //
 // # Memory
 //

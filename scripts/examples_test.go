@@ -31,6 +31,7 @@ var answers = [][]string{
 		"period_closed", "transfer",
 		"the period of ledger shop to", "1 listed",
 	},
+	{"transfer", "proved: entry", `{"seq":`, "transfer", "proved: account", "proved: account"},
 }
 
 func TestTheExamplesOfTheReadmeWorkWhenPasted(t *testing.T) {
@@ -122,7 +123,7 @@ func shorten(line string) string {
 		DryRun                   bool `json:"dry_run"`
 	}
 	if err := json.Unmarshal([]byte(line), &a); err != nil {
-		if strings.HasPrefix(line, "the ") {
+		if strings.HasPrefix(line, "the ") || strings.HasPrefix(line, "proved: ") {
 			return line
 		}
 		return ""

@@ -28,6 +28,7 @@ var layers = []layer{
 	{"cmd/tallystick/internal/entryfile", nil, nil, outside},
 	{"cmd/tallystick/internal/demo", []string{"ledger", "ledger/chain"}, []string{"google/uuid", "shopspring/decimal"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
+	{"scripts/receipt", nil, []string{"golang.org/x/mod", "transparency-dev/formats", "transparency-dev/merkle"}, nil}, // nothing of ours
 	{"scripts/...", []string{"api/client", "ledger/...", "scripts/..."}, []string{"alecthomas/kong", "schollz/progressbar/v3", "google/uuid", "jackc/pgx/v5", "shopspring/decimal"}, nil},
 
 	{"api/client", nil, []string{"google/uuid", "shopspring/decimal", "valyala/fasthttp"}, []string{"log"}},
@@ -133,6 +134,9 @@ func TestLayersStandInOrder(t *testing.T) {
 	for i, l := range layers {
 		for _, allowed := range l.project {
 			for _, above := range layers[:i] {
+				if covers(l.pkg, above.pkg) {
+					continue // a folder that the pattern of this layer would cover, with rules of its own
+				}
 				if covers(allowed, strings.TrimSuffix(above.pkg, "/...")) {
 					t.Errorf("%s may import %s, which stands above it", l.pkg, above.pkg)
 				}
@@ -153,6 +157,7 @@ func TestLayerCheckFindsBreaks(t *testing.T) {
 		{"pgx in the store", imports("ledger/store/a.go", "github.com/jackc/pgx/v5/pgconn"), nil},
 		{"a module with the same beginning", imports("ledger/store/a.go", "github.com/jackc/pgx/v5x"), []string{"ledger/store/a.go:3: ledger/store must not import github.com/jackc/pgx/v5x: that module is not this layer's"}},
 		{"network in the chain", imports("ledger/chain/a.go", "net/http"), []string{"ledger/chain/a.go:3: ledger/chain must not import net/http: not in this layer"}},
+		{"the library in the proof that it is not needed", imports("scripts/receipt/a.go", "tallystick/ledger/chain"), []string{"scripts/receipt/a.go:3: scripts/receipt must not import tallystick/ledger/chain: not below it"}},
 		{"SQL in money", imports("ledger/money/a.go", "database/sql/driver"), []string{"ledger/money/a.go:3: ledger/money must not import database/sql/driver: not in this layer"}},
 		{"files in the domain", imports("ledger/a.go", "os"), []string{"ledger/a.go:3: ledger must not import os: not in this layer"}},
 		{"logging in the store", imports("ledger/store/a.go", "log/slog"), []string{"ledger/store/a.go:3: ledger/store must not import log/slog: not in this layer"}},

@@ -3,7 +3,7 @@
 
     python3 verify_bundle.py FILE.zip [--key VERIFIER_KEY]...
 
-Written from FORMAT.md alone (sections 1 to 10 and 14), which is in every bundle.
+Written from FORMAT.md alone (sections 1 to 10 and 19), which is in every bundle.
 It knows nothing of the program that made the bundle. --key gives the signer's
 key as you have it from elsewhere; without it the keys in the bundle are used,
 and then nobody vouched for them.
@@ -202,7 +202,7 @@ def consistent(first, second, first_root, second_root, proof):
     return fr == first_root and sr == second_root and sn == 0
 
 
-# --- Container, section 14.1 -----------------------------------------------------
+# --- Container, section 19.1 -----------------------------------------------------
 
 PATH = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
@@ -325,7 +325,7 @@ def leaves(chunks):
         raise Malformed("bytes behind the last leaf, or too few")
 
 
-# --- Manifest, section 14.2 ------------------------------------------------------
+# --- Manifest, section 19.2 ------------------------------------------------------
 
 NUMBER = "(0|[1-9][0-9]{0,18})"
 HASH = "([0-9a-f]{64})"
@@ -354,8 +354,8 @@ class Manifest:
             if not self.commitment[1] <= self.commitment[0] < self.size:
                 raise Malformed("a commitment beyond the entries")
         self.source = self.take("from (.+)")[0]
-        if self.size < 1 or len(self.origin.encode()) > 255 or len(self.source.encode()) > 255:
-            raise Malformed("a size of 0, or a text that is too long")
+        if not 1 <= self.size <= MAX_MEMBERS * PER_MEMBER or len(self.origin.encode()) > 255 or len(self.source.encode()) > 255:
+            raise Malformed("a size out of bounds, or a text that is too long")
         if re.search("[\x00-\x1f\x7f-\x9f]", self.origin + self.source):
             raise Malformed("a control character")
         self.members, before = {}, ""

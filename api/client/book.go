@@ -58,6 +58,7 @@ type Account struct {
 	Held       string  `json:"held"`
 	Available  *string `json:"available"`
 	AccountSeq int64   `json:"account_seq"`
+	OpenedAt   int64   `json:"opened_at_seq"` // the entry that opened it
 }
 
 // DebitNormal reports whether debits raise the account's balance.
@@ -100,12 +101,13 @@ type EntryPosting struct {
 
 // AccountPosting is one line of an account's history.
 type AccountPosting struct {
-	Seq        int64  `json:"seq"`
-	TransferID string `json:"transfer_id"`
-	Direction  string `json:"direction"`
-	Amount     string `json:"amount"`
-	AccountSeq int64  `json:"account_seq"`
-	Balance    string `json:"balance"`
+	Seq         int64  `json:"seq"`
+	TransferID  string `json:"transfer_id"`
+	BookingDate string `json:"booking_date"`
+	Direction   string `json:"direction"`
+	Amount      string `json:"amount"`
+	AccountSeq  int64  `json:"account_seq"`
+	Balance     string `json:"balance"`
 }
 
 // Engine is the database engine behind the server, with the settings that

@@ -38,6 +38,23 @@ func (c *Client) Consistency(ctx context.Context, ledger string, from, to int64)
 	return proof, err
 }
 
+// BalanceProof is the proof of an account's balance by a balance commitment.
+type BalanceProof struct {
+	Leaf       string   `json:"leaf"` // base64
+	Index      int64    `json:"index"`
+	Accounts   int64    `json:"accounts"`
+	Path       []string `json:"path"` // in hex
+	Commitment int64    `json:"commitment_seq"`
+}
+
+// BalanceProof returns the proof of an account's balance by the newest balance
+// commitment.
+func (c *Client) BalanceProof(ctx context.Context, ledger, code string) (BalanceProof, error) {
+	var p BalanceProof
+	err := c.call(ctx, http.MethodGet, LedgerPath(ledger, "accounts", code, "balance-proof"), nil, &p)
+	return p, err
+}
+
 // OpeningSeq returns the account_seq of the last posting of an account that was
 // booked before a day, 0 when there is none.
 func (c *Client) OpeningSeq(ctx context.Context, ledger, code, from, to string) (int64, error) {

@@ -22,7 +22,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the HTTP API, with an embedded database engine unless --database-url is given."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to the newest schema and exit."`
 	Ledger  struct {
-		Open ledgerOpenCommand `cmd:"" help:"Open a ledger."`
+		Open        ledgerOpenCommand        `cmd:"" help:"Open a ledger."`
+		Reincarnate ledgerReincarnateCommand `cmd:"" help:"Open the successor of a ledger that has lost entries, bound to its last good checkpoint."`
 	} `cmd:"" help:"Ledgers."`
 	Period struct {
 		Close  periodCloseCommand  `cmd:"" help:"Close the books up to a day, with the result moved to equity if asked to."`
@@ -39,12 +40,22 @@ type commands struct {
 			List   signerKeyListCommand   `cmd:"" help:"List the signing keys of a ledger, with the entries that added and ended them."`
 		} `cmd:"" help:"Keys that sign a ledger's checkpoints: entries of the ledger, through the API."`
 	} `cmd:"" help:"API keys, and the keys that sign checkpoints."`
+	Checkpoint struct {
+		Print   checkpointPrintCommand   `cmd:"" help:"Print the newest signed checkpoint of a ledger: keep it, and later proofs can begin from it."`
+		Compare checkpointCompareCommand `cmd:"" help:"Compare two checkpoints of one ledger, such as two auditors were given."`
+	} `cmd:"" help:"Signed checkpoints."`
+	Prove struct {
+		Entry       proveEntryCommand       `cmd:"" help:"Get the receipt of an entry, a .tlog-proof file."`
+		Consistency proveConsistencyCommand `cmd:"" help:"Get the proof that a ledger extends what it was at an earlier size."`
+		Statement   proveStatementCommand   `cmd:"" help:"Get the statement of an account with the proof of every line, and that none is missing."`
+		Balance     proveBalanceCommand     `cmd:"" help:"Get the proof of an account's balance by the newest balance commitment."`
+		Check       proveCheckCommand       `cmd:"" help:"Check a receipt, a statement proof or a balance proof, with no server and no database."`
+	} `cmd:"" help:"Proofs that stand without the server."`
 	Witness witnessCommand `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
-
-	Erase  eraseCommand  `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
-	Signer signerCommand `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
-	Verify verifyCommand `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
-	Bundle struct {
+	Erase   eraseCommand   `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
+	Signer  signerCommand  `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
+	Verify  verifyCommand  `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Bundle  struct {
 		Create bundleCreateCommand `cmd:"" help:"Write the ledger at a signed checkpoint to a file, with all that it takes to check it elsewhere."`
 	} `cmd:"" help:"Evidence bundles."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`

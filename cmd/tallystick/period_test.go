@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -46,6 +48,12 @@ func servePeriods(t *testing.T, scope store.Scopes) *holdBook {
 	}
 	server := httptest.NewServer(api.New(api.Config{
 		DB: b.db, Poster: b.poster, Host: "tallystick.test", Version: "test", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Erase: func(ctx context.Context, id ledger.LedgerID, seqs []int64) error {
+			if b.broken.Load() {
+				return errors.New("the eraser is broken")
+			}
+			return eraseTexts(b.url)(ctx, id, seqs)
+		},
 	}))
 	t.Cleanup(server.Close)
 	t.Setenv("TALLYSTICK_URL", server.URL)

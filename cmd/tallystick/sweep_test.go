@@ -23,6 +23,8 @@ type holdBook struct {
 	poster *ledger.Sequencers
 	id     ledger.LedgerID
 	clock  atomic.Int64
+	url    string
+	broken atomic.Bool // the eraser
 }
 
 func newHoldBook(t *testing.T, url string) *holdBook {
@@ -32,7 +34,7 @@ func newHoldBook(t *testing.T, url string) *holdBook {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	b := &holdBook{db: db, id: ledger.LedgerID{UUID: openBook(t, url, "book")}}
+	b := &holdBook{url: url, db: db, id: ledger.LedgerID{UUID: openBook(t, url, "book")}}
 	b.set(time.Now())
 	b.poster = ledger.NewSimulation(t.Context(), db.Journal(), func() time.Time { return time.UnixMicro(b.clock.Load()) })
 	t.Cleanup(func() { b.poster.Stop() })

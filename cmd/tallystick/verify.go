@@ -45,13 +45,7 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 		return fmt.Errorf("reading --workers %d: it is at most %d", c.Workers, maxVerifyWorkers)
 	}
 	if c.File != "" {
-		if c.Ledger != "" || c.All {
-			return fmt.Errorf("verifying %s: a bundle says itself which ledger it is of; leave --ledger and --all out", c.File)
-		}
-		if c.about() || c.Compare.given() {
-			return fmt.Errorf("verifying %s: a bundle is held against --policy or --key, and nothing else", c.File)
-		}
-		return verifyBundle(ctx, c.File, c.Policy, c.Key, c.Workers, c.JSON, stdout, stderr)
+		return c.bundle(ctx, stdout, stderr)
 	}
 	if c.Compare.given() {
 		return c.compare(stdout)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -14,56 +15,49 @@ import (
 	"tallystick/ledger/chain/bundle"
 )
 
-// verifyBundle verifies an evidence bundle, with no database at all: tallystick
-// verify FILE.zip. policyFile and keys say whom the auditor trusts.
-func verifyBundle(ctx context.Context, path, policyFile string, keys []string, workers int, asJSON bool, stdout io.Writer, stderr *os.File) error {
-	o := bundle.Options{Workers: workers}
-	for _, text := range keys {
+// bundle verifies an evidence bundle, with no database at all: tallystick verify
+// FILE.zip.
+func (c *verifyCommand) bundle(ctx context.Context, stdout io.Writer, stderr *os.File) error {
+	path := c.File
+	switch {
+	case c.Ledger != "" || c.All:
+		return fmt.Errorf("verifying %s: a bundle says itself which ledger it is of; leave --ledger and --all out", path)
+	case c.Level != nil || c.Fresh != 0 || len(c.Receipt) > 0 || c.SignerState != "" || c.Compare.given() || c.HTML != "":
+		return fmt.Errorf("verifying %s: of what a verification may be told, a bundle takes --key, --policy, --since, --checkpoint, --workers and --json", path)
+	}
+	o := bundle.Options{Workers: c.Workers}
+	pins := slices.Clone(c.Checkpoint)
+	if c.Since != "" {
+		pins = append(pins, c.Since)
+	}
+	for _, file := range pins {
+		pin, err := readCheckpoint(file)
+		if err != nil {
+			return err
+		}
+		o.Pins = append(o.Pins, pin.Checkpoint)
+	}
+	for _, text := range c.Key {
 		key, err := chain.ParseLogKey(text)
 		if err != nil {
 			return err
 		}
 		o.Keys = append(o.Keys, key)
 	}
-	if policyFile != "" {
-		text, err := readBounded(policyFile, chain.MaxPolicy)
+	if c.Policy != "" {
+		text, err := readBounded(c.Policy, chain.MaxPolicy)
 		if err != nil {
 			return err
 		}
 		if o.Policy, err = chain.ParsePolicy(text); err != nil {
-			return fmt.Errorf("reading %s: %w", policyFile, err)
+			return fmt.Errorf("reading %s: %w", c.Policy, err)
 		}
 	}
-	file, err := os.Open(path)
+	report, err := verifyFile(ctx, path, o, stderr)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("verifying %s: it is no file", path)
-	}
-	if isTerminal(stderr) {
-		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(stderr), progressbar.OptionThrottle(progressEvery),
-			progressbar.OptionSetDescription("verifying"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("entries"), progressbar.OptionClearOnFinish())
-		o.Progress = func(done, total int64) {
-			bar.ChangeMax64(total)
-			_ = bar.Set64(done)
-		}
-		defer func() { _ = bar.Finish() }()
-	}
-	report, err := bundle.Verify(ctx, file, info.Size(), o)
-	if errors.Is(err, bundle.ErrNotBundle) {
-		return fmt.Errorf("verifying %s: %w\nhint: tallystick bundle create makes one; a file that was cut short or changed on its way is none", path, err)
-	}
-	if err != nil {
-		return fmt.Errorf("verifying %s: %w", path, err)
-	}
-	if asJSON {
+	if c.JSON {
 		err = json.NewEncoder(stdout).Encode(report)
 	} else {
 		err = report.WriteText(stdout)
@@ -79,4 +73,39 @@ func verifyBundle(ctx context.Context, path, policyFile string, keys []string, w
 	default:
 		return exitError{exitIncomplete}
 	}
+}
+
+// verifyFile verifies the bundle at path, with a progress bar if somebody is
+// watching.
+func verifyFile(ctx context.Context, path string, o bundle.Options, stderr *os.File) (*bundle.Report, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("verifying %s: it is no file", path)
+	}
+	if isTerminal(stderr) {
+		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(stderr), progressbar.OptionThrottle(progressEvery),
+			progressbar.OptionSetDescription("verifying"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("entries"), progressbar.OptionClearOnFinish())
+		o.Progress = func(done, total int64) {
+			bar.ChangeMax64(total)
+			_ = bar.Set64(done)
+		}
+		defer func() { _ = bar.Finish() }()
+	}
+	report, err := bundle.Verify(ctx, file, info.Size(), o)
+	if errors.Is(err, bundle.ErrNotBundle) {
+		return nil, fmt.Errorf("verifying %s: %w\nhint: tallystick bundle create makes one; a file that was cut short or changed on its way is none", path, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verifying %s: %w", path, err)
+	}
+	return report, nil
 }

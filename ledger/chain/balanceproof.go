@@ -137,6 +137,9 @@ func (r *BalanceReceipt) Marshal() []byte {
 	return append(append(b, "\n\n"...), r.Commitment.Marshal()...)
 }
 
+// IsBalanceReceipt reports whether data begin as what Marshal returned.
+func IsBalanceReceipt(data []byte) bool { return bytes.HasPrefix(data, []byte(balanceHeader)) }
+
 // ParseBalanceReceipt reads what Marshal returned, and nothing else. It verifies
 // nothing. The error is ErrReceipt, ErrMalformed or ErrUnknown.
 func ParseBalanceReceipt(data []byte) (*BalanceReceipt, error) {

@@ -18,6 +18,8 @@ const (
 	formatFile   = "FORMAT.md"
 	exampleBegin = "<!-- worked example: begin -->\n"
 	exampleEnd   = "<!-- worked example: end -->\n"
+	receiptBegin = "<!-- receipt example: begin -->\n"
+	receiptEnd   = "<!-- receipt example: end -->\n"
 )
 
 func readFormat(t *testing.T) string {
@@ -58,7 +60,7 @@ func rows(text string) [][]string {
 	return table
 }
 
-// workedExample renders section 13.
+// workedExample renders section 18.
 func workedExample(t *testing.T) string {
 	t.Helper()
 	e := exampleEntry()
@@ -116,6 +118,58 @@ func TestWorkedExampleIsWhatTheCodeHashes(t *testing.T) {
 	}
 	if shown != workedExample(t) {
 		t.Error("the example's text is stale; run the test with -update")
+	}
+}
+
+// exampleReceipt is the receipt of section 14, and the key that it is verified with.
+func exampleReceipt(t *testing.T) (*chain.Receipt, string) {
+	t.Helper()
+	e := exampleEntry()
+	leaves := someLeaves(5)
+	leaves[e.Seq] = e.Hash()
+	k := keyOf(t, "signer")
+	path, err := chain.ProveInclusion(e.Seq, 5, storeTree(leaves).read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := k.VerifierKey(testOrigin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint := signed(t, k, chain.Checkpoint{Origin: testOrigin, Size: 5, Root: rootByDefinition(leaves)})
+	return &chain.Receipt{Canonical: e.AppendCanonical(nil), Index: e.Seq, Proof: path, Checkpoint: checkpoint}, key
+}
+
+// TestReceiptExampleHolds verifies what the page shows with what the page shows.
+func TestReceiptExampleHolds(t *testing.T) {
+	page := readFormat(t)
+	before, rest, ok := strings.Cut(page, receiptBegin)
+	shown, after, ok2 := strings.Cut(rest, receiptEnd)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no example of a receipt", formatFile)
+	}
+	r, key := exampleReceipt(t)
+	want := fmt.Sprintf("```\n%s```\n\nThe verifier key is `%s`.\n", r.Marshal(), key)
+	if *update {
+		shown = want
+		if err := os.WriteFile(formatFile, []byte(before+receiptBegin+shown+receiptEnd+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if shown != want {
+		t.Error("the example's text is stale; run the test with -update")
+	}
+	file, _, _ := strings.Cut(strings.TrimPrefix(shown, "```\n"), "```\n")
+	read, err := chain.ParseReceipt([]byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := chain.ParseLogKey(regexp.MustCompile("verifier key is `(.*)`").FindStringSubmatch(shown)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, checkpoint, err := read.Verify(verifier); err != nil || e.Hash() != chain.HashCanonical(r.Canonical) || checkpoint.Size != 5 {
+		t.Errorf("%+v under %+v (%v)", e, checkpoint, err)
 	}
 }
 
@@ -229,6 +283,10 @@ func TestFormatStatesTheBoundsOfTheCode(t *testing.T) {
 		"detail value":                      to(1, chain.MaxDetailValue),
 		"all details, with their lengths":   fmt.Sprintf("at most %d", chain.MaxDetailBytes),
 		"whole encoding":                    fmt.Sprintf("at most %d", chain.MaxCanonical),
+		"leaves of a tree":                  fmt.Sprintf("at most %d", chain.MaxTreeSize),
+		"signed checkpoint":                 fmt.Sprintf("at most %d", chain.MaxCheckpoint),
+		"signatures of a checkpoint":        fmt.Sprintf("at most %d", chain.MaxSignatures),
+		"receipt":                           fmt.Sprintf("at most %d", chain.MaxReceipt),
 	} {
 		if got[what] != want {
 			t.Errorf("%s: %s says %q, the code %q", what, formatFile, got[what], want)
@@ -260,6 +318,41 @@ func TestFormatGivesTheCodesOfTheEnumerations(t *testing.T) {
 		row := regexp.MustCompile("(?m)^.*`" + tt.field + "`.*$").FindString(entry)
 		if want := strings.Join(list, ", "); !strings.Contains(row, want) {
 			t.Errorf("%s: the row %q does not say %q", tt.field, row, want)
+		}
+	}
+}
+
+// TestFormatTablesOfLeavesAreInTheOrderOfTheBytes does the same for the leaves of
+// sections 10 and 15.
+func TestFormatTablesOfLeavesAreInTheOrderOfTheBytes(t *testing.T) {
+	t.Parallel()
+	page := readFormat(t)
+	for heading, want := range map[string][]string{
+		"## 10. Balance tree": {"domain tag", "format version", "ledger_id", "size", "account_id", "currency", "scale", "account_seq", "posted", "pending_debit", "pending_credit"},
+		"## 15. Super-log":    {"domain tag", "format version", "ledger_id", "origin", "size", "root", "recorded_at"},
+	} {
+		var got []string
+		for _, row := range rows(section(t, page, heading)) {
+			got = append(got, strings.Trim(row[1], "`"))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s lists %q, want %q", heading, got, want)
+		}
+	}
+}
+
+// TestFormatLinksLeadToItsHeadings holds the links within the page.
+func TestFormatLinksLeadToItsHeadings(t *testing.T) {
+	t.Parallel()
+	page := readFormat(t)
+	headings := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
+		anchor := strings.ToLower(regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(m[1], ""))
+		headings[strings.ReplaceAll(anchor, " ", "-")] = true
+	}
+	for _, m := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(page, -1) {
+		if !headings[m[1]] {
+			t.Errorf("no heading #%s", m[1])
 		}
 	}
 }

@@ -78,6 +78,27 @@ type (
 	}
 )
 
+type (
+	readableBalance struct {
+		LedgerID      string `json:"ledger_id"`
+		Size          string `json:"size"`
+		AccountID     string `json:"account_id"`
+		Currency      string `json:"currency"`
+		Scale         int    `json:"scale"`
+		AccountSeq    string `json:"account_seq"`
+		Posted        string `json:"posted"`
+		PendingDebit  string `json:"pending_debit"`
+		PendingCredit string `json:"pending_credit"`
+	}
+	readableSuper struct {
+		LedgerID   string `json:"ledger_id"`
+		Origin     string `json:"origin"`
+		Size       string `json:"size"`
+		Root       string `json:"root"`
+		RecordedAt string `json:"recorded_at"`
+	}
+)
+
 // The codes of FORMAT.md, copied by hand.
 var (
 	oracleKinds = map[string]int{
@@ -138,6 +159,56 @@ func oracleSpans(t *testing.T, e *readableEntry) []span {
 	}
 	o.pairs("detail", "name", e.Details)
 	return o.spans
+}
+
+// oracleBalance encodes a leaf of the balance tree.
+func oracleBalance(t *testing.T, b *readableBalance) []byte {
+	t.Helper()
+	o := &oracle{t: t}
+	o.put("domain tag", "", []byte("tallystick/state"))
+	o.integer("format version", 2, "1")
+	o.uuid("ledger_id", b.LedgerID)
+	o.integer("size", 8, b.Size)
+	o.uuid("account_id", b.AccountID)
+	o.text("currency", b.Currency)
+	o.integer("scale", 1, strconv.Itoa(b.Scale))
+	o.integer("account_seq", 8, b.AccountSeq)
+	o.integer("posted", 16, b.Posted)
+	o.integer("pending_debit", 16, b.PendingDebit)
+	o.integer("pending_credit", 16, b.PendingCredit)
+	return oracleBytes(o.spans)
+}
+
+// oracleSuper encodes a leaf of the super-log.
+func oracleSuper(t *testing.T, l *readableSuper) []byte {
+	t.Helper()
+	o := &oracle{t: t}
+	o.put("domain tag", "", []byte("tallystick/super"))
+	o.integer("format version", 2, "1")
+	o.uuid("ledger_id", l.LedgerID)
+	o.text("origin", l.Origin)
+	o.integer("size", 8, l.Size)
+	o.hash("root", l.Root)
+	o.integer("recorded_at", 8, l.RecordedAt)
+	return oracleBytes(o.spans)
+}
+
+// oracleRoot is section 11 of FORMAT.md.
+func oracleRoot(leaves [][]byte) []byte {
+	switch len(leaves) {
+	case 0:
+		h := sha256.Sum256(nil)
+		return h[:]
+	case 1:
+		return leaves[0]
+	}
+	left := 1
+	for 2*left < len(leaves) {
+		left *= 2
+	}
+	node := append([]byte{1}, oracleRoot(leaves[:left])...)
+	h := sha256.Sum256(append(node, oracleRoot(leaves[left:])...))
+	return h[:]
 }
 
 func (o *oracle) posting(in string, p *readablePosting) {

@@ -181,6 +181,18 @@ func (p *StatementProof) Verify(keys ...VerifierKey) (*ProvedStatement, error) {
 	return s, s.follow(p)
 }
 
+// Follow is Verify without the signatures: it returns what the proof would prove if
+// its checkpoint were signed by whom it should be. It is for who has just been
+// given the proof, and knows no key.
+func (p *StatementProof) Follow() (*ProvedStatement, error) {
+	signed, err := OpenCheckpoint(p.Checkpoint)
+	s := &ProvedStatement{Checkpoint: signed}
+	if err != nil && !errors.Is(err, ErrUnknownKey) {
+		return s, err
+	}
+	return s, s.follow(p)
+}
+
 // follow goes through the entries of a proof whose checkpoint was verified, or is
 // taken as it stands.
 func (s *ProvedStatement) follow(p *StatementProof) error {

@@ -30,6 +30,9 @@ type vectorSet struct {
 	entries     []entryVector
 	refused     []refusedVector
 	commitments []commitmentVector
+	balances    []balanceVector
+	trees       []treeVector
+	super       []superVector
 }
 
 type entryVector struct {
@@ -64,13 +67,16 @@ func readVectors(t testing.TB) vectorSet {
 		Entries     []entryVector      `json:"entries"`
 		Refused     []refusedVector    `json:"refused"`
 		Commitments []commitmentVector `json:"commitments"`
+		Balances    []balanceVector    `json:"balances"`
+		Trees       []treeVector       `json:"trees"`
+		Super       []superVector      `json:"super_log"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(b))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&lists); err != nil {
 		t.Fatal(err)
 	}
-	return vectorSet{entries: lists.Entries, refused: lists.Refused, commitments: lists.Commitments}
+	return vectorSet{lists.Entries, lists.Refused, lists.Commitments, lists.Balances, lists.Trees, lists.Super}
 }
 
 // currentVectors makes the vectors with the production code.
@@ -98,6 +104,7 @@ func currentVectors(t *testing.T) vectorSet {
 		c.Commitment = chain.Commitment(unhex(t, c.Salt), chain.Field(c.Tag), c.Text).String()
 		v.commitments = append(v.commitments, c)
 	}
+	v.balances, v.trees, v.super = balanceVectors(t), treeVectors(), superVectors()
 	return v
 }
 
@@ -124,6 +131,9 @@ func (v vectorSet) text(t *testing.T) []byte {
 		{"entries", reflect.ValueOf(v.entries)},
 		{"refused", reflect.ValueOf(v.refused)},
 		{"commitments", reflect.ValueOf(v.commitments)},
+		{"balances", reflect.ValueOf(v.balances)},
+		{"trees", reflect.ValueOf(v.trees)},
+		{"super_log", reflect.ValueOf(v.super)},
 	}
 	b.WriteString("{")
 	for i, l := range lists {

@@ -15,9 +15,10 @@ import (
 // leavesPage is how many accounts BalanceTree looks at together.
 const leavesPage = 2_000
 
-// Index: accounts_in_order.
+// Index: accounts_in_order, whatever the statistics say: the primary key has not
+// this order, and would lead through the accounts of all ledgers.
 const accountsInOrderSQL = `select ` + accountRowColumns + ` from book.accounts
-where ledger_id = $1::uuid and account_id > $2::uuid order by account_id limit $3::int8`
+where (ledger_id, account_id) > ($1::uuid, $2::uuid) and ledger_id <= $1::uuid order by ledger_id, account_id limit $3::int8`
 
 // BalanceTree returns the tree over the balances of all accounts after the first
 // size entries, which must be there. With watch, it has the proof of that

@@ -10,6 +10,7 @@
 //	sequencer ──► Journal() ─► posting pool ─► Commit: inserts in one implicit transaction
 //	                        └► turns pool   ─► Turn: a locked row, while several processes post
 //	clients   ──► DB        ─► read pool    ─► accounts, balances, statements, entries, searches
+//	erasures  ──► Open(RoleEraser) ─► EraseTexts: payloads of which an erasure is on record
 //	replicas  ──► SweepHolds               ─► a locked row of ops.sweeps, holds in the order in which they expire
 //	auditors  ──► Open(RoleAuditor) ─► Snapshot.Scan: raw rows of a cut, seq < size
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,9 +59,9 @@ values ($1::uuid, 0, $2::int8, $3::text, $4::uuid, $5::bytea, $6::bytea, $7::tim
 
 const insertTurnSQL = `insert into ops.turns (ledger_id) values ($1::uuid) on conflict (ledger_id) do nothing`
 
-// OpenLedger opens a ledger. When one of that name exists with the same terms,
-// that is returned and created is false; with other terms the refusal is
-// ledger.CodeLedgerExists.
+// OpenLedger opens a ledger. When one of that name exists with the same terms
+// and, if one is named, the same predecessor, that is returned and created is
+// false; otherwise the refusal is ledger.CodeLedgerExists.
 func (db *DB) OpenLedger(ctx context.Context, r ledger.OpenLedger) (info LedgerInfo, created bool, refused *ledger.Refusal, err error) {
 	terms, refused := r.Terms()
 	if refused != nil {
@@ -92,17 +93,36 @@ func (db *DB) OpenSimulation(ctx context.Context, r ledger.OpenLedger, at time.T
 	case !errors.As(err, &pgErr) || pgErr.Code != codeUnique:
 		return LedgerInfo{}, false, nil, fmt.Errorf("opening ledger %s: %w", terms.Name, err)
 	}
-	info, err = db.Ledger(ctx, terms.Name)
-	if err == nil {
-		terms.Origin = info.Terms.Origin // names the id, which the caller need not know
-		if terms == info.Terms {
-			return info, false, nil, nil
-		}
-	} else if !errors.Is(err, ErrNotFound) {
+	info, same, err := db.openedBefore(ctx, &r, terms)
+	if err != nil {
 		return LedgerInfo{}, false, nil, err
+	}
+	if same {
+		return info, false, nil, nil
 	}
 	return LedgerInfo{}, false, &ledger.Refusal{Code: ledger.CodeLedgerExists, Posting: -1,
 		Detail: "a ledger of this name or id exists with other terms, and terms never change; choose another name"}, nil
+}
+
+// openedBefore returns the ledger of that name, and whether it is the one that r
+// asks for.
+func (db *DB) openedBefore(ctx context.Context, r *ledger.OpenLedger, terms chain.LedgerTerms) (info LedgerInfo, same bool, err error) {
+	info, err = db.Ledger(ctx, terms.Name)
+	if errors.Is(err, ErrNotFound) {
+		return LedgerInfo{}, false, nil // the id is taken
+	}
+	if err != nil {
+		return LedgerInfo{}, false, err
+	}
+	terms.Origin = info.Terms.Origin // names the id, which the caller need not know
+	if terms != info.Terms || r.Predecessor == nil {
+		return info, terms == info.Terms, nil
+	}
+	first, err := db.Entry(ctx, info.ID, 0)
+	if err != nil {
+		return LedgerInfo{}, false, err
+	}
+	return info, slices.Equal(first.Record().Details, r.Predecessor.Details()), nil
 }
 
 func (db *DB) insertLedger(ctx context.Context, t chain.LedgerTerms, first *ledger.Entry) error {
@@ -114,6 +134,7 @@ func (db *DB) insertLedger(ctx context.Context, t chain.LedgerTerms, first *ledg
 	b.Queue(insertFirstEntrySQL, id, int64(entryFormat), r.Kind.String(), uuidOf(&r.RequestID), r.PrevHash[:], hash[:],
 		first.RecordedAt(), r.BookingDate.Time(), r.EffectiveDate.Time(), uuidOf(&r.Actor))
 	b.Queue(insertTurnSQL, id)
+	queueDetails(&b, ledger.LedgerID{UUID: r.LedgerID}, []ledger.Entry{*first})
 	return db.posting.SendBatch(ctx, &b).Close()
 }
 

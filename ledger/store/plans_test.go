@@ -230,6 +230,12 @@ func (d *desk) checkPlans(t *testing.T, p *payments, state string, now time.Time
 			return err
 		}},
 		{"opening", []string{"entries_rules", "entries_keys"}, 20, func() error { _, err := db.Opening(t.Context(), d.id); return err }},
+		{"erasures", []string{"i12_entries_erased"}, 10, func() error { _, err := db.Erasures(t.Context(), d.id, []int64{5, 6, 7}); return err }},
+		{"commitments", []string{"entries_commitments"}, 10, func() error { _, err := db.Commitments(t.Context(), d.id, 1000, 10); return err }},
+		{"balance tree", []string{"accounts_in_order", "i9_postings_account_seq"}, 20_000, func() error {
+			_, err := db.BalanceTree(t.Context(), d.id, p.s.head.Seq/2, nil)
+			return err
+		}},
 		{"replays", []string{"i8_entries_request"}, 100, func() error { _, _, err := db.Requests(t.Context(), d.id, p.ids[5:8]); return err }},
 		{"first sweep", []string{"entries_expiring", "i12_entries_settled"}, 6000, func() error { return d.sweepNothing(db, now) }},
 		{"second sweep", []string{"entries_expiring", "i12_entries_settled"}, 300, func() error { return d.sweepNothing(db, now.Add(2*time.Minute)) }},

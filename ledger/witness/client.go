@@ -42,7 +42,7 @@ var (
 
 // Prove returns the proof that the tree of a checkpoint extends that of size
 // from, which is at least 1 and smaller: chain.ProveConsistency.
-type Prove func(from int64) ([]chain.Hash, error)
+type Prove = func(from int64) ([]chain.Hash, error)
 
 // Client asks one witness. It remembers which size of each origin the witness
 // has cosigned, so that one request is usually enough. It may be used at once

@@ -22,11 +22,14 @@ import (
 )
 
 // A process of the test binary with these variables is a witness, which kills
-// itself at the given arrival at the given step.
+// itself at the given arrival at the given step, counted from a POST to armPath
+// on.
 const (
 	childFolder  = "TALLYSTICK_TEST_WITNESS"
 	childStep    = "TALLYSTICK_TEST_WITNESS_STEP"
 	childArrival = "TALLYSTICK_TEST_WITNESS_ARRIVAL"
+
+	armPath = "/arm"
 )
 
 func TestMain(m *testing.M) {
@@ -46,12 +49,13 @@ func beChild(folder string) error {
 		return err
 	}
 	arrival, _ := strconv.Atoi(os.Getenv(childArrival))
+	armed := false
 	var mu sync.Mutex
 	w.dir.reached = func(step string) {
 		mu.Lock()
 		defer mu.Unlock()
 		kind, _, _ := strings.Cut(step, " ")
-		if kind != os.Getenv(childStep) {
+		if !armed || kind != os.Getenv(childStep) {
 			return
 		}
 		if arrival--; arrival == 0 {
@@ -64,7 +68,14 @@ func beChild(folder string) error {
 		return err
 	}
 	fmt.Println("http://" + listener.Addr().String())
-	return http.Serve(listener, w.Handler())
+	mux := http.NewServeMux()
+	mux.Handle("/", w.Handler())
+	mux.HandleFunc("POST "+armPath, func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		armed = true
+	})
+	return http.Serve(listener, mux)
 }
 
 // child is a witness in a process of its own.
@@ -216,10 +227,15 @@ func TestKilledWitnessNeverCosignsTwoHistories(t *testing.T) {
 	steps := []string{"verified", "written", "renamed", "flushed", "kept", "at random"}
 	for round := range kills {
 		step := steps[round%len(steps)]
-		c := startChild(t, folder, step, 2+random.IntN(4))
+		c := startChild(t, folder, step, 1+random.IntN(5))
 		a.settle(t, c.url)
 		for i, what := range []string{"a", "b"} {
 			a.forks[i] = a.base.grow(20, fmt.Sprint(what, round))
+		}
+		if response, err := http.Post(c.url+armPath, "", nil); err != nil {
+			t.Fatal(err)
+		} else {
+			_ = response.Body.Close()
 		}
 		var pressing sync.WaitGroup
 		for _, h := range a.forks {

@@ -87,7 +87,12 @@ func openFolder(path string) (*folder, error) {
 }
 
 // close gives the lock up, which the kernel does too when the process ends.
-func (f *folder) close() { _ = f.lock.Close() }
+// Closing the file is not enough: a program that this process is just starting
+// has the file, too, until it runs.
+func (f *folder) close() {
+	_ = syscall.Flock(int(f.lock.Fd()), syscall.LOCK_UN)
+	_ = f.lock.Close()
+}
 
 func (f *folder) file(name string) string { return filepath.Join(f.path, name) }
 

@@ -143,8 +143,8 @@ func (w *Witness) answer(out http.ResponseWriter, in *http.Request) (line string
 }
 
 func (w *Witness) serveHead(out http.ResponseWriter, in *http.Request) {
-	for origin, l := range w.logs {
-		if OriginHash(origin) != in.PathValue("hash") {
+	for _, l := range w.logs {
+		if l.hash != in.PathValue("hash") {
 			continue
 		}
 		if seen := l.seen(); seen.Note != nil {

@@ -3,6 +3,7 @@ package witness
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -264,6 +265,48 @@ func TestWritesThatFail(t *testing.T) {
 	}
 	if _, page := fetch(t, url); !strings.Contains(page, "STOPPED") {
 		t.Errorf("the page does not say it:\n%s", page)
+	}
+}
+
+// Extensions of the same head that exclude each other are offered at the same
+// moment, again and again: of each round only one is cosigned.
+func TestOfExtensionsAtTheSameMomentOneIsCosigned(t *testing.T) {
+	t.Parallel()
+	w := start(t, config(t.TempDir()))
+	base := history{}.grow(1, "base")
+	must(w.Add(base.from(0)))
+	const rounds, askers = 80, 8
+	for round := range rounds {
+		var requests [askers]Request
+		var histories [askers]history
+		for i := range askers {
+			histories[i] = base.grow(1+i%3, fmt.Sprint(round, i))
+			requests[i] = histories[i].from(int64(len(base)))
+		}
+		var errs [askers]error
+		var ready, asking sync.WaitGroup
+		ready.Add(askers)
+		for i := range askers {
+			asking.Go(func() {
+				ready.Done()
+				ready.Wait()
+				_, errs[i] = w.Add(requests[i])
+			})
+		}
+		asking.Wait()
+		won := 0
+		for i, err := range errs {
+			switch {
+			case err == nil:
+				base = histories[i]
+				won++
+			case !errors.Is(err, ErrSize):
+				t.Errorf("round %d: %v", round, err)
+			}
+		}
+		if won != 1 {
+			t.Fatalf("round %d: %d extensions of one head were cosigned", round, won)
+		}
 	}
 }
 

@@ -94,6 +94,7 @@ type Witness struct {
 // head to the moment at which the next one is on disk.
 type log struct {
 	origin string
+	hash   string // OriginHash
 	keys   []chain.VerifierKey
 
 	mu      sync.Mutex
@@ -150,7 +151,7 @@ func open(c Config, dir *folder) (*Witness, error) {
 		}
 		l := w.logs[key.Name()]
 		if l == nil {
-			l = &log{origin: key.Name()}
+			l = &log{origin: key.Name(), hash: OriginHash(key.Name())}
 			w.logs[l.origin] = l
 		}
 		l.keys = append(l.keys, key)
@@ -194,7 +195,7 @@ func (w *Witness) Origins() []string {
 // one whose cosignature never left; it counts all the same.
 func (w *Witness) load(l *log) error {
 	l.head = head{Checkpoint: chain.Checkpoint{Origin: l.origin, Root: chain.EmptyRoot}}
-	path := w.dir.file(OriginHash(l.origin) + headSuffix)
+	path := w.dir.file(l.hash + headSuffix)
 	content, err := readBounded(path, maxHead)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && w.dir.known(l.origin):
@@ -216,7 +217,7 @@ func (w *Witness) load(l *log) error {
 	l.head.Checkpoint, l.head.note, l.head.at = signed.Checkpoint, content, signed.Signatures[0].Time
 	_, lines := signatureLines(content)
 	l.head.line = lines[slices.IndexFunc(lines, func(line string) bool { return lineBy(line, w.public) })]
-	_, err = os.Stat(w.dir.file(OriginHash(l.origin) + refusedSuffix))
+	_, err = os.Stat(w.dir.file(l.hash + refusedSuffix))
 	l.head.fork = err == nil
 	return w.dir.add(l.origin)
 }
@@ -301,7 +302,7 @@ func (w *Witness) cosign(l *log, signed *chain.SignedCheckpoint) (string, error)
 		note += lines[slices.IndexFunc(lines, func(line string) bool { return lineBy(line, s.Key) })] + "\n"
 	}
 	note += line + "\n"
-	err = w.dir.replace(OriginHash(l.origin)+headSuffix, []byte(note))
+	err = w.dir.replace(l.hash+headSuffix, []byte(note))
 	if err == nil {
 		err = w.dir.add(l.origin)
 	}
@@ -321,9 +322,9 @@ func (w *Witness) cosign(l *log, signed *chain.SignedCheckpoint) (string, error)
 // keepFork keeps the first two checkpoints that show that the log has signed
 // two histories: the head, which will move on, and the one that was refused.
 func (w *Witness) keepFork(l *log, refused []byte) error {
-	err := w.dir.replace(OriginHash(l.origin)+cosignedSuffix, l.head.note)
+	err := w.dir.replace(l.hash+cosignedSuffix, l.head.note)
 	if err == nil {
-		err = w.dir.replace(OriginHash(l.origin)+refusedSuffix, refused)
+		err = w.dir.replace(l.hash+refusedSuffix, refused)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the proof of a fork of %s: %w", l.origin, err)

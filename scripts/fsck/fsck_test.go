@@ -3,6 +3,8 @@ package fsck
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,8 +19,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tallystick/api/client"
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
 	"tallystick/ledger/store/engine"
-	"tallystick/ledger/store/storetest"
 	"tallystick/scripts/internal/harness"
 )
 
@@ -35,6 +38,8 @@ const (
 	batchSize = 1000
 
 	toolBound = 5 * time.Minute // of building it, and of one run
+	sealBound = 2 * time.Minute // of signing it all
+	sealStep  = 100 * time.Millisecond
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.RunTests(context.Background(), m)) }
@@ -60,9 +65,10 @@ func build(t *testing.T) string {
 // checked is a ledger on a running server, and what it takes to check it.
 type checked struct {
 	tool    string
-	url     string // of the log
-	key     string // of the API
-	keyFile string // holds the verifier key
+	url     string                        // of the log
+	key     string                        // of the API
+	keyFile string                        // holds the verifier key
+	super   struct{ url, keyFile string } // of the super-log
 	size    int64
 	db      *pgx.Conn
 	ledger  string // its id
@@ -103,7 +109,7 @@ func open(t *testing.T, size int) *checked {
 	for at := int(l.Size); at < size; at += batchSize {
 		c.post(t, min(batchSize, size-at))
 	}
-	c.attach(t, rig.DataDir, l.Origin)
+	c.attach(t, rig.DataDir, server.Client)
 	return c
 }
 
@@ -129,8 +135,9 @@ func (c *checked) post(t *testing.T, n int) {
 	}
 }
 
-// attach connects to the database as its owner, and has the ledger sealed.
-func (c *checked) attach(t *testing.T, folder, origin string) {
+// attach connects to the database as its owner, and waits until the server has
+// signed all there is.
+func (c *checked) attach(t *testing.T, folder string, server *client.Client) {
 	t.Helper()
 	e, err := engine.Start(t.Context(), engine.Options{DataDir: folder})
 	if err != nil {
@@ -145,20 +152,91 @@ func (c *checked) attach(t *testing.T, folder, origin string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.db.Close(context.WithoutCancel(t.Context())) })
-	notary := storetest.NewNotary(t, e.URL())
-	notary.Seal(t, uuid.MustParse(c.ledger), origin, c.size)
-	c.keyFile = filepath.Join(t.TempDir(), "signer.pub")
-	if err := os.WriteFile(c.keyFile, []byte(notary.VerifierKey(t, origin)), 0o600); err != nil {
+	origin := c.awaitSeal(t, server)
+	key, err := signingKey(filepath.Join(folder, "signer", "signer.key"))
+	if err != nil {
 		t.Fatal(err)
+	}
+	c.keyFile = keyFile(t, key, origin)
+	var note string
+	if err := c.db.QueryRow(t.Context(), `select note from ops.heads where ledger_id = $1::uuid`, store.SuperLog.String()).Scan(&note); err != nil {
+		t.Fatal(err)
+	}
+	superOrigin, _, _ := strings.Cut(note, "\n")
+	c.super.url, c.super.keyFile = server.URL()+"/v1/super-log", keyFile(t, key, superOrigin)
+}
+
+// keyFile writes the key that verifies what is signed for an origin to a file.
+func keyFile(t *testing.T, key chain.SigningKey, origin string) string {
+	t.Helper()
+	text, err := key.VerifierKey(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "signer.pub")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// awaitSeal waits for a checkpoint over all entries, the one that names the
+// signer's key included, and returns its origin.
+func (c *checked) awaitSeal(t *testing.T, server *client.Client) (origin string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), sealBound)
+	defer cancel()
+	ticks := time.NewTicker(sealStep)
+	defer ticks.Stop()
+	for {
+		note, err := server.Checkpoint(ctx, "main")
+		if err == nil {
+			signed, openErr := chain.OpenCheckpoint(note)
+			l, err := server.Ledger(ctx, "main")
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case !errors.Is(openErr, chain.ErrUnknownKey):
+				t.Fatalf("reading %s: %v", note, openErr)
+			case signed.Size == l.Size && signed.Size >= c.size:
+				c.size = signed.Size
+				return signed.Origin
+			}
+		} else if !client.HasCode(err, "no_checkpoint") {
+			t.Fatal(err)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("no checkpoint over %d entries within %s: %v", c.size, sealBound, err)
+		case <-ticks.C:
+		}
 	}
 }
 
+// signingKey reads the key that the server signs with: the auditor of this test
+// is its owner.
+func signingKey(path string) (chain.SigningKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return chain.SigningKey{}, err
+	}
+	fields := strings.SplitN(strings.TrimSpace(string(text)), "+", 5) // PRIVATE+KEY+<name>+<id>+<base64>
+	if len(fields) != 5 {
+		return chain.SigningKey{}, fmt.Errorf("reading %s: it is no key", path)
+	}
+	raw, err := base64.StdEncoding.DecodeString(fields[4])
+	if err != nil || len(raw) == 0 {
+		return chain.SigningKey{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return chain.NewSigningKey(raw[1:]) // behind the algorithm
+}
+
 // run runs the tool, whose exit code says nothing, and returns what it said.
-func (c *checked) run(t *testing.T) string {
+func (c *checked) run(t *testing.T, url, keyFile string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), toolBound)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.tool, "--ui=false", "--N=4", "--storage_url="+c.url, "--bearer_token="+c.key, "--public_key="+c.keyFile)
+	cmd := exec.CommandContext(ctx, c.tool, "--ui=false", "--N=4", "--storage_url="+url, "--bearer_token="+c.key, "--public_key="+keyFile)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("running fsck: %v\n%s", err, out)
@@ -166,16 +244,21 @@ func (c *checked) run(t *testing.T) string {
 	return string(out)
 }
 
-func (c *checked) passes(t *testing.T) {
+func (c *checked) passes(t *testing.T, url, keyFile string, least int64) {
 	t.Helper()
-	if out := c.run(t); !strings.Contains(out, fmt.Sprintf("Successfully fsck'd log with size %d ", c.size)) || strings.Contains(out, "failed") {
+	out := c.run(t, url, keyFile)
+	var size int64
+	if _, told, ok := strings.Cut(out, "Successfully fsck'd log with size "); ok {
+		_, _ = fmt.Sscan(told, &size)
+	}
+	if size < least || strings.Contains(out, "failed") {
 		t.Errorf("fsck says\n%s", out)
 	}
 }
 
 func (c *checked) fails(t *testing.T, what string) {
 	t.Helper()
-	if out := c.run(t); strings.Contains(out, "Successfully") || !strings.Contains(out, "fsck failed: ") {
+	if out := c.run(t, c.url, c.keyFile); strings.Contains(out, "Successfully") || !strings.Contains(out, "fsck failed: ") {
 		t.Errorf("%s: fsck says\n%s", what, out)
 	}
 }
@@ -224,11 +307,12 @@ func TestTesseraFindsNothingAndThenOneFlippedBit(t *testing.T) {
 		size = wholeSize
 	}
 	c := open(t, size)
-	c.passes(t)
+	c.passes(t, c.url, c.keyFile, c.size)
+	c.passes(t, c.super.url, c.super.keyFile, 1)
 	for _, f := range flips {
 		back := c.flip(t, f.read, f.write, f.at(c.size))
 		c.fails(t, f.what)
 		back()
 	}
-	c.passes(t)
+	c.passes(t, c.url, c.keyFile, c.size)
 }

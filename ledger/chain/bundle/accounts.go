@@ -22,8 +22,10 @@ const MaxAccounts = 1 << 24
 type account struct {
 	id       uuid.UUID
 	code     string // empty until it was opened
-	currency string
+	currency string // as it was opened; empty until that is known
+	last     string // that of the newest posting
 	scale    uint8
+	lastAt   uint8 // the scale of the newest posting
 	opened   bool
 	openedAt int64
 	begins   int32 // its first posting, in accounts.firsts; −1: none, or it was followed
@@ -53,7 +55,11 @@ type accounts struct {
 	recent  [recentAccounts]int32 // by the last bits of their ids: place + 1 of who was met there last
 	list    []account
 	firsts  []first
+	changes []first // postings in another currency than the one before, on accounts opened elsewhere
 }
+
+// maxChanges is how many changes are kept until the account's currency is known.
+const maxChanges = 1 << 16
 
 func newAccounts(leading bool, limit int) *accounts {
 	return &accounts{leading: leading, limit: limit, places: make(map[uuid.UUID]int32)}
@@ -94,9 +100,9 @@ func (a *accounts) open(e *chain.Entry, f *findings) {
 	case x.opened:
 		f.add(finding{code: AccountStateMismatch, seq: e.Seq, request: e.RequestID, account: x.id, stored: "opened a second time as " + e.Account.Code})
 	default:
-		if x.accountSeq > 0 && (x.currency != e.Account.Currency || x.scale != e.Account.Scale) {
+		if x.accountSeq > 0 && (x.last != e.Account.Currency || x.lastAt != e.Account.Scale) {
 			f.add(finding{code: CurrencyMismatch, seq: e.Seq, request: e.RequestID, account: x.id,
-				stored: inCurrency(x.currency, x.scale), recomputed: inCurrency(e.Account.Currency, e.Account.Scale)})
+				stored: inCurrency(x.last, x.lastAt), recomputed: inCurrency(e.Account.Currency, e.Account.Scale)})
 		}
 		x.opened, x.openedAt, x.code = true, e.Seq, e.Account.Code
 		x.currency, x.scale = e.Account.Currency, e.Account.Scale
@@ -121,29 +127,38 @@ func (a *accounts) post(p *chain.Posting, seq int64, request *uuid.UUID, f *find
 	case x.accountSeq == 0 && !a.leading: // what it follows stands in another stripe
 		x.begins = int32(len(a.firsts))
 		a.firsts = append(a.firsts, first{seq, *request, *p})
-		if !x.opened {
-			x.currency, x.scale = p.Currency, p.Scale
+		if x.opened {
+			checkCurrency(x, p, seq, request, f)
+		}
+	case p.Currency == x.last && p.Scale == x.lastAt:
+		follow(x, p, seq, request, f)
+	case x.currency == "" && !a.leading:
+		follow(x, p, seq, request, f)
+		if len(a.changes) == maxChanges {
+			f.notChecked(seq, fmt.Sprintf("the currency changes on more than %d postings", maxChanges))
+		} else {
+			a.changes = append(a.changes, first{seq, *request, *p})
 		}
 	default:
 		follow(x, p, seq, request, f)
-	}
-	if p.Currency != x.currency || p.Scale != x.scale {
 		checkCurrency(x, p, seq, request, f)
 	}
+	x.last, x.lastAt = p.Currency, p.Scale
 	x.accountSeq, x.at = p.AccountSeq, seq
 	x.posted, x.pendingDebit, x.pendingCredit = p.Posted, p.PendingDebit, p.PendingCredit
 }
 
-// checkCurrency holds the posting against its account, which has another
-// currency or none.
+// checkCurrency holds a posting in another currency than the one before against
+// its account. What goes on in the wrong currency is reported where it begins.
 func checkCurrency(x *account, p *chain.Posting, seq int64, request *uuid.UUID, f *findings) {
-	if x.currency == "" {
+	switch {
+	case x.currency == "":
 		f.add(finding{code: AccountMissing, seq: seq, request: *request, account: x.id, stored: "not opened before this entry"})
 		x.currency, x.scale = p.Currency, p.Scale // said once
-		return
+	case p.Currency != x.currency || p.Scale != x.scale:
+		f.add(finding{code: CurrencyMismatch, seq: seq, request: *request, account: x.id,
+			stored: inCurrency(p.Currency, p.Scale), recomputed: inCurrency(x.currency, x.scale)})
 	}
-	f.add(finding{code: CurrencyMismatch, seq: seq, request: *request, account: x.id,
-		stored: inCurrency(p.Currency, p.Scale), recomputed: inCurrency(x.currency, x.scale)})
 }
 
 // follow holds I9 at one posting, given the state before it.
@@ -187,7 +202,7 @@ func follow(x *account, p *chain.Posting, seq int64, request *uuid.UUID, f *find
 
 // clone returns a copy that goes its own way.
 func (a *accounts) clone() *accounts {
-	return &accounts{leading: a.leading, limit: a.limit, places: maps.Clone(a.places), list: slices.Clone(a.list), firsts: a.firsts}
+	return &accounts{leading: a.leading, limit: a.limit, places: maps.Clone(a.places), list: slices.Clone(a.list), firsts: a.firsts, changes: a.changes}
 }
 
 // join adds the accounts of the stripe that follows.
@@ -202,9 +217,8 @@ func (a *accounts) join(next *accounts, f *findings) {
 		if n.begins >= 0 {
 			b := &next.firsts[n.begins]
 			follow(x, &b.posting, b.seq, &b.request, f)
-			if !x.opened && (!n.opened || n.openedAt > b.seq) {
-				f.add(finding{code: AccountMissing, seq: b.seq, request: b.request, account: x.id, stored: "not opened before this entry"})
-			} else if x.opened && (x.currency != b.posting.Currency || x.scale != b.posting.Scale) {
+			opened := n.opened && n.openedAt < b.seq // then its currency was looked at there
+			if !opened && (b.posting.Currency != x.last || b.posting.Scale != x.lastAt) {
 				checkCurrency(x, &b.posting, b.seq, &b.request, f)
 			}
 		}
@@ -212,6 +226,10 @@ func (a *accounts) join(next *accounts, f *findings) {
 			f.add(finding{code: AccountStateMismatch, seq: n.openedAt, account: x.id, stored: "opened a second time as " + n.code})
 		}
 		x.take(n)
+	}
+	for i := range next.changes {
+		c := &next.changes[i]
+		checkCurrency(a.find(&c.posting.AccountID), &c.posting, c.seq, &c.request, f)
 	}
 }
 
@@ -223,9 +241,7 @@ func (x *account) take(n *account) {
 	if n.accountSeq == 0 {
 		return
 	}
-	if x.currency == "" {
-		x.currency, x.scale = n.currency, n.scale
-	}
+	x.last, x.lastAt = n.last, n.lastAt
 	x.accountSeq, x.at = n.accountSeq, n.at
 	x.posted, x.pendingDebit, x.pendingCredit = n.posted, n.pendingDebit, n.pendingCredit
 }
@@ -293,7 +309,7 @@ func totals(list []account) map[currency]*sums {
 	for i := range list {
 		x := &list[i]
 		if x.currency == "" {
-			continue
+			continue // neither opened nor posted to
 		}
 		key := currency{x.currency, x.scale}
 		s := all[key]

@@ -19,7 +19,7 @@ func BenchmarkVerify(b *testing.B) {
 		accounts int
 	}{{"accounts=1000", 1000}, {"accounts=20000", 20_000}} {
 		b.Run(c.name, func(b *testing.B) {
-			k := newBook(b)
+			k := newBook()
 			file := manyTransfers(b, k, c.accounts)
 			for b.Loop() {
 				r, err := bundle.Verify(b.Context(), bytes.NewReader(file), int64(len(file)), bundle.Options{Workers: 1, Keys: []chain.VerifierKey{k.verifierKey(b)}})
@@ -37,7 +37,7 @@ func BenchmarkVerify(b *testing.B) {
 func manyTransfers(b *testing.B, k *book, accounts int) []byte {
 	var tree chain.Frontier
 	each := func(add func([]byte)) {
-		*k = *newBook(b)
+		*k = *newBook()
 		var canonical []byte
 		at, prev := uint32(1), chain.Genesis
 		put := func() {

@@ -43,12 +43,11 @@ type book struct {
 	micros  int64
 }
 
-func newBook(tb testing.TB) *book {
-	tb.Helper()
+func newBook() *book {
 	seed := sha256.Sum256([]byte("a key for tests"))
 	key, err := chain.NewSigningKey(seed[:])
 	if err != nil {
-		tb.Fatal(err)
+		panic(err) // a seed of 32 bytes is one
 	}
 	b := &book{ledger: id(1), origin: "tallystick.test/" + id(1).String(), key: key,
 		texts: map[int64]bundle.Text{}, states: map[uuid.UUID]*chain.Posting{}, micros: 1_767_225_600_000_000}
@@ -224,7 +223,7 @@ func (b *book) bundle(tb testing.TB, change ...func(*bundle.Contents)) []byte {
 // small is a book with something of everything.
 func small(tb testing.TB) *book {
 	tb.Helper()
-	b := newBook(tb)
+	b := newBook()
 	for n := 10; n < 14; n++ {
 		b.open(n)
 		b.say(fmt.Sprintf("Account %d", n), "")
@@ -235,7 +234,7 @@ func small(tb testing.TB) *book {
 	}
 	hold := b.add(chain.Entry{Kind: chain.Hold, ExpiresAt: ptr(b.micros + 1_000_000), Postings: []chain.Posting{b.post(10, chain.Debit, 0, 500), b.post(11, chain.Credit, 0, 500)}}).Seq
 	b.add(chain.Entry{Kind: chain.Capture, RefSeq: &hold, Postings: []chain.Posting{b.post(10, chain.Debit, 200, -500), b.post(11, chain.Credit, 200, -500)}})
-	b.commit(tb)
+	b.commit()
 	b.transfer(12, 10, 7)
 	b.say("To be forgotten", "")
 	forgotten := b.entries[len(b.entries)-1].Seq
@@ -250,8 +249,7 @@ func small(tb testing.TB) *book {
 
 // commit appends a commitment to the balances as they are, written from
 // FORMAT.md and not with package bundle.
-func (b *book) commit(tb testing.TB) {
-	tb.Helper()
+func (b *book) commit() {
 	size := int64(len(b.entries))
 	var tree chain.Frontier
 	var posted, pending money.Int128

@@ -24,6 +24,7 @@ const (
 	CheckpointUnknownKey      = "CHECKPOINT_UNKNOWN_KEY"
 	CosignatureInvalid        = "COSIGNATURE_INVALID"
 	WitnessQuorumNotMet       = "WITNESS_QUORUM_NOT_MET"
+	PinInconsistent           = "PIN_INCONSISTENT"
 	ProofInvalid              = "CONSISTENCY_PROOF_INVALID"
 	TimeRegression            = "TIME_REGRESSION"
 	UnbalancedEntry           = "UNBALANCED_ENTRY"
@@ -60,6 +61,7 @@ var Checks = []Check{
 	{CosignatureInvalid, "I7", chain.Critical, "the cosignature is not for this checkpoint", askSigner},
 	{WitnessQuorumNotMet, "I7", chain.Critical, "fewer witnesses have cosigned the checkpoint than the policy wants", askWitnesses},
 	{CheckpointRootMismatch, "I7", chain.Critical, "the entries are not those that the checkpoint was signed for", askReceipts},
+	{PinInconsistent, "I7", chain.Critical, "the entries do not begin with those of the checkpoint that you kept", askReceipts},
 	{ProofInvalid, "I7", chain.Critical, "the proof does not show that the later checkpoint extends the earlier one", askAgain},
 	{SeqGap, "I5", chain.Critical, "entries are missing, or their numbers repeat", askReceipts},
 	{LedgerIDMismatch, "I6", chain.Critical, "what stands here was sealed for another ledger", askReceipts},

@@ -108,9 +108,13 @@ func FuzzVerify(f *testing.F) {
 }
 
 // onlyContainer reports whether two bundles hold the same members: times, CRCs
-// and versions in the ZIP's own records say nothing.
+// and versions in the ZIP's own records say nothing, and a signature on the
+// manifest by a key that nobody knows says as little as none.
 func onlyContainer(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	x, y := contentsOf(t, a), contentsOf(t, b)
+	for _, all := range []map[string][]byte{x, y} {
+		all["manifest"], _, _ = bytes.Cut(all["manifest"], []byte("\n\n"))
+	}
 	return reflect.DeepEqual(x, y)
 }

@@ -31,6 +31,9 @@ const (
 	MaxText = 1 << 20
 )
 
+// maxSize is how many entries MaxMembers can hold.
+const maxSize = MaxMembers * EntriesPerMember
+
 // formatLine begins a manifest of this version.
 const formatLine = "tallystick/bundle/v1"
 
@@ -229,8 +232,8 @@ func (p *lineReader) header(m *Manifest) {
 	if m.Origin = p.field("origin"); !plainText(m.Origin, chain.MaxOrigin) {
 		p.fail("the origin is no text")
 	}
-	if m.Size = p.number(p.field("size")); m.Size < 1 && p.err == nil {
-		p.fail("a size of 0")
+	if m.Size = p.number(p.field("size")); (m.Size < 1 || m.Size > maxSize) && p.err == nil {
+		p.fail(fmt.Sprintf("a size of %d, and a bundle holds 1 to %d entries", m.Size, int64(maxSize)))
 	}
 	m.Head, m.Root = p.hash(p.field("head")), p.hash(p.field("root"))
 	m.Texts = p.field("texts") == "all"

@@ -62,6 +62,7 @@ type Scope struct {
 	Elapsed     time.Duration
 	Checkpoints []ScopeCheckpoint
 	Proofs      int
+	Pinned      []int64  // sizes of the auditor's checkpoints that the ledger extends
 	Vouched     bool     // the auditor gave the keys
 	SignedBy    []string // who signed the manifest, of the keys that count
 	KeyChanges  []string // what the entries say about signers' keys
@@ -115,6 +116,7 @@ func (v *verification) describe(r *Report) {
 	r.Ledger, r.Size, r.Head = m.Ledger.String(), m.Size, m.Head.String()
 	s.LedgerID, s.Origin, s.Root, s.From, s.HasTexts = m.Ledger, m.Origin, m.Root, m.From, m.Texts
 	s.Vouched, s.SignedBy, s.Proofs, s.Balances = v.keys.vouch, v.signedBy, v.proofs, v.balances
+	s.Pinned = v.pinned
 	if v.committed {
 		s.Commitment = m.Commitment
 	}

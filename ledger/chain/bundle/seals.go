@@ -250,6 +250,32 @@ func (v *verification) holdRoots() {
 	}
 }
 
+// holdPins holds the auditor's checkpoints against the tree of the entries.
+func (v *verification) holdPins() {
+	for _, pin := range v.options.Pins {
+		f := finding{code: PinInconsistent, seq: pin.Size - 1, stored: pin.Root.String()}
+		root, ok := v.roots[pin.Size]
+		switch {
+		case pin.Origin != v.manifest.Origin:
+			f.code, f.seq, f.stored, f.recomputed = OriginMismatch, noSeq, pin.Origin, v.manifest.Origin
+		case pin.Size == 0:
+			v.findings.notChecked(noSeq, chain.ErrEmptyBaseline.Error()+"; the checkpoint that you kept has size 0")
+			continue
+		case pin.Size > v.manifest.Size:
+			v.findings.notChecked(noSeq, fmt.Sprintf("the checkpoint that you kept: its size is %d, and that of the bundle %d", pin.Size, v.manifest.Size))
+			continue
+		case !ok:
+			f.recomputed = "no tree of that size: entries are missing or too many"
+		case root == pin.Root:
+			v.pinned = append(v.pinned, pin.Size)
+			continue
+		default:
+			f.recomputed = root.String()
+		}
+		v.findings.add(f)
+	}
+}
+
 // readProofs verifies the consistency proofs between checkpoints.
 func (v *verification) readProofs() {
 	for _, listed := range v.manifest.under(proofsDir) {

@@ -198,8 +198,15 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 	}
 }
 
-// withoutSeq takes the beginning off an error of chain.Decode.
-func withoutSeq(err error) string { return strings.TrimPrefix(err.Error(), "decoding an entry: ") }
+// withoutSeq takes the beginning off an error of chain.Decode, which names the
+// entry once more.
+func withoutSeq(err error) string {
+	text := strings.TrimPrefix(err.Error(), "decoding an entry: ")
+	if rest, ok := strings.CutPrefix(text, "checking entry "); ok {
+		_, text, _ = strings.Cut(rest, ": ")
+	}
+	return text
+}
 
 // header holds an entry against where it stands and the one before it.
 func (s *stripe) header(at *edge) {

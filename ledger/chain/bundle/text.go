@@ -148,6 +148,9 @@ func (r *Report) proven() []string {
 	for _, c := range r.Scope.Checkpoints {
 		lines = append(lines, fmt.Sprintf("entries 0 to %d are those under the root of the checkpoint of size %d", c.Size-1, c.Size))
 	}
+	for _, size := range r.Scope.Pinned {
+		lines = append(lines, fmt.Sprintf("entries 0 to %d are those of the checkpoint that you kept", size-1))
+	}
 	if r.Status != Verified {
 		if len(lines) == 0 {
 			lines = append(lines, "nothing as a whole: no checkpoint in the bundle is about these entries")

@@ -24,6 +24,9 @@ type Options struct {
 	Keys []chain.VerifierKey
 	// Policy also says which witnesses must have cosigned.
 	Policy *chain.Policy
+	// Pins are checkpoints that the auditor kept: the ledger must extend them.
+	// Who signed them is not looked at again.
+	Pins []chain.Checkpoint
 	// Workers is how many members are read at once; 0 means one for each
 	// processor. The result does not depend on it.
 	Workers int
@@ -62,6 +65,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, o Options) (*Report,
 	}
 	v.join()
 	v.holdRoots()
+	v.holdPins()
 	v.checkBalances()
 	return v.report(time.Since(begun)), nil
 }
@@ -79,6 +83,7 @@ type verification struct {
 	policy      *chain.Policy // whose quorum counts; nil without one
 	checkpoints []checkpoint
 	proofs      int
+	pinned      []int64              // sizes of the auditor's checkpoints that hold
 	wanted      map[int64]struct{}   // sizes of checkpoints
 	roots       map[int64]chain.Hash // recomputed, at those sizes
 	head        edge
@@ -139,6 +144,9 @@ func (v *verification) readManifest() bool {
 		v.cut = v.manifest.Commitment.Size
 	}
 	v.wanted[v.manifest.Size] = struct{}{}
+	for _, pin := range v.options.Pins {
+		v.wanted[pin.Size] = struct{}{}
+	}
 	return true
 }
 

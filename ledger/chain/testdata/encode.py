@@ -105,13 +105,43 @@ def entry(e):
     ))
 
 
+def balance(b):
+    return b"".join((
+        b"tallystick/state", unsigned(1, 2), identifier(b["ledger_id"]), i64(b["size"]), identifier(b["account_id"]), text(b["currency"]),
+        unsigned(b["scale"], 1), i64(b["account_seq"]), units(b["posted"]), units(b["pending_debit"]), units(b["pending_credit"]),
+    ))
+
+
+def super_leaf(s):
+    return b"".join((
+        b"tallystick/super", unsigned(1, 2), identifier(s["ledger_id"]), text(s["origin"]), i64(s["size"]), digest(s["root"]), i64(s["recorded_at"]),
+    ))
+
+
+def leaf_hash(canonical):
+    return hashlib.sha256(b"\x00" + canonical).digest()
+
+
+def root(leaves):
+    if len(leaves) < 2:
+        return leaves[0] if leaves else hashlib.sha256(b"").digest()
+    left = 1
+    while 2 * left < len(leaves):
+        left *= 2
+    return hashlib.sha256(b"\x01" + root(leaves[:left]) + root(leaves[left:])).digest()
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         vectors = json.load(f)
     wrong = []
-    for v in vectors["entries"]:
-        canonical = entry(v["entry"])
-        if canonical.hex() != v["canonical"] or hashlib.sha256(b"\x00" + canonical).hexdigest() != v["hash"]:
+    for name, field, encode in (("entries", "entry", entry), ("balances", "balance", balance), ("super_log", "leaf", super_leaf)):
+        for v in vectors[name]:
+            canonical = encode(v[field])
+            if canonical.hex() != v["canonical"] or leaf_hash(canonical).hex() != v["hash"]:
+                wrong.append(v["name"])
+    for v in vectors["trees"]:
+        if root([digest(leaf) for leaf in v["leaves"]]).hex() != v["root"]:
             wrong.append(v["name"])
     for v in vectors["commitments"]:
         message = bytes([v["tag"]]) + v["text"].encode("utf-8")
@@ -119,7 +149,7 @@ def main():
             wrong.append(v["name"])
     for name in wrong:
         print("differs:", name)
-    print(len(vectors["entries"]), "entries,", len(vectors["commitments"]), "commitments,", len(wrong), "wrong")
+    print(", ".join("%d %s" % (len(vectors[name]), name) for name in ("entries", "commitments", "balances", "trees", "super_log")) + ",", len(wrong), "wrong")
     return 1 if wrong else 0
 
 

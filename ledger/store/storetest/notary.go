@@ -77,6 +77,19 @@ func (n *Notary) Seal(tb testing.TB, id uuid.UUID, origin string, size int64) []
 	return note
 }
 
+// SealSuper appends leaves to the super-log, and signs and publishes it.
+func (n *Notary) SealSuper(tb testing.TB, origin string, leaves []chain.SuperLeaf) []byte {
+	tb.Helper()
+	var size int64
+	if l := n.logs[store.SuperLog]; l != nil {
+		size = l.tree.Size()
+	}
+	if err := n.db.AppendSuperLeaves(tb.Context(), size, leaves); err != nil {
+		tb.Fatal(err)
+	}
+	return n.Seal(tb, store.SuperLog, origin, size+int64(len(leaves)))
+}
+
 func (n *Notary) seal(tb testing.TB, id uuid.UUID, origin string, size int64) ([]byte, error) {
 	l := n.logs[id]
 	if l == nil {

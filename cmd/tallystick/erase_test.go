@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
+	"tallystick/reconcile"
+)
+
+// told posts a transfer with text and returns it.
+func (b *holdBook) told(t *testing.T, about string) *ledger.TransferRequest {
+	t.Helper()
+	one, reference, metadata := decimal.NewFromInt(1), about+" reference", `{"who":"`+about+`"}`
+	r := &ledger.TransferRequest{Common: b.common(t), Legs: []ledger.Leg{
+		{Account: "bank", Direction: chain.Debit, Amount: one}, {Account: "retained", Direction: chain.Credit, Amount: one},
+	}}
+	r.Description, r.Reference, r.Metadata = &about, &reference, &metadata
+	b.ask(t, r)
+	return r
+}
+
+func TestTextIsErased(t *testing.T) {
+	b := servePeriods(t, store.ScopeAdmin)
+	id, err := ledger.NewAccountID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "Nadja Unlikely"
+	b.ask(t, &ledger.OpenAccount{Common: b.common(t), AccountID: id, Code: "nadja", Type: chain.Liability, Currency: "EUR", Name: &name})
+	frozen := chain.FrozenDebits
+	b.ask(t, &ledger.ChangeAccount{Common: b.common(t), Code: "nadja", Frozen: &frozen})
+	gone, stays := b.told(t, "Ottokar Improbable"), b.told(t, "Piotr Whoever")
+	if texts := dump(t, b); texts != nil && !bytes.Contains(texts, []byte("Ottokar")) {
+		t.Fatal("the dump does not even have what is not erased")
+	}
+	erase := func(args ...string) string {
+		t.Helper()
+		code, out, told := command(t, append([]string{"erase", "--ledger", "book", "--basis", "gdpr_17"}, args...)...)
+		if code != exitFine {
+			t.Fatalf("%q: exit code %d, %s%s", args, code, out, told)
+		}
+		return out
+	}
+	if out := erase("--transfer", gone.ID.String(), "--dry-run"); !strings.Contains(out, "would be erased; nothing was changed") {
+		t.Errorf("dry run: %s", out)
+	}
+	if out := erase("--transfer", gone.ID.String(), "--case", "DPO 9"); !strings.Contains(out, "of ledger book is erased") {
+		t.Errorf("erasing: %s", out)
+	}
+	erase("--transfer", gone.ID.String()) // again
+	var answer struct{ Seqs []int64 }
+	if err := json.Unmarshal([]byte(erase("--account", "nadja", "--json")), &answer); err != nil || len(answer.Seqs) != 2 {
+		t.Errorf("erasing a name: %+v, %v", answer, err)
+	}
+	if texts := dump(t, b); texts != nil {
+		for what, text := range map[string]string{
+			"the text": "Ottokar", "the name": "Unlikely", "its salt": hex.EncodeToString(gone.Salt[:]),
+		} {
+			if bytes.Contains(texts, []byte(text)) {
+				t.Errorf("%s is still in a dump of the database", what)
+			}
+		}
+		if !bytes.Contains(texts, []byte("Piotr Whoever")) || !bytes.Contains(texts, []byte(hex.EncodeToString(stays.Salt[:]))) {
+			t.Error("what was not to be erased is not in a dump")
+		}
+	}
+	b.holds(t)
+}
+
+// holds verifies the book and requires that its texts were erased on record.
+func (b *holdBook) holds(t *testing.T) {
+	t.Helper()
+	auditor, err := store.Open(t.Context(), b.url, store.RoleAuditor, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer auditor.Close()
+	report, err := reconcile.Verify(t.Context(), auditor, b.id.UUID, reconcile.Options{Workers: 1})
+	if err != nil || report.Status != reconcile.Verified || len(report.Findings) == 0 {
+		t.Fatalf("the book is %s: %v, %v", report.Status, report.Findings, err)
+	}
+	for _, f := range report.Findings {
+		if f.Code != reconcile.PayloadErased || f.Severity != chain.Info {
+			t.Errorf("found %+v", f)
+		}
+	}
+}
+
+// dump returns what pg_dump writes of the data, nil where there is none: it
+// stands beside the binaries of PostgreSQL.
+func dump(t *testing.T, b *holdBook) []byte {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), b.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if conn.PgConn().ParameterStatus("crdb_version") != "" {
+		return nil
+	}
+	var version string
+	if err := conn.QueryRow(t.Context(), `select current_setting('server_version_num')`).Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	major := version[:2]
+	binary := filepath.Join("/usr/lib/postgresql", major, "bin", "pg_dump")
+	if _, err := os.Stat(binary); err != nil {
+		if binary, err = exec.LookPath("pg_dump"); err != nil {
+			t.Log("there is no pg_dump here")
+			return nil
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), binary, "--data-only", "--dbname", b.url).Output()
+	if err != nil {
+		t.Fatalf("running %s: %v", binary, err)
+	}
+	return out
+}
+
+func TestErasingSaysWhatIsWrong(t *testing.T) {
+	b := servePeriods(t, store.ScopeAdmin)
+	told := b.told(t, "Ottokar Improbable")
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nothing to erase":     {[]string{"--seq", "0", "--basis", "x"}, "nothing_to_erase"},
+		"no such entry":        {[]string{"--seq", "99", "--basis", "x"}, "entry_not_found"},
+		"no such transfer":     {[]string{"--transfer", uuid.NewString(), "--basis", "x"}, "transfer_not_found"},
+		"no such account":      {[]string{"--account", "nobody", "--basis", "x"}, "account_not_found"},
+		"a basis of two words": {[]string{"--transfer", told.ID.String(), "--basis", "GDPR 17"}, "value_invalid"},
+		"a dry run of a name":  {[]string{"--account", "bank", "--basis", "x", "--dry-run"}, "reading --dry-run"},
+		"an account unnamed":   {[]string{"--account", "bank", "--basis", "x"}, "nothing_to_erase"},
+	} {
+		code, out, said := command(t, append([]string{"erase", "--ledger", "book"}, c.args...)...)
+		if code != exitUsage || out != "" || !strings.Contains(said, c.want) {
+			t.Errorf("%s: exit code %d, %s%s", name, code, out, said)
+		}
+	}
+	b.broken.Store(true)
+	if code, _, said := command(t, "erase", "--ledger", "book", "--basis", "x", "--transfer", told.ID.String()); code != exitUsage || !strings.Contains(said, "hint: the server's log says why") {
+		t.Errorf("an eraser that is broken: exit code %d, %s", code, said)
+	}
+	b.broken.Store(false)
+	if code, _, said := command(t, "erase", "--ledger", "book", "--basis", "x", "--transfer", told.ID.String()); code != exitFine {
+		t.Errorf("finishing: exit code %d, %s", code, said)
+	}
+	b.holds(t)
+}
