@@ -233,7 +233,7 @@ func TestThePageStandsOnItsOwn(t *testing.T) {
 func TestALedgerThatVanishedIsMissed(t *testing.T) {
 	s := openSealed(t)
 	openBook(t, s.url, "second")
-	tamper(t, s.url, "insert into book.super_log select 0, ledger_id, 'tallystick.test/'||ledger_id, 1, entry_hash, now(), entry_hash from book.entries where ledger_id = '"+s.id.String()+"'")
+	tamper(t, s.url, "insert into book.super_log select 0, ledger_id, 'tallystick.test/' || ledger_id::text, 1, entry_hash, now(), entry_hash from book.entries where ledger_id = '"+s.id.String()+"'")
 	policy := s.file("audit.policy", []byte("log "+s.verifier()+"\nquorum none\n"))
 	for _, table := range []string{"ops.heads", "book.checkpoints", "book.entries", "ops.payloads", "book.ledgers"} {
 		tamper(t, s.url, "delete from "+table+" where ledger_id = '"+s.id.String()+"'")
