@@ -369,19 +369,9 @@ order by request_id, seq`
 
 // checkDuplicates holds I8 without relying on the unique key that enforces it.
 func (v *verification) checkDuplicates(ctx context.Context) error {
-	var ids []uuid.UUID
-	err := retry(ctx, func() error {
-		ids = ids[:0]
-		return v.snapshot.Scan(ctx, duplicatesSQL, []any{v.snapshot.LedgerID, int64(v.bounds.findings)}, func(r *store.Row) error {
-			ids = append(ids, r.UUID(0))
-			return nil
-		})
-	})
+	ids, err := v.requestsToLookUp(ctx)
 	if err != nil {
-		return fmt.Errorf("grouping book.entries by request: %w", err)
-	}
-	if len(ids) == v.bounds.findings {
-		v.findings.notChecked(noSeq, fmt.Sprintf("requests that stand twice beyond the first %d", v.bounds.findings))
+		return err
 	}
 	for chunk := range slices.Chunk(ids, v.bounds.page) {
 		var before uuid.UUID
@@ -401,4 +391,30 @@ func (v *verification) checkDuplicates(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// requestsToLookUp returns the requests that may stand twice: those that the
+// first pass suspects, or, where it has not met all entries or suspects too many,
+// those that the engine finds by grouping.
+func (v *verification) requestsToLookUp(ctx context.Context) ([]uuid.UUID, error) {
+	if v.requests != nil && !v.incomplete.Load() {
+		if ids, ok := v.requests.suspected(); ok {
+			return ids, nil
+		}
+	}
+	var ids []uuid.UUID
+	err := retry(ctx, func() error {
+		ids = ids[:0]
+		return v.snapshot.Scan(ctx, duplicatesSQL, []any{v.snapshot.LedgerID, int64(v.bounds.findings)}, func(r *store.Row) error {
+			ids = append(ids, r.UUID(0))
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("grouping book.entries by request: %w", err)
+	}
+	if len(ids) == v.bounds.findings {
+		v.findings.notChecked(noSeq, fmt.Sprintf("requests that stand twice beyond the first %d", v.bounds.findings))
+	}
+	return ids, nil
 }

@@ -110,10 +110,17 @@
 // their sizes are met on the way. It costs nothing where there are none. Erasures
 // are held against what they erase (erasures.go), page by page.
 //
+// # What stands twice
+//
+// Requests that stand twice are suspected by a filter in memory while the first
+// pass meets them (requestfilter.go), and only suspects are looked up; in ledgers too
+// large for the filter the engine groups all of them.
+//
 // # Memory
 //
 // Memory is the segment, the account states and the findings, each with a
-// named bound (bounds.go), times the workers; nothing grows with the ledger.
+// named bound (bounds.go), times the workers, and the filter; nothing grows with
+// the ledger.
 //
 // # Two ways to follow an account
 //

@@ -85,3 +85,16 @@ func StripesHold(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers 
 	}
 	return v.stripesHold(), trees, nil
 }
+
+// Suspects returns which of some requests a filter for that many entries suspects
+// of standing twice; ok is false when they are too many, or the entries.
+func Suspects(entries int64, limit int, requests []uuid.UUID) (ids []uuid.UUID, ok bool) {
+	f := newRequestFilter(entries, limit)
+	if f == nil {
+		return nil, false
+	}
+	for _, id := range requests {
+		f.meet(id)
+	}
+	return f.suspected()
+}

@@ -124,6 +124,7 @@ type verification struct {
 	accounts      int64 // how many there are, new ones included
 	alongChain    bool  // accounts are followed in the first pass
 	stripes       *stripes
+	requests      *requestFilter // nil when requests are not gathered
 	findings      *findings
 	erasures      erasures
 	evidence      evidence
@@ -214,6 +215,9 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 		return err
 	}
 	v.stripes = newStripes(v.from, v.snapshot.Size, opts.Workers, v.bounds)
+	if v.level >= LevelColumns {
+		v.requests = newRequestFilter(v.snapshot.Size, v.bounds.findings)
+	}
 	if err := v.chooseWay(ctx); err != nil {
 		return err
 	}

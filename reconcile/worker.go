@@ -151,6 +151,7 @@ func (w *worker) try(ctx context.Context, low, high int64) error {
 		return err
 	}
 	w.flush()
+	w.meetRequests()
 	w.growTree()
 	w.v.advance(w.scope.entries - before.scope.entries)
 	return nil
