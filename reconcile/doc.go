@@ -110,7 +110,14 @@
 // their sizes are met on the way. It costs nothing where there are none. Erasures
 // are held against what they erase (erasures.go), page by page.
 //
-// # What stands twice
+// # Reading less
+//
+// Of what a row costs PostgreSQL, most is columns: 50 ns of processor time for each
+// that is sent, 120 ns for finding the row. So entries and postings are read with
+// their small columns in one number, and with null for what is as expected
+// (packed.go). A row that cannot be said so without loss has its whole segment read
+// as it stands: what is found does not depend on how it was read. COPY as text
+// costs as much as binary rows, and a bitmap scan more than the index scan.
 //
 // Requests that stand twice are suspected by a filter in memory while the first
 // pass meets them (requestfilter.go), and only suspects are looked up; in ledgers too

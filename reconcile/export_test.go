@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,4 +99,30 @@ func Suspects(entries int64, limit int, requests []uuid.UUID) (ids []uuid.UUID, 
 		f.meet(id)
 	}
 	return f.suspected()
+}
+
+// ReadBothWays reads a range of entries with their postings, packed and as they
+// stand, and returns both as text; n is how many rows were read packed.
+func ReadBothWays(ctx context.Context, db *store.DB, ledger uuid.UUID, low, high int64) (packed, whole string, n int, err error) {
+	from, err := db.Snapshot(ctx, ledger)
+	if err != nil {
+		return "", "", 0, err
+	}
+	base := max(low, 0)
+	var words words
+	var a, b segment
+	for _, s := range []*segment{&a, &b} {
+		s.bounds = &standard
+		s.reset(low, high)
+		s.expected = expected{currency: "EUR", scale: 2}
+	}
+	args := []any{ledger, low, high}
+	scans := []error{
+		from.Scan(ctx, packedEntriesSQL, append(args[:3:3], base, a.expected.booking.Time()), func(r *store.Row) error { return a.addPackedEntry(ledger, r, base, &a.expected) }),
+		from.Scan(ctx, packedPostingsSQL, append(args[:3:3], base, "EUR", int64(2), a.expected.effective.Time()), func(r *store.Row) error { return a.addPacked(r, base, &a.expected, &words) }),
+		from.Scan(ctx, entriesSQL, args, func(r *store.Row) error { return b.addEntry(ledger, r) }),
+		from.Scan(ctx, postingsSQL, args, func(r *store.Row) error { return b.addPosting(r, &words) }),
+	}
+	show := func(s *segment) string { return fmt.Sprintf("%+v\n%+v\n%+v", s.entries, s.postings, s.places) }
+	return show(&a), show(&b), len(a.entries) + len(a.postings), errors.Join(scans...)
 }

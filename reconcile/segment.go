@@ -28,6 +28,7 @@ type segment struct {
 	details   []detailRow
 	accounts  map[uuid.UUID]accountRow // those of versions, and those that the worker did not know
 	text      int                      // bytes in versions and details
+	expected  expected                 // of the next postings, by those read last
 }
 
 // entryRow is a row of book.entries. The optional fields of entry are set by
@@ -150,15 +151,16 @@ func (s *segment) dense() bool {
 // load reads the segment but for payloads and accounts: range scans in
 // primary-key order, each of one table.
 func (s *segment) load(ctx context.Context, from *store.Snapshot, words *words) error {
+	if err := s.loadEntries(ctx, from); err != nil {
+		return err
+	}
 	for _, scan := range []struct {
 		table string
 		sql   string
 		row   func(*store.Row) error
 	}{
-		{"book.entries", entriesSQL, func(r *store.Row) error { return s.addEntry(from.LedgerID, r) }},
 		{"book.account_versions", versionsSQL, s.addVersion},
 		{"book.details", detailsSQL, s.addDetail},
-		{"book.postings", postingsSQL, func(r *store.Row) error { return s.addPosting(r, words) }},
 	} {
 		err := from.Scan(ctx, scan.sql, []any{from.LedgerID, s.low, s.high}, scan.row)
 		if errors.Is(err, errSegmentTooLarge) {
@@ -168,9 +170,13 @@ func (s *segment) load(ctx context.Context, from *store.Snapshot, words *words) 
 			return fmt.Errorf("reading %s: %w", scan.table, err)
 		}
 	}
+	if err := s.loadPostings(ctx, from, words); err != nil {
+		return err
+	}
 	for i := range s.entries {
 		s.entries[i].finish()
 	}
+	s.expect()
 	return nil
 }
 
@@ -200,23 +206,34 @@ func (s *segment) addEntry(ledger uuid.UUID, r *store.Row) error {
 	e.RequestID, e.PrevHash, row.stored = r.UUID(3), r.Hash(4), r.Hash(5)
 	e.RecordedAt, e.BookingDate, e.EffectiveDate = r.Micros(6), r.Date(7), r.Date(8)
 	e.Actor, e.PriorPeriod = r.UUID(9), r.Bool(10)
-	if row.has[hasRefSeq] = !r.IsNull(11); row.has[hasRefSeq] {
-		row.refSeq = r.Int64(11)
-	}
-	if row.has[hasRelatedTo] = !r.IsNull(12); row.has[hasRelatedTo] {
-		row.relatedTo = r.UUID(12)
-	}
-	if row.has[hasExpiresAt] = !r.IsNull(13); row.has[hasExpiresAt] {
-		row.expiresAt = r.Micros(13)
-	}
+	row.readReferences(r, 11)
 	row.postingCount = r.Int64(14)
-	for i, h := range []*chain.Hash{&row.description, &row.reference, &row.metadata} {
-		if row.has[hasDescription+i] = !r.IsNull(15 + i); row.has[hasDescription+i] {
-			*h = r.Hash(15 + i)
-		}
-	}
+	row.readCommitments(r, 15)
 	row.rejected = rejected(r)
 	return nil
+}
+
+// readReferences reads ref_seq, related_to and expires_at, which stand from a
+// column on.
+func (row *entryRow) readReferences(r *store.Row, from int) {
+	if row.has[hasRefSeq] = !r.IsNull(from); row.has[hasRefSeq] {
+		row.refSeq = r.Int64(from)
+	}
+	if row.has[hasRelatedTo] = !r.IsNull(from + 1); row.has[hasRelatedTo] {
+		row.relatedTo = r.UUID(from + 1)
+	}
+	if row.has[hasExpiresAt] = !r.IsNull(from + 2); row.has[hasExpiresAt] {
+		row.expiresAt = r.Micros(from + 2)
+	}
+}
+
+// readCommitments reads the commitments to texts, which stand from a column on.
+func (row *entryRow) readCommitments(r *store.Row, from int) {
+	for i, h := range []*chain.Hash{&row.description, &row.reference, &row.metadata} {
+		if row.has[hasDescription+i] = !r.IsNull(from + i); row.has[hasDescription+i] {
+			*h = r.Hash(from + i)
+		}
+	}
 }
 
 // finish points the optional fields of the entry at those of the row.
