@@ -88,6 +88,21 @@ func StripesHold(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers 
 	return v.stripesHold(), trees, nil
 }
 
+// AccountCache is the cache of a worker.
+type AccountCache struct{ *accountCache }
+
+// NewAccountCache returns a cache of at most limit accounts.
+func NewAccountCache(limit int) AccountCache { return AccountCache{newAccountCache(limit)} }
+
+// NextSegment lets go of what the segment before needed.
+func (c AccountCache) NextSegment() { c.epoch++ }
+
+// Finds reports whether an account is held.
+func (c AccountCache) Finds(id uuid.UUID) bool { return c.find(id) != nil }
+
+// Hold makes room for an account.
+func (c AccountCache) Hold(id uuid.UUID) (at int32, strange bool) { return c.hold(id) }
+
 // Suspects returns which of some requests a filter for that many entries suspects
 // of standing twice; ok is false when they are too many, or the entries.
 func Suspects(entries int64, limit int, requests []uuid.UUID) (ids []uuid.UUID, ok bool) {

@@ -73,15 +73,15 @@ func (w *worker) checkPosting(p *chain.Posting, at *place, a *accountState, befo
 
 // checkAccountSeq reports whether before is the posting that p follows.
 func (w *worker) checkAccountSeq(p *chain.Posting, at *place, before *previous) bool {
+	if before.accountSeq+1 == p.AccountSeq && (before.accountSeq <= 0 || before.seq <= at.seq) {
+		return true
+	}
 	gap := finding{code: AccountSeqGap, seq: at.seq, account: p.AccountID, named: true, column: "account_seq",
 		stored: fmt.Sprint(p.AccountSeq)}
-	switch {
-	case before.accountSeq+1 != p.AccountSeq:
+	if before.accountSeq+1 != p.AccountSeq {
 		gap.recomputed = fmt.Sprint(before.accountSeq + 1)
-	case before.accountSeq > 0 && before.seq > at.seq:
+	} else {
 		gap.recomputed = fmt.Sprintf("after %d, which stands at entry %d", before.accountSeq, before.seq)
-	default:
-		return true
 	}
 	w.report(gap)
 	return false

@@ -1,0 +1,116 @@
+package reconcile
+
+import (
+	"hash/maphash"
+	"math/bits"
+
+	"github.com/google/uuid"
+)
+
+// accountCache holds the accounts a worker has met, at most limit. The
+// one dropped is one not used lately (a clock), and never one that the segment
+// at hand needs.
+//
+// It is a hash table of places with linear probing and not a map, because a place
+// is looked up for every posting: four bytes a slot stay in the processor's cache,
+// where the keys of a map beside the states would not.
+type accountCache struct {
+	seed   maphash.Seed
+	slots  []int32 // one more than the place, 0 when free; at most half are taken
+	states []accountState
+	uses   []use // same index
+	hand   int
+	epoch  uint32
+	limit  int
+}
+
+// use is when an account was used.
+type use struct {
+	epoch uint32 // the segment that needed it last
+	again bool   // it has been used since the cache last looked
+}
+
+func newAccountCache(limit int) *accountCache {
+	return &accountCache{seed: maphash.MakeSeed(), limit: limit}
+}
+
+// clear forgets everything: the worker goes on elsewhere.
+func (c *accountCache) clear() {
+	clear(c.slots)
+	c.states, c.uses, c.hand = c.states[:0], c.uses[:0], 0
+}
+
+// ideal is the slot where an account stands if that was free.
+func (c *accountCache) ideal(id *uuid.UUID) int {
+	return int(maphash.Bytes(c.seed, id[:])) & (len(c.slots) - 1)
+}
+
+// slot returns where an account stands, or else the free slot where it would.
+func (c *accountCache) slot(id *uuid.UUID) int {
+	if c.slots == nil {
+		c.slots = make([]int32, 1<<bits.Len(uint(2*c.limit)))
+	}
+	i := c.ideal(id)
+	for c.slots[i] != 0 && c.states[c.slots[i]-1].id != *id {
+		i = (i + 1) & (len(c.slots) - 1)
+	}
+	return i
+}
+
+// find returns the state of an account, nil when it is not held.
+func (c *accountCache) find(id uuid.UUID) *accountState {
+	if at := c.slot(&id); c.slots[at] != 0 {
+		return &c.states[c.slots[at]-1]
+	}
+	return nil
+}
+
+// hold returns the place in states of an account that this segment needs, and
+// whether its state has yet to be loaded. The place is good until the next
+// segment.
+func (c *accountCache) hold(id uuid.UUID) (at int32, strange bool) {
+	slot := c.slot(&id)
+	if at = c.slots[slot] - 1; at >= 0 {
+		c.uses[at] = use{epoch: c.epoch, again: true}
+		return at, false
+	}
+	at = c.room()
+	c.states[at], c.uses[at] = accountState{id: id}, use{epoch: c.epoch, again: true}
+	c.slots[c.slot(&id)] = at + 1 // room may have moved slots
+	return at, true
+}
+
+// room returns a free place.
+func (c *accountCache) room() int32 {
+	if len(c.states) < c.limit {
+		c.states, c.uses = append(c.states, accountState{}), append(c.uses, use{})
+		return int32(len(c.states) - 1)
+	}
+	for {
+		c.hand = (c.hand + 1) % len(c.states)
+		u := &c.uses[c.hand]
+		if u.epoch == c.epoch {
+			continue
+		}
+		if u.again {
+			u.again = false
+			continue
+		}
+		c.free(c.slot(&c.states[c.hand].id))
+		return int32(c.hand)
+	}
+}
+
+// free empties a slot, and moves those behind it up that would not be found
+// across the gap.
+func (c *accountCache) free(gap int) {
+	mask := len(c.slots) - 1
+	for i := (gap + 1) & mask; c.slots[i] != 0; i = (i + 1) & mask {
+		ideal := c.ideal(&c.states[c.slots[i]-1].id)
+		if (i-ideal)&mask >= (i-gap)&mask {
+			c.slots[gap] = c.slots[i]
+			gap = i
+		}
+	}
+	c.slots[gap] = 0
+}
