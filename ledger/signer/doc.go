@@ -60,6 +60,11 @@
 //	… and is signed with this very key                                  FORK_PROVEN
 //	an entry does not hold                                              the finding of reconcile
 //	the origin is another one                                           LOG_ROLLBACK
+//	the origin does not end with the ledger's own id                    LEDGER_ID_MISMATCH
+//
+// The last one is what keeps two ledgers from being signed under one name: their
+// checkpoints would contradict each other, and a copy could take the place of the
+// original.
 //
 // An entry that this version cannot check, such as one of a kind that it does
 // not know, is no finding: the ledger is signed up to there and no further.

@@ -23,6 +23,9 @@ const (
 	codeRollback = "LOG_ROLLBACK"
 	codeRoot     = "CHECKPOINT_ROOT_MISMATCH"
 	codeFork     = "FORK_PROVEN"
+	// codeOtherLedger: the origin names another ledger. Signed, the two would
+	// contradict each other under one name.
+	codeOtherLedger = "LEDGER_ID_MISMATCH"
 )
 
 // finding refuses with a finding of our own.
@@ -86,6 +89,9 @@ func (s *Signer) advance(ctx context.Context, l *log, r *Result) error {
 	p := l.position().clone()
 	if l.head.Origin != p.Origin {
 		return s.finding(codeRollback, 0, l.head.Origin, p.Origin)
+	}
+	if own := "/" + l.id.String(); !strings.HasSuffix(p.Origin, own) {
+		return s.finding(codeOtherLedger, 0, p.Origin, "<host>"+own)
 	}
 	tree, err := p.tree()
 	if err != nil {

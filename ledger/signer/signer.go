@@ -116,7 +116,8 @@ type Database struct {
 	Hold func(ctx context.Context, key string, holder uuid.UUID, lease time.Duration) (bool, error)
 	// Report stores a finding.
 	Report func(ctx context.Context, id uuid.UUID, f chain.Finding) error
-	// Finding makes one of LOG_ROLLBACK, FORK_PROVEN or CHECKPOINT_ROOT_MISMATCH.
+	// Finding makes one of LOG_ROLLBACK, FORK_PROVEN, CHECKPOINT_ROOT_MISMATCH or
+	// LEDGER_ID_MISMATCH.
 	Finding func(code string, seq int64, stored, recomputed string) chain.Finding
 }
 
