@@ -97,6 +97,7 @@
 //
 // Of each ledger there are some hundred bytes, and nodes that have yet to be
 // published (maxNodes). The state file has about a kilobyte for each ledger and
-// is written whole when one of them grew. A ledger that is far behind is followed
-// roundEntries at a time, signed there, and the others have their turn.
+// is written whole when one of them grew. A round follows roundEntries of all
+// ledgers together, those with the least to do first, so that one that is far
+// behind, or a hundred, keep no other waiting; it is signed as far as it came.
 package signer
