@@ -2,6 +2,7 @@ package signer_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +187,27 @@ func TestLedgersThatAreBehindKeepNoOtherWaiting(t *testing.T) {
 	if !slices.ContainsFunc(behind, func(name string) bool { return len(w.checkpoints[idOf(name)]) > 0 }) {
 		t.Error("none of those that are behind was signed")
 	}
+	w.checkEverything()
+	w.stop(p)
+}
+
+// A first start names the key in every ledger, which must not be one long round.
+func TestTheKeyIsNamedInAFewLedgersARound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 150 {
+		w.grow(fmt.Sprint(i), 1)
+	}
+	p := w.start(w.dir, announcing(w))
+	for round := 1; round <= 3; round++ {
+		if r := w.round(p); r.Backlog != (round < 3) {
+			t.Errorf("round %d: %+v", round, r)
+		}
+		if named, signed := len(w.announced), len(w.checkpoints)-1; named != min(64*round, 150) || signed != named {
+			t.Errorf("after round %d, %d ledgers name the key and %d are signed", round, named, signed)
+		}
+	}
+	w.settle(p)
 	w.checkEverything()
 	w.stop(p)
 }

@@ -43,6 +43,7 @@ func (s *Signer) follow(ctx context.Context, l *log, r *Result) error {
 		}
 		l.next = l.position().clone()
 		l.next.Announced = l.key.String()
+		defer func() { s.left -= announcement }()
 	}
 	err := s.advance(ctx, l, r)
 	var no *refused

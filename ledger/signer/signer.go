@@ -38,6 +38,9 @@ const (
 	// roundEntries is how many entries are followed in a round, of all ledgers:
 	// those that are behind must not keep the others waiting, nor the lease.
 	roundEntries = 131_072
+	// announcement is how many entries naming the key in a chain counts for: it is
+	// a commit of its own, of which a first start has one for each ledger.
+	announcement = roundEntries / 64
 	// checkpointsAtOnce is how many published checkpoints are read at once.
 	checkpointsAtOnce = 1024
 	// maxNodes is how many nodes are kept for publishing; beyond, they are read
