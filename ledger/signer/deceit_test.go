@@ -1,6 +1,7 @@
 package signer_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -210,4 +211,33 @@ func TestTheKeyIsNamedInAFewLedgersARound(t *testing.T) {
 	w.settle(p)
 	w.checkEverything()
 	w.stop(p)
+}
+
+// A key file that is gone is made again; that must not go unnoticed.
+func TestAnotherKeyIsSaid(t *testing.T) {
+	t.Parallel()
+	w, p := signed(t)
+	w.stop(p)
+	said := func() int { return strings.Count(strings.Join(w.log, "\n"), "another key") }
+	w.stop(w.start(w.dir, nil))
+	if n := said(); n != 0 {
+		t.Errorf("said %d times with the same key", n)
+	}
+	other, err := chain.NewSigningKey(bytes.Repeat([]byte{8}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.key = other
+	p = w.start(w.dir, nil)
+	if n := said(); n != 1 {
+		t.Errorf("said %d times: %v", n, w.log)
+	}
+	w.grow("a", 10)
+	w.settle(p)
+	w.checkEverything()
+	w.stop(p)
+	w.stop(w.start(w.dir, nil))
+	if n := said(); n != 1 {
+		t.Errorf("said %d times in all", n)
+	}
 }

@@ -188,6 +188,9 @@ func New(c Config) (*Signer, error) {
 			return nil, err
 		}
 	}
+	if s.keyChanged() {
+		s.Alarmf("the state was signed with another key than this one, which signs from now on: is the key file the right one?")
+	}
 	if c.Host != "" {
 		origin := c.Host + "/super-log"
 		if p := c.State.SuperLog; p != nil && p.Origin != origin {
@@ -197,6 +200,21 @@ func New(c Config) (*Signer, error) {
 		s.super, err = s.newLog(uuid.Nil, origin, c.State.SuperLog)
 	}
 	return s, err
+}
+
+// keyChanged reports whether the state has notes, and none by this key.
+func (s *Signer) keyChanged() bool {
+	notes := false
+	for _, l := range s.logs {
+		if l.saved.Note == "" {
+			continue
+		}
+		if _, err := chain.OpenCheckpoint([]byte(l.saved.Note), l.key); err == nil {
+			return false
+		}
+		notes = true
+	}
+	return notes
 }
 
 // add begins to look after a ledger.
