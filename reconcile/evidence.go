@@ -42,6 +42,7 @@ type evidence struct {
 	external    []string // what was held against the ledger from outside, for people
 	superLogged int64    // ledgers that the super-log names
 	compared    bool     // the schema was looked at
+	namesOnly   bool     // and of its constraints and unique indexes the names alone
 }
 
 // series is findings of one kind of which the first is reported in full and the
