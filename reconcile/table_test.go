@@ -239,6 +239,9 @@ var table = []tableRow{
 	{name: "search column changed", commit: func(c *crime) { c.do("update book.postings set back_valued = true where seq = 120 and ordinal = 0") }, want: "PROJECTION_MISMATCH@120", status: tampered},
 	{name: "search term changed", commit: func(c *crime) { c.do("delete from ops.metadata_terms where seq = 8") }, want: "PROJECTION_MISMATCH@8", status: tampered},
 	{name: "node of the tree changed", commit: func(c *crime) { mustExec(c.t, c.conn, "update book.tiles set hash = $1", make([]byte, 32)) }, want: "TILE_MISMATCH@255", status: tampered},
+	{name: "node of no tree", commit: func(c *crime) {
+		mustExec(c.t, c.conn, "insert into book.tiles values ($1, 7, 9223372036854775807, $2)", c.b.ledger, make([]byte, 32))
+	}, want: "TILE_MISMATCH", status: tampered},
 	{name: "node of the tree deleted", commit: func(c *crime) { c.do("delete from book.tiles") }, want: "TILE_MISMATCH@255", status: tampered},
 
 	{name: "text of a checkpoint edited", commit: func(c *crime) {
@@ -263,6 +266,14 @@ var table = []tableRow{
 	{name: "checkpoint deleted that is shown", commit: func(c *crime) { c.do("delete from book.checkpoints where size = 298") }, want: "PROJECTION_MISMATCH@297", status: tampered},
 	{name: "an older checkpoint shown", commit: func(c *crime) { c.b.show(c.t, c.conn, c.b.sign(c.t, c.key, 256), 256) }, want: "PROJECTION_MISMATCH@297", status: tampered},
 	{name: "no checkpoint shown", commit: func(c *crime) { c.do("delete from ops.heads") }, want: "PROJECTION_MISMATCH@297", status: tampered},
+	{name: "every checkpoint deleted, under a policy for another origin", commit: func(c *crime) {
+		c.opts.Policy = policyOf(c.t, "log %s\nquorum none\n", verifierKey(c.t, c.key, "elsewhere.test/x"))
+		c.do("delete from book.checkpoints", "delete from book.tiles", "delete from ops.heads")
+	}, status: reconcile.Incomplete},
+	{name: "every checkpoint deleted, and a fresh one asked for", commit: func(c *crime) {
+		c.opts.Fresh = time.Minute
+		c.do("delete from book.checkpoints", "delete from book.tiles", "delete from ops.heads")
+	}, status: reconcile.Incomplete},
 	{name: "a key of the policy missing", commit: func(c *crime) {
 		c.opts.Policy = policyOf(c.t, "log %s\nquorum none\n", verifierKey(c.t, signingKey(c.t, "other"), c.b.terms.Origin))
 	}, want: "CHECKPOINT_UNKNOWN_KEY@99", status: tampered},
