@@ -108,6 +108,8 @@ func (v *verification) lookAhead(ctx context.Context, db *store.DB, id any) {
 		err = db.Scan(ctx, newestNodeSQL, []any{id, level}, func(r *store.Row) error {
 			if height := tileBits * r.Int64(0); r.Int64(1) < 1<<(63-height)-1 {
 				e.seen.nodes = max(e.seen.nodes, (r.Int64(1)+1)<<height)
+			} else {
+				v.findings.add(finding{code: TileMismatch, seq: noSeq, stored: fmt.Sprintf("node %d of level %d", r.Int64(1), r.Int64(0)), recomputed: "none: no tree is that large"})
 			}
 			return nil
 		})
