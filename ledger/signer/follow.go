@@ -38,7 +38,10 @@ func (s *Signer) finding(code string, seq int64, stored, recomputed string) *ref
 // ledger is refused then, until it is found well again.
 func (s *Signer) follow(ctx context.Context, l *log, r *Result) error {
 	if s.mustAnnounce(l) && !l.isRefused() {
-		if err := s.Announce(ctx, l.id, l.origin, l.key.String()); err != nil {
+		switch err := s.Announce(ctx, l.id, l.origin, l.key.String()); {
+		case errors.Is(err, ErrNotYet):
+			return nil
+		case err != nil:
 			return fmt.Errorf("naming the signing key in the chain: %w", err)
 		}
 		l.next = l.position().clone()

@@ -126,6 +126,10 @@ type Database struct {
 	Finding func(code string, seq int64, stored, recomputed string) chain.Finding
 }
 
+// ErrNotYet says that a key cannot be put on record at the moment, and that
+// nothing is wrong with that.
+var ErrNotYet = errors.New("the key cannot be put on record yet")
+
 // Config is what a signer is made of.
 type Config struct {
 	Database Database
@@ -144,7 +148,8 @@ type Config struct {
 	// there are none to ask.
 	Cosign func(ctx context.Context, origin string, signed []byte, prove func(from int64) ([]chain.Hash, error)) ([]byte, error)
 	// Announce puts the verifier key into a ledger's chain, once for each ledger
-	// and before its first checkpoint; nil: that is somebody else's to do.
+	// and before its first checkpoint; nil: that is somebody else's to do. After
+	// ErrNotYet the ledger is left alone until the next round.
 	Announce func(ctx context.Context, id uuid.UUID, origin, verifierKey string) error
 	// Logf says what happened, for people; Alarmf what somebody must look at.
 	Logf, Alarmf func(format string, args ...any)
