@@ -241,3 +241,40 @@ func TestAnotherKeyIsSaid(t *testing.T) {
 		t.Errorf("said %d times in all", n)
 	}
 }
+
+// A replica that is stopped between its state and its note, and goes on after
+// another has taken over and signed more, changes nothing of that.
+func TestAReplicaThatSleptPublishesNothingOver(t *testing.T) {
+	t.Parallel()
+	w, p := signed(t)
+	w.stop(p)
+	second := w.newFolder(pinOf(w, 300), chain.Checkpoint{Origin: "bank.example/super-log", Size: 1, Root: w.super[0].Stored})
+	a, slept := w.ledgers[idOf("a")].origin, false
+	first := w.start(w.dir, func(c *signer.Config) {
+		c.Cosign = func(_ context.Context, origin string, note []byte, _ func(int64) ([]chain.Hash, error)) ([]byte, error) {
+			if origin == a && !slept {
+				slept = true
+				w.grow("a", 300)
+				w.now = w.now.Add(time.Hour)
+				if r := w.round(second); r.Standby {
+					t.Errorf("the second does not take over: %+v", r)
+				}
+			}
+			return note, nil
+		}
+	})
+	w.grow("a", 10)
+	w.now = w.now.Add(time.Hour)
+	w.round(first)
+	if shown := w.shown[idOf("a")].Size; !slept || shown != 610 {
+		t.Errorf("slept %t; shown is size %d", slept, shown)
+	}
+	if r := w.round(first); !r.Standby {
+		t.Errorf("the first goes on signing: %+v", r)
+	}
+	w.grow("a", 1)
+	w.settle(second)
+	w.checkEverything()
+	w.stop(first)
+	w.stop(second)
+}
