@@ -3,16 +3,19 @@ package api
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
+	"tallystick/ledger/store/storetest"
 )
 
 const commitmentsPath = ledgerPath + "/balance-commitments"
@@ -79,6 +82,34 @@ func verifyProof(t *testing.T, proof *answer) {
 	if err := chain.VerifyInclusion(index, accounts, leaf.Hash(), path, root); err == nil {
 		t.Error("another leaf is proven as well")
 	}
+}
+
+// growing is a poster of a ledger that grows while balances are read.
+type growing struct{ Poster }
+
+func (g growing) Submit(ctx context.Context, id ledger.LedgerID, r ledger.Request) (ledger.Outcome, error) {
+	if _, ok := r.(*ledger.CommitBalances); ok {
+		point := &ledger.DefineCurrency{Code: "P" + strings.ToUpper(uuid.NewString()[:8]), Name: "Point"}
+		point.ID = ledger.RequestID{UUID: uuid.New()}
+		if o, err := g.Poster.Submit(ctx, id, point); err != nil || o.Entry == nil {
+			return o, errors.Join(err, errors.New("the ledger does not grow"))
+		}
+	}
+	return g.Poster.Submit(ctx, id, r)
+}
+
+func TestASizeThatIsReachedTooLateIsNotCommittedTo(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := newBank(t, url, func(p Poster) Poster { return growing{p} }).openAccounts()
+		next := fmt.Sprintf(`{"size":%d}`, mustAtoi(t, b.size())+1)
+		with := headers{keyHeader: {"nightly"}}
+		b.do("POST", commitmentsPath, next, with).is(422, ledger.CodeSizeNotReached)
+		b.get(commitmentsPath).is(200, "").want("next", "")
+		b.do("POST", commitmentsPath, next, with).is(201, "").want("accounts", "5")
+		b.get(ledgerPath+"/accounts/cash/balance-proof").is(200, "").want("account_seq", "0")
+		b.audit(t, url)
+	})
 }
 
 func TestBalanceTreesAreAddedUpInTurn(t *testing.T) {
