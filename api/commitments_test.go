@@ -1,10 +1,15 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
@@ -74,6 +79,34 @@ func verifyProof(t *testing.T, proof *answer) {
 	if err := chain.VerifyInclusion(index, accounts, leaf.Hash(), path, root); err == nil {
 		t.Error("another leaf is proven as well")
 	}
+}
+
+func TestBalanceTreesAreAddedUpInTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &handlers{trees: semaphore.NewWeighted(MaxBalanceTrees)}
+		ask := func(ctx context.Context) error { // there is no database: it is not asked
+			_, err := h.balanceTree(ctx, ledger.LedgerID{}, 1, nil)
+			return err
+		}
+		if !h.trees.TryAcquire(MaxBalanceTrees) {
+			t.Fatal("there is no turn to take")
+		}
+		began := time.Now()
+		err := ask(t.Context())
+		if p := problemOf(fmt.Errorf("proving: %w", err)); p.code != codeOverloaded || retryAfter[p.code] == "" || time.Since(began) != TreePatience {
+			t.Errorf("without a turn for %s: %v", time.Since(began), err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := ask(gone); err == nil {
+			t.Error("the tree of a client that is gone is added up")
+		}
+		h.trees.Release(MaxBalanceTrees)
+		if !h.trees.TryAcquire(MaxBalanceTrees) {
+			t.Error("who has not had a turn keeps one")
+		}
+	})
 }
 
 func TestCommitmentsThatAreRefused(t *testing.T) {

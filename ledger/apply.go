@@ -237,8 +237,7 @@ func (o *overlay) seal(r Request, d *draft) Entry {
 		Account:       d.account,
 		Details:       d.details,
 	}
-	o.buf = e.record.AppendCanonical(o.buf[:0])
-	e.hash = chain.HashCanonical(o.buf)
+	e.hash = o.hashEntry(&e.record)
 	o.head = HeadOf(&e)
 	o.bookEntry(&e)
 	return e

@@ -69,6 +69,3 @@ func (e *Entry) RecordedAt() time.Time { return time.UnixMicro(e.record.Recorded
 // OnExpiry reports whether e released a hold because it had expired: then nobody
 // asked for it.
 func (e *Entry) OnExpiry() bool { return e.record.Kind == chain.Release && e.record.Actor == uuid.Nil }
-
-// Intact reports whether the hash of the record is the stored one.
-func (e *Entry) Intact() bool { return e.record.Hash() == e.hash }

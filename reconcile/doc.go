@@ -52,6 +52,11 @@
 // node over their block stands for them, and if the next signed root then holds,
 // nothing else was touched.
 //
+// That is done in the first pass, on each stripe by itself (stripetree.go): 0.15 µs of
+// processor time an entry; reading the hashes once more costs more than that.
+// It can only show that all is well. Where it does not, the leaves are read again in
+// order, so that what is reported does not depend on the workers.
+//
 // A checkpoint counts if a key signed it that an auditor's policy names, or, without
 // one, that the chain itself names for that size (signers.go). What is wrong at one
 // size is mostly wrong at all sizes after it: the first finding of a kind is reported

@@ -21,7 +21,6 @@ type actual struct {
 	columns     map[string][]string // as in table.columns
 	constraints map[string][]string // names, those that are enforced
 	rules       map[string]string   // what each demands
-	obstacles   []obstacle
 }
 
 // relation is what stands under a table's name.
@@ -30,9 +29,6 @@ type relation struct {
 	rowSecurity bool
 	owner       string
 }
-
-// obstacle is something that stands between a reader, or a writer, and a table.
-type obstacle struct{ table, what string }
 
 // The catalogue.
 const (

@@ -113,7 +113,7 @@ func (c *control) rotate(name string) {
 	}
 	old, rotated := c.key, c.signer != nil
 	c.key = next
-	announcing := &signing{poster: c.posting, actor: ledger.KeyID{UUID: c.info.ID.UUID}}
+	announcing := &signing{poster: c.posting, actor: ledger.KeyID{UUID: c.info.ID.UUID}, db: c.db}
 	c.signer, err = signer.New(signer.Config{
 		Database: signerDatabase(c.open(store.RoleSigner), store.SignedApart), Key: next, State: c.state, Host: "control.test",
 		Save:     func(s signer.State) error { c.state = s; return nil },

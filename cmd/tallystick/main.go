@@ -12,6 +12,8 @@ import (
 	_ "time/tzdata" // ledgers name time zones; the machine may have no database of them
 
 	"github.com/alecthomas/kong"
+
+	"tallystick/ledger"
 )
 
 // version is set by the linker; see the Makefile.
@@ -82,6 +84,10 @@ type exitError struct{ code int }
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
 func main() {
+	if !ledger.Chained {
+		fmt.Fprintln(os.Stderr, "tallystick: built without the hash chain, to measure it; build without the tag unchained")
+		os.Exit(exitUsage)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:])
 	stop()

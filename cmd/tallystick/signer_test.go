@@ -118,7 +118,7 @@ func signs(t *testing.T, url, dir string, start bool) (*signing, *store.DB) {
 	journal := db.Journal()
 	ctx, cancel := context.WithCancel(t.Context())
 	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
-	s := &signing{files: signerFiles{}.within(dir), url: url, host: "tallystick.test", poster: sequencers, actor: ledger.KeyID{UUID: uuid.New()}}
+	s := &signing{files: signerFiles{}.within(dir), url: url, host: "tallystick.test", poster: sequencers, db: db, actor: ledger.KeyID{UUID: uuid.New()}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

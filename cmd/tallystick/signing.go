@@ -26,6 +26,7 @@ type signing struct {
 	host   string
 	actor  ledger.KeyID // who names the key in the chain
 	poster *ledger.Sequencers
+	db     *store.DB // of the server
 
 	signer atomic.Pointer[signer.Signer] // nil while it does not sign
 }
@@ -92,6 +93,15 @@ func (s *signing) announce(ctx context.Context, id uuid.UUID, _, verifierKey str
 	if err != nil {
 		return err
 	}
+	// An entry of today would end a history of the past that is being made.
+	resume, ok, err := s.db.TryPauseSweeps(ctx)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return signer.ErrNotYet
+	}
+	defer resume()
 	request, err := ledger.NewRequestID()
 	if err != nil {
 		return err

@@ -45,6 +45,19 @@ func (db *DB) PauseSweeps(ctx context.Context) (resume func(), err error) {
 	}
 }
 
+// TryPauseSweeps is PauseSweeps if nobody sweeps or has paused sweeps; otherwise
+// ok is false. Who holds the pause knows that no made-up history is being posted.
+func (db *DB) TryPauseSweeps(ctx context.Context) (resume func(), ok bool, err error) {
+	tx, err := db.takeSweep(ctx)
+	switch {
+	case errors.Is(err, errSweeping):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("pausing sweeps of expired holds: %w", err)
+	}
+	return keepLocked(ctx, tx), true, nil
+}
+
 // takeSweep locks the row that every sweep locks, in a transaction that stays open.
 func (db *DB) takeSweep(ctx context.Context) (pgx.Tx, error) {
 	tx, err := db.apart().Begin(ctx)

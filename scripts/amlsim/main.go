@@ -94,7 +94,7 @@ func run(ctx context.Context, o options, key string) error {
 	if o.Single {
 		return o.postSingly(ctx, server, s)
 	}
-	before, err := server.Ledger(ctx, o.Ledger)
+	before, err := standingOf(ctx, server, o.Ledger)
 	if err != nil && !client.HasStatus(err, 404) {
 		return err
 	}
@@ -104,11 +104,11 @@ func run(ctx context.Context, o options, key string) error {
 	}
 	fmt.Printf("%-9s %d transfers accepted, %d in the ledger already, %d rows refused, in %s ms, %d/s\n",
 		"imported", report.Accepted, report.Replayed, report.Refused, report.Took, report.PerSecond)
-	after, err := server.Ledger(ctx, o.Ledger)
+	after, err := standingOf(ctx, server, o.Ledger)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-9s %d entries, %d of them new, head %s\n", "ledger", after.Size, after.Size-before.Size, after.Head)
+	fmt.Println(after.since(before))
 	if err := checkOutcome(s, report, before, after); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (o *options) command(ctx context.Context, key, dir string) (*exec.Cmd, erro
 }
 
 // checkOutcome compares how the rows ended with what the files ask for.
-func checkOutcome(s *sample, report outcome, before, after client.Ledger) error {
+func checkOutcome(s *sample, report outcome, before, after standing) error {
 	var wrong []error
 	expect := expectations(&wrong)
 	expect("accounts", report.Opened+report.There, int64(len(s.opening)+1))
@@ -171,11 +171,45 @@ func checkOutcome(s *sample, report outcome, before, after client.Ledger) error 
 	if before.Size == 0 {
 		opened = 1 // the entry that opened the ledger
 	}
-	expect("new entries", after.Size-before.Size, report.Accepted+report.Opened+opened)
-	if report.Accepted+report.Opened == 0 && before.Head != after.Head {
+	expect("new entries", after.news(before), report.Accepted+report.Opened+opened)
+	if report.Accepted+report.Opened == 0 && after.keys == before.keys && before.Head != after.Head {
 		wrong = append(wrong, fmt.Errorf("%w: nothing was accepted, and the head moved from %s to %s", errDiffers, before.Head, after.Head))
 	}
 	return errors.Join(wrong...)
+}
+
+// standing is a ledger at a moment. The server's signer puts its key on record
+// in a new ledger, when it comes to it.
+type standing struct {
+	client.Ledger
+	keys int64
+}
+
+func standingOf(ctx context.Context, server *client.Client, ledger string) (standing, error) {
+	for {
+		keys, err := server.Keys(ctx, ledger, "signer")
+		if err != nil {
+			return standing{}, err
+		}
+		l, err := server.Ledger(ctx, ledger)
+		if err != nil {
+			return standing{}, err
+		}
+		again, err := server.Keys(ctx, ledger, "signer")
+		if err != nil || len(again) == len(keys) {
+			return standing{l, int64(len(keys))}, err
+		}
+	}
+}
+
+// news counts the entries since before, but those that put keys on record.
+func (s standing) news(before standing) int64 {
+	return s.Size - s.keys - (before.Size - before.keys)
+}
+
+// since says what has become of the ledger.
+func (s standing) since(before standing) string {
+	return fmt.Sprintf("%-9s %d entries, %d of them new, head %s", "ledger", s.Size, s.news(before), s.Head)
 }
 
 // expectations returns a function that adds to wrong what differs.

@@ -106,7 +106,7 @@ func TestOutcomesOtherThanTheFilesAskForAreFound(t *testing.T) {
 	s := &sample{opening: make([]decimal.Decimal, 3), transfers: make([]transfer, 10), toSelf: 1}
 	report := outcome{Accepted: 7, Replayed: 5, Refused: 1, Opened: 2, There: 2}
 	before, after := client.Ledger{Size: 5, Head: "a"}, client.Ledger{Size: 14, Head: "b"}
-	if err := checkOutcome(s, report, before, after); err != nil {
+	if err := checkOutcome(s, report, standing{Ledger: before}, standing{Ledger: after}); err != nil {
 		t.Errorf("right outcome: %v", err)
 	}
 	for name, spoil := range map[string]func(r *outcome, after *client.Ledger){
@@ -120,7 +120,7 @@ func TestOutcomesOtherThanTheFilesAskForAreFound(t *testing.T) {
 	} {
 		r, a := report, after
 		spoil(&r, &a)
-		if err := checkOutcome(s, r, before, a); !errors.Is(err, errDiffers) {
+		if err := checkOutcome(s, r, standing{Ledger: before}, standing{Ledger: a}); !errors.Is(err, errDiffers) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -80,11 +80,11 @@ func (o *options) postSingly(ctx context.Context, server *client.Client, s *samp
 		return fmt.Errorf("posting the transfers: %w", err)
 	}
 	fmt.Printf("%-9s %d transfers over %d connections: %s\n", "posted", len(s.transfers), o.Connections, posted)
-	after, err := server.Ledger(ctx, o.Ledger)
+	after, err := standingOf(ctx, server, o.Ledger)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-9s %d entries, %d of them new, head %s\n", "ledger", after.Size, after.Size-before.Size, after.Head)
+	fmt.Println(after.since(before))
 	var wrong []error
 	expect := expectations(&wrong)
 	expect("fundings stored", funded.accepted+funded.replayed, int64(len(s.fundings())))
@@ -92,8 +92,8 @@ func (o *options) postSingly(ctx context.Context, server *client.Client, s *samp
 	expect("transfers stored", posted.accepted+posted.replayed, int64(len(s.transfers)-s.toSelf))
 	expect("transfers refused", posted.refused, int64(s.toSelf))
 	expect("transfers refused that are not from an account to itself", posted.unexpected, 0)
-	expect("new entries", after.Size-before.Size, funded.accepted+posted.accepted)
-	if funded.accepted+posted.accepted == 0 && before.Head != after.Head {
+	expect("new entries", after.news(before), funded.accepted+posted.accepted)
+	if funded.accepted+posted.accepted == 0 && after.keys == before.keys && before.Head != after.Head {
 		wrong = append(wrong, fmt.Errorf("%w: nothing was accepted, and the head moved from %s to %s", errDiffers, before.Head, after.Head))
 	}
 	if err := errors.Join(wrong...); err != nil {
@@ -104,9 +104,9 @@ func (o *options) postSingly(ctx context.Context, server *client.Client, s *samp
 
 // open opens the ledger and its accounts where absent, and returns the ledger
 // as it is then.
-func (p *poster) open(ctx context.Context, s *sample) (client.Ledger, error) {
+func (p *poster) open(ctx context.Context, s *sample) (standing, error) {
 	if _, err := p.server.EnsureLedger(ctx, client.LedgerTerms{Name: p.ledger, BaseCurrency: currency}); err != nil {
-		return client.Ledger{}, err
+		return standing{}, err
 	}
 	accounts := []client.NewAccount{{Code: equityAccount, Type: "equity", Currency: currency}}
 	for node := range s.opening {
@@ -114,10 +114,10 @@ func (p *poster) open(ctx context.Context, s *sample) (client.Ledger, error) {
 	}
 	start := time.Now()
 	if err := p.server.OpenAccounts(ctx, p.ledger, accounts); err != nil {
-		return client.Ledger{}, err
+		return standing{}, err
 	}
 	fmt.Printf("%-9s %d accounts in %s ms\n", "opened", len(accounts), client.Millis(time.Since(start)))
-	return p.server.Ledger(ctx, p.ledger)
+	return standingOf(ctx, p.server, p.ledger)
 }
 
 // fundings are the transfers that give every account its opening balance.

@@ -110,8 +110,12 @@ func TestALedgerIsReadAsItIsAndWhatItHasNotIsAbsent(t *testing.T) {
 	if len(absent) != 5 { // references, relations, both kinds of metadata, and a second page
 		t.Errorf("absent: %q\n%s", absent, out.String())
 	}
-	if l, err := server.Client.Ledger(t.Context(), "main"); err != nil || l.Size != 4 {
-		t.Errorf("reading left %d entries, want 4: %v", l.Size, err)
+	keys, err := server.Client.Keys(t.Context(), "main", "signer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := server.Client.Ledger(t.Context(), "main"); err != nil || l.Size != 4+int64(len(keys)) {
+		t.Errorf("reading left %d entries, want 4 and those of %d keys: %v", l.Size, len(keys), err)
 	}
 }
 

@@ -26,10 +26,9 @@ const (
 
 // trust is whose signatures count.
 type trust struct {
-	given  []chain.VerifierKey // by the auditor
-	own    []chain.VerifierKey // the bundle's
-	vouch  bool                // the auditor gave keys
-	source string
+	given []chain.VerifierKey // by the auditor
+	own   []chain.VerifierKey // the bundle's
+	vouch bool                // the auditor gave keys
 }
 
 // newest returns the keys by which the newest checkpoint must be signed.
