@@ -31,10 +31,11 @@ func (b *bai2) beginAccount() error {
 	b.account, b.credits, b.debits, b.stated = signedSum{}, sum{}, sum{}, b.stated[:0]
 	for i := 3; i < len(b.fields); {
 		code, amount, count := b.get(i), b.get(i+1), b.get(i+2)
-		i += 4 + b.fundsLength(i+3)
-		if code == "" && amount == "" {
+		if code == "" { // a comma too many, as before an 88
+			i++
 			continue
 		}
+		i += 4 + b.fundsLength(i+3)
 		if len(code) != 3 || !allDigits(code) {
 			return b.fault(code, "not a type code: three digits expected")
 		}

@@ -116,6 +116,7 @@ func (c *camt) entryDetails(l *Line) error {
 			if len(l.Details) >= MaxDetails {
 				return c.fault("", fmt.Sprintf("more than %d details of one entry", MaxDetails))
 			}
+			c.in.source.markEntry()
 			d, err := c.detail(l)
 			l.Details = append(l.Details, d)
 			return err

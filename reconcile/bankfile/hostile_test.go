@@ -48,7 +48,7 @@ func TestHostileFilesAreRefusedEarly(t *testing.T) {
 		{"line breaks in XML", head, "\n", "one thing", 1 << 20},
 		{"spaces and comments", head, "  <!-- -->", "without a new statement", bankfile.MaxEntry + 1<<20},
 		{"spaces in a tag", head + "<Id", " ", "one thing", 1 << 20},
-		{"a text without end", head + "<Id>", "x", "one thing", 1 << 20},
+		{"a text without end", head + "<Id>", "x", "text longer", 1 << 20},
 		{"a text in pieces", head + "<Id>", strings.Repeat("x", 1000) + "<!-- -->", "text longer", 1 << 20},
 		{"an attribute without end", head + `<Id a="`, "x", "one thing", 1 << 20},
 		{"deep nesting", head, "<a>", "nested more than", 1 << 20},

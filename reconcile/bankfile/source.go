@@ -23,8 +23,8 @@ const (
 	// MaxPiece is the longest run of bytes that means one thing: an XML tag or the text before it, a field of
 	// MT940, a record of BAI2, a row of CSV.
 	MaxPiece = 256 << 10
-	// MaxEntry is the most bytes of one line of a statement with all its details, and of what stands between two.
-	MaxEntry = 32 << 20
+	// MaxEntry is the most bytes of one line of a statement, of each of its details, and of what stands between.
+	MaxEntry = 2 << 20
 	// MaxText is the longest text of one field, in bytes.
 	MaxText = 16 << 10
 	// MaxDetails is the most details of one line.
@@ -86,7 +86,7 @@ func shorten(s string) string {
 
 var (
 	errPiece = errors.New("more than " + strconv.Itoa(MaxPiece) + " bytes that mean one thing, or nothing: white space, a text, a tag or a record without end")
-	errEntry = errors.New("more than " + strconv.Itoa(MaxEntry) + " bytes without a new statement, balance or line")
+	errEntry = errors.New("more than " + strconv.Itoa(MaxEntry) + " bytes without a new statement, balance, line or detail")
 )
 
 // source is the file: it counts bytes and lines, hashes all of it, and ends what has no end.
