@@ -48,6 +48,11 @@ crash: ## kill -9 server and engine, 20 rounds each, and look for what was lost 
 	@$(GO) run ./scripts/crash --victim server
 	@$(GO) run ./scripts/crash --victim engine
 
+.PHONY: evidence
+evidence: ## measure what hash chain, tree and checkpoints cost of posting, with and without in turn
+	@sh scripts/install.sh postgres
+	@sh scripts/evidence.sh
+
 .PHONY: signer
 signer: ## kill -9 the signer 100 times under load, take its state away, roll the database back (ARGS="--p99 2s" for a limit)
 	@sh scripts/install.sh engine

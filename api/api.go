@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
 
 	"tallystick/ledger"
 	"tallystick/ledger/store"
@@ -50,6 +51,7 @@ type handlers struct {
 	keys     *keyring
 	gates    *gates
 	seals    *seals
+	trees    *semaphore.Weighted // turns to have a balance tree added up
 	metrics  *metrics
 	unrouted observer
 	// calendars holds a *calendar for each ledger.LedgerID that was asked for.
@@ -58,7 +60,8 @@ type handlers struct {
 
 // New returns the handler of the whole surface; see routes.go.
 func New(c Config) *echo.Echo {
-	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint), metrics: newMetrics(c.Poster.Stats, c.Signer)}
+	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint),
+		trees: semaphore.NewWeighted(MaxBalanceTrees), metrics: newMetrics(c.Poster.Stats, c.Signer)}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

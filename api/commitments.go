@@ -1,17 +1,42 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
+
+const (
+	// MaxBalanceTrees is how many balance trees a server adds up at a time, of all
+	// ledgers. Each reads every account of its ledger; without this bound a few
+	// dozen clients with balance proofs take the processors and connections that
+	// every other reader needs.
+	MaxBalanceTrees = 2
+	// TreePatience is how long a request waits for its turn to have one added up.
+	TreePatience = 30 * time.Second
+)
+
+// balanceTree is store.DB.BalanceTree, in turn: who came first, first.
+func (h *handlers) balanceTree(ctx context.Context, id ledger.LedgerID, size int64, watch *ledger.AccountID) (*chain.BalanceTree, error) {
+	if !h.trees.TryAcquire(1) {
+		patience, cancel := context.WithTimeout(ctx, TreePatience)
+		defer cancel()
+		if err := h.trees.Acquire(patience, 1); err != nil {
+			return nil, newProblem(codeOverloaded, "the balances of other requests are being added up; nothing happened, try again later")
+		}
+	}
+	defer h.trees.Release(1)
+	return h.DB.BalanceTree(ctx, id, size, watch)
+}
 
 // commitBalances answers POST /v1/ledgers/{ledger}/balance-commitments.
 func (h *handlers) commitBalances(x *exchange) error {
@@ -81,7 +106,7 @@ func (h *handlers) computeBalances(x *exchange, commit *ledger.CommitBalances) e
 	if commit.Size > info.Size {
 		return nil
 	}
-	tree, err := h.DB.BalanceTree(x.req.Context(), x.ledger, commit.Size, nil)
+	tree, err := h.balanceTree(x.req.Context(), x.ledger, commit.Size, nil)
 	if err == nil {
 		commit.Details, err = tree.Details()
 	}
@@ -159,7 +184,7 @@ func (h *handlers) balanceProof(x *exchange) error {
 		return err
 	}
 	size, _ := strconv.ParseInt(detail(commitment, "size"), 10, 64) // it was checked
-	tree, err := h.DB.BalanceTree(x.req.Context(), x.ledger, size, &ledger.AccountID{UUID: a.AccountID})
+	tree, err := h.balanceTree(x.req.Context(), x.ledger, size, &ledger.AccountID{UUID: a.AccountID})
 	if err != nil {
 		return fmt.Errorf("proving the balance of account %s: %w", a.Code, err)
 	}

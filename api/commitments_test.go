@@ -1,13 +1,21 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
+	"tallystick/ledger/store/storetest"
 )
 
 const commitmentsPath = ledgerPath + "/balance-commitments"
@@ -74,6 +82,62 @@ func verifyProof(t *testing.T, proof *answer) {
 	if err := chain.VerifyInclusion(index, accounts, leaf.Hash(), path, root); err == nil {
 		t.Error("another leaf is proven as well")
 	}
+}
+
+// growing is a poster of a ledger that grows while balances are read.
+type growing struct{ Poster }
+
+func (g growing) Submit(ctx context.Context, id ledger.LedgerID, r ledger.Request) (ledger.Outcome, error) {
+	if _, ok := r.(*ledger.CommitBalances); ok {
+		point := &ledger.DefineCurrency{Code: "P" + strings.ToUpper(uuid.NewString()[:8]), Name: "Point"}
+		point.ID = ledger.RequestID{UUID: uuid.New()}
+		if o, err := g.Poster.Submit(ctx, id, point); err != nil || o.Entry == nil {
+			return o, errors.Join(err, errors.New("the ledger does not grow"))
+		}
+	}
+	return g.Poster.Submit(ctx, id, r)
+}
+
+func TestASizeThatIsReachedTooLateIsNotCommittedTo(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := newBank(t, url, func(p Poster) Poster { return growing{p} }).openAccounts()
+		next := fmt.Sprintf(`{"size":%d}`, mustAtoi(t, b.size())+1)
+		with := headers{keyHeader: {"nightly"}}
+		b.do("POST", commitmentsPath, next, with).is(422, ledger.CodeSizeNotReached)
+		b.get(commitmentsPath).is(200, "").want("next", "")
+		b.do("POST", commitmentsPath, next, with).is(201, "").want("accounts", "5")
+		b.get(ledgerPath+"/accounts/cash/balance-proof").is(200, "").want("account_seq", "0")
+		b.audit(t, url)
+	})
+}
+
+func TestBalanceTreesAreAddedUpInTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &handlers{trees: semaphore.NewWeighted(MaxBalanceTrees)}
+		ask := func(ctx context.Context) error { // there is no database: it is not asked
+			_, err := h.balanceTree(ctx, ledger.LedgerID{}, 1, nil)
+			return err
+		}
+		if !h.trees.TryAcquire(MaxBalanceTrees) {
+			t.Fatal("there is no turn to take")
+		}
+		began := time.Now()
+		err := ask(t.Context())
+		if p := problemOf(fmt.Errorf("proving: %w", err)); p.code != codeOverloaded || retryAfter[p.code] == "" || time.Since(began) != TreePatience {
+			t.Errorf("without a turn for %s: %v", time.Since(began), err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := ask(gone); err == nil {
+			t.Error("the tree of a client that is gone is added up")
+		}
+		h.trees.Release(MaxBalanceTrees)
+		if !h.trees.TryAcquire(MaxBalanceTrees) {
+			t.Error("who has not had a turn keeps one")
+		}
+	})
 }
 
 func TestCommitmentsThatAreRefused(t *testing.T) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,6 +112,9 @@ func (r *reader) word() string {
 // deleteTexts deletes the texts of entries whose erasure is on record. The end
 // of the request does not stop it half-way.
 func (h *handlers) deleteTexts(x *exchange, seqs ...int64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
 	if err := h.Erase(context.WithoutCancel(x.req.Context()), x.ledger, seqs); err != nil {
 		x.header.Del("Location")
 		return &problem{code: codeErasureUnfinished, cause: err,
@@ -150,7 +154,8 @@ func appendErasure(b []byte, e *ledger.Entry) []byte {
 const erasedPage = 100
 
 // eraseAccountName answers POST /v1/ledgers/{ledger}/accounts/{account}/erase: the
-// name of an account is erased in every entry that carries it.
+// name of an account is erased in every entry that carries it. An entry of which
+// that is refused, because it was tampered with, keeps no other from it.
 func (h *handlers) eraseAccountName(x *exchange) error {
 	if q := x.query(); q.err != nil {
 		return q.err
@@ -168,6 +173,7 @@ func (h *handlers) eraseAccountName(x *exchange) error {
 		return err
 	}
 	var seqs []int64
+	var stays *ledger.Refusal
 	for after := int64(-1); ; {
 		named, last, err := h.DB.NamedVersions(x.req.Context(), x.ledger, ledger.AccountID{UUID: a.AccountID}, after, erasedPage)
 		if err != nil {
@@ -177,13 +183,16 @@ func (h *handlers) eraseAccountName(x *exchange) error {
 			break
 		}
 		after = last
-		erased, err := h.eraseNames(x, erase, key, named)
+		erased, refusal, err := h.eraseNames(x, erase, key, named)
 		if err != nil {
 			return err
 		}
-		seqs = append(seqs, erased...)
+		seqs, stays = append(seqs, erased...), cmp.Or(stays, refusal)
 	}
-	if len(seqs) == 0 {
+	switch {
+	case stays != nil:
+		return refused(stays)
+	case len(seqs) == 0:
 		return newProblem(ledger.CodeNothingToErase, "no entry of account %s carries a name", a.Code)
 	}
 	x.out = appendString(append(x.out, `{"account":`...), a.Code)
@@ -195,32 +204,35 @@ func (h *handlers) eraseAccountName(x *exchange) error {
 	return x.send(200)
 }
 
-// eraseNames erases the text of entries that carry a name.
-func (h *handlers) eraseNames(x *exchange, like *ledger.EraseText, key string, named []ledger.Entry) ([]int64, error) {
-	requests, seqs := make([]ledger.Request, len(named)), make([]int64, len(named))
+// eraseNames erases the text of entries that carry a name. It returns those whose
+// text is gone, and the first refusal.
+func (h *handlers) eraseNames(x *exchange, like *ledger.EraseText, key string, named []ledger.Entry) (erased []int64, refusal *ledger.Refusal, err error) {
+	requests := make([]ledger.Request, len(named))
 	for i := range named {
 		erase := &ledger.EraseText{Target: named[i].RequestID(), Basis: like.Basis, Case: like.Case}
-		seqs[i] = named[i].Seq()
-		var err error
-		if erase.ID = itemRequestID(x.ledger, ledger.OperationErase, key, int(seqs[i])); key == "" {
+		if erase.ID = itemRequestID(x.ledger, ledger.OperationErase, key, int(named[i].Seq())); key == "" {
 			erase.ID, err = ledger.NewRequestID()
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		x.identify(&erase.Common)
 		requests[i] = erase
 	}
 	if len(requests) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	for i, result := range h.Poster.SubmitAll(x.req.Context(), x.ledger, requests) {
+		seq := named[i].Seq()
 		switch {
 		case result.Err != nil:
-			return nil, fmt.Errorf("erasing the text of entry %d: %w", seqs[i], result.Err)
+			err = cmp.Or(err, fmt.Errorf("erasing the text of entry %d: %w", seq, result.Err))
 		case result.Refusal != nil:
-			return nil, refused(result.Refusal)
+			refusal = cmp.Or(refusal, result.Refusal)
+		default:
+			erased = append(erased, seq)
 		}
 	}
-	return seqs, h.deleteTexts(x, seqs...)
+	// What is on record is deleted, whatever became of the others.
+	return erased, refusal, cmp.Or(err, h.deleteTexts(x, erased...))
 }

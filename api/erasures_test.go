@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tallystick/ledger"
+	"tallystick/ledger/store/storetest"
 )
 
 // sendTransfer posts a transfer that has an id of its own.
@@ -67,6 +69,66 @@ func TestAnErasureThatFailsHalfWayIsFinished(t *testing.T) {
 			t.Errorf("the same request again is no replay: %v", a.header)
 		}
 		b.get(ledgerPath+"/entries/"+seq).want("erased", "true", "description", "")
+	})
+}
+
+// What acts on a transfer names it in the path. When the texts of the action are
+// gone, an id that comes again must still be for the same transfer.
+func TestAnErasedActionAnswersForNoOtherTransfer(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		b.openAccounts()
+		b.pay("cash", "customers:1", "100").is(201, "")
+		transfer := func() string { return b.pay("cash", "customers:1", "1").is(201, "").text("id") }
+		captured := func() string {
+			id := b.hold("5", "")
+			b.act(id+"/capture", "").is(201, "")
+			return id
+		}
+		for _, of := range []struct {
+			action, body string
+			target       func() string
+		}{
+			{"/release", `{"description":"for Ada"}`, func() string { return b.hold("5", "") }},
+			{"/capture", `{"description":"for Ada"}`, func() string { return b.hold("5", "") }},
+			{"/reverse", `{"description":"for Ada"}`, transfer},
+			{"/reverse", `{"reference":"of a hold"}`, captured},
+		} {
+			one, other := of.target(), of.target()
+			with := headers{keyHeader: {uuid.NewString()}}
+			act := func(id string) *answer {
+				return b.do("POST", ledgerPath+"/transfers/"+id+of.action, of.body, with)
+			}
+			done := act(one).is(201, "")
+			act(other).is(409, ledger.CodeIdempotencyConflict)
+			b.post(ledgerPath+"/entries/"+done.text("seq")+"/erase", `{"basis":"gdpr_17"}`).is(201, "")
+			before := b.get(ledgerPath + "/transfers/" + other).text("status")
+			act(other).is(409, ledger.CodeIdempotencyConflict)
+			act(uuid.NewString()).is(409, ledger.CodeIdempotencyConflict)
+			b.do("POST", ledgerPath+"/transfers/"+other+of.action+"?dry_run=true", of.body, with).is(409, ledger.CodeIdempotencyConflict)
+			b.get(ledgerPath+"/transfers/"+other).want("status", before)
+			act(one).is(201, "").want("seq", done.text("seq"), "erased", "true")
+			b.do("POST", ledgerPath+"/transfers/"+one+of.action+"?dry_run=true", of.body, with).is(201, "").want("seq", done.text("seq"))
+		}
+	})
+}
+
+// A name that stands in an entry which was tampered with is not erased there, but
+// everywhere else it is.
+func TestADamagedEntryKeepsNoOtherNameFromBeingErased(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := newBank(t, url, nil)
+		b.post(ledgerPath+"/accounts", `{"code":"ada","type":"liability","currency":"EUR","name":"Ada Lovelace"}`).is(201, "")
+		b.patch(ledgerPath+"/accounts/ada", `{"min_balance":"0"}`).is(200, "").want("name", "Ada Lovelace")
+		b.patch(ledgerPath+"/accounts/ada", `{"max_balance":"9"}`).is(200, "").want("name", "Ada Lovelace")
+		b.sql("update book.account_versions set min_balance = 7 where seq = 2")
+		for range 2 { // and again
+			b.post(ledgerPath+"/accounts/ada/erase", `{"basis":"gdpr_17"}`).is(503, ledger.CodeTransferDamaged)
+			for _, seq := range []string{"1", "3"} {
+				b.get(ledgerPath+"/entries/"+seq).is(200, "").want("erased", "true", "description", "")
+			}
+		}
 	})
 }
 

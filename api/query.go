@@ -139,7 +139,7 @@ func (q *query) seq(name string) int64 {
 	}
 	n, ok := parseSeq(s)
 	if !ok {
-		q.fail(codeInvalidParameter, name, "a seq is a whole number from 0 on")
+		q.fail(codeInvalidParameter, name, "a seq or a size is a whole number from 0 on")
 	}
 	return n
 }

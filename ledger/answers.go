@@ -187,7 +187,11 @@ func (s *Sequencer) replayOne(r Request, e *Entry, decided *Refusal) Outcome {
 		refused.EvaluatedAtSeq = s.book.head.Seq
 		return Outcome{Refusal: refused}
 	}
-	if refused := Conflict(r, e); refused != nil {
+	refused := Conflict(r, e)
+	if refused == nil && len(e.text.Salt) == 0 && !s.book.actsOn(r, e) {
+		refused = idConflict()
+	}
+	if refused != nil {
 		if decided != nil && decided.Code == CodeAccountExists {
 			refused = decided
 		}

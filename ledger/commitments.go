@@ -16,8 +16,10 @@ type CommitBalances struct {
 	// Asked is the size that the client named, nil for the newest.
 	Asked *int64
 	// Size is that of Details.
-	Size    int64
-	Details []chain.Detail // of chain.BalanceTree, at Size
+	Size int64
+	// Details are those of chain.BalanceTree, at Size. There are none when the
+	// ledger had not come to it: by the time of apply it may have.
+	Details []chain.Detail
 }
 
 func (*CommitBalances) operation() string                  { return OperationCommitBalances }
@@ -42,6 +44,8 @@ func (r *CommitBalances) apply(o *overlay) (*draft, *Refusal) {
 	switch {
 	case r.Size < 1 || r.Size > o.head.Seq+1:
 		return nil, refusal(CodeSizeNotReached, "the ledger has %d entries; balances are committed to at a size from 1 to that", o.head.Seq+1)
+	case len(r.Details) == 0:
+		return nil, refusal(CodeSizeNotReached, "the ledger had not come to %d entries when its balances were read, and has now; send the request again", r.Size)
 	case len(r.Details) > chain.MaxDetails:
 		return nil, refusal(CodeTooManyCurrencies, "the accounts are in more currencies than an entry can bind, which is %d", MaxCommittedCurrencies)
 	}

@@ -12,10 +12,28 @@ import (
 // findingSource names the sequencer in stored findings.
 const findingSource = "sequencer"
 
+// readable returns ErrPoison when an entry is none that a verifier could decode.
+// No request should come to that; but once appended it stands for ever, and
+// nothing after it is signed. The constraints of the tables hold what moves money
+// to its bounds; of the other kinds they do not know the details.
+func readable(entries []Entry) error {
+	for i := range entries {
+		if r := &entries[i].record; len(r.Postings) == 0 {
+			if err := r.Check(); err != nil {
+				return fmt.Errorf("%w: entry %d, a %s: %w", ErrPoison, r.Seq, r.Kind, err)
+			}
+		}
+	}
+	return nil
+}
+
 // append commits a decided batch. An unknown outcome is resolved before
 // anything else happens, by submitting the identical batch again: it is stored
 // then, or a fence tells that the first one was, or that it never can be.
 func (s *Sequencer) append(ctx context.Context, batch []*pending, a *Applied) error {
+	if err := readable(a.Entries); err != nil {
+		return err
+	}
 	prev := s.book.head
 	err := s.journal.Commit(ctx, s.id, prev, a.Entries)
 	if !errors.Is(err, ErrUnknownOutcome) {

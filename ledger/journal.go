@@ -25,9 +25,9 @@ var (
 	// ErrUnknownOutcome: the connection was lost at commit and could not be
 	// resolved in time; a retry with the same id is safe.
 	ErrUnknownOutcome = errors.New("the outcome is not known yet")
-	// ErrPoison: the database refuses this one request for a reason that no rule
-	// foresaw; nothing happened.
-	ErrPoison = errors.New("the database refuses the request")
+	// ErrPoison: this one request cannot be stored, or not so that it could be read
+	// again, for a reason that no rule foresaw; nothing happened.
+	ErrPoison = errors.New("the request cannot be stored")
 )
 
 // What Journal.Commit reports beside ErrUnknownOutcome and ErrPoison.

@@ -10,7 +10,8 @@ import (
 
 // Conflict compares a request with the entry that stands under its id (I8). It
 // returns nil when the request is the same, and the refusal otherwise. After an
-// erasure only what the entry itself binds, money above all, can be compared.
+// erasure only what the entry itself binds, money above all, can be compared; see
+// also actsOn.
 func Conflict(r Request, e *Entry) *Refusal {
 	var same bool
 	if len(e.text.Salt) > 0 {
@@ -53,6 +54,19 @@ func sameBound(r Request, e *Entry) bool {
 		return e.record.Kind == chain.KeyChanged && hasDetail(e, "action", r.Action) && hasDetail(e, "role", r.Role) && hasDetail(e, "key_id", r.Key)
 	}
 	return false // requests without text, which nothing erases
+}
+
+// actsOn reports whether e acts on what r names, which the fingerprint says as
+// long as there is one: a release of one hold is no answer for another. Of a hold
+// that was captured, a reversal acts on the capture.
+func (b *Book) actsOn(r Request, e *Entry) bool {
+	for _, id := range r.targets(nil) {
+		t, acted := b.targets[id], e.record.RefSeq
+		if t == nil || acted == nil || t.Entry.Seq() != *acted && (t.Settled == nil || t.Settled.Seq() != *acted) {
+			return false
+		}
+	}
+	return true
 }
 
 func hasDetail(e *Entry, name, want string) bool {

@@ -47,6 +47,10 @@ func (n *notation) key() ledger.Request {
 func (n *notation) commitment() ledger.Request {
 	size := int64(n.number(n.next()))
 	r := &ledger.CommitBalances{Asked: &size, Size: size}
+	if n.take("unread") {
+		r.Common = n.named()
+		return r
+	}
 	if n.take("currencies") {
 		for i := range n.number(n.next()) {
 			r.Details = append(r.Details, chain.Detail{Name: fmt.Sprintf("pending.C%d", i), Value: "0"}, chain.Detail{Name: fmt.Sprintf("posted.C%d", i), Value: "0"})

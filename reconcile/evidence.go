@@ -42,6 +42,7 @@ type evidence struct {
 	external    []string // what was held against the ledger from outside, for people
 	superLogged int64    // ledgers that the super-log names
 	compared    bool     // the schema was looked at
+	namesOnly   bool     // and of its constraints and unique indexes the names alone
 }
 
 // series is findings of one kind of which the first is reported in full and the
@@ -107,6 +108,8 @@ func (v *verification) lookAhead(ctx context.Context, db *store.DB, id any) {
 		err = db.Scan(ctx, newestNodeSQL, []any{id, level}, func(r *store.Row) error {
 			if height := tileBits * r.Int64(0); r.Int64(1) < 1<<(63-height)-1 {
 				e.seen.nodes = max(e.seen.nodes, (r.Int64(1)+1)<<height)
+			} else {
+				v.findings.add(finding{code: TileMismatch, seq: noSeq, stored: fmt.Sprintf("node %d of level %d", r.Int64(1), r.Int64(0)), recomputed: "none: no tree is that large"})
 			}
 			return nil
 		})

@@ -77,8 +77,12 @@ func (v *verification) checkHead(ctx context.Context) error {
 			return nil
 		}
 		switch {
-		case e.keys.byPolicy && len(e.keys.signers) > 0, e.policy != nil && e.policy.WantsWitnesses():
+		case e.keys.byPolicy && len(e.keys.signers) == 0:
+			v.findings.notChecked(noSeq, fmt.Sprintf("signatures: the policy names no key for %q, and there is no checkpoint", e.keys.origin))
+		case e.keys.byPolicy:
 			v.findings.notChecked(noSeq, "signatures: the policy names who signs, and there is no checkpoint")
+		case e.fresh > 0:
+			v.findings.notChecked(noSeq, "how old the newest checkpoint is: there is none")
 		case v.level < LevelChain:
 			v.findings.notChecked(noSeq, "signatures: there is no checkpoint")
 		}

@@ -15,15 +15,30 @@ import (
 // shows all grants.
 const (
 	aclSQL = `
-select n.nspname::text, c.relname::text, coalesce(g.rolname::text, 'public'), x.privilege_type::text
+select n.nspname::text, c.relname::text, coalesce(g.rolname::text, 'public'), x.privilege_type::text, ''::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     cross join lateral pg_catalog.aclexplode(c.relacl) as x
     left join pg_catalog.pg_roles g on g.oid = x.grantee
 where n.nspname in ('book', 'ops') and x.grantee <> c.relowner
-order by 1, 2, 3, 4`
+union all
+select n.nspname::text, c.relname::text, coalesce(g.rolname::text, 'public'), x.privilege_type::text, ' (' || a.attname::text || ')'
+from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    cross join lateral pg_catalog.aclexplode(a.attacl) as x
+    left join pg_catalog.pg_roles g on g.oid = x.grantee
+where n.nspname in ('book', 'ops') and x.grantee <> c.relowner and not a.attisdropped
+order by 1, 2, 3, 4, 5`
+
+	// Who may put things beside the tables. On PostgreSQL only.
+	schemaAclSQL = `
+select coalesce(g.rolname::text, 'public'), 'creates in schema ' || n.nspname::text
+from pg_catalog.pg_namespace n cross join lateral pg_catalog.aclexplode(n.nspacl) as x
+    left join pg_catalog.pg_roles g on g.oid = x.grantee
+where n.nspname in ('book', 'ops') and x.grantee <> n.nspowner and x.privilege_type = 'CREATE'
+order by 1, 2`
 
 	grantsSQL = `
-select table_schema::text, table_name::text, grantee::text, privilege_type::text
+select table_schema::text, table_name::text, grantee::text, privilege_type::text, ''::text
 from information_schema.table_privileges
 where table_schema in ('book', 'ops') and grantee not in ('admin', 'root', 'tallystick_owner')
 order by 1, 2, 3, 4`
@@ -47,15 +62,15 @@ const cockroach = "CockroachDB"
 
 // checkRights reports rights beyond those that the migrations give.
 func (v *verification) checkRights(ctx context.Context, db *store.DB, a *actual) error {
-	sql := aclSQL
+	sql, ofRoles := aclSQL, []string{attributesSQL, membershipsSQL, schemaAclSQL}
 	if strings.HasPrefix(db.EngineName(), cockroach) {
-		sql = grantsSQL
+		sql, ofRoles = grantsSQL, ofRoles[:2]
 	}
 	more := make(map[string][]string) // by table and role
 	err := db.Scan(ctx, sql, nil, func(r *store.Row) error {
 		table, role, right := string(r.Text(0))+"."+string(r.Text(1)), string(r.Text(2)), strings.ToLower(string(r.Text(3)))
 		if listed(table) && role != a.relations[table].owner && !mayBe(table, role, right) {
-			more[table+" to "+role] = append(more[table+" to "+role], right)
+			more[table+" to "+role] = append(more[table+" to "+role], right+string(r.Text(4)))
 		}
 		return nil
 	})
@@ -65,7 +80,7 @@ func (v *verification) checkRights(ctx context.Context, db *store.DB, a *actual)
 	for _, at := range slices.Sorted(maps.Keys(more)) {
 		v.findings.add(finding{code: ControlWeakened, seq: noSeq, stored: strings.Join(more[at], ", ") + " on " + at, recomputed: "not granted"})
 	}
-	for _, sql := range []string{attributesSQL, membershipsSQL} {
+	for _, sql := range ofRoles {
 		err := db.Scan(ctx, sql, nil, func(r *store.Row) error {
 			v.findings.add(finding{code: ControlWeakened, seq: noSeq, stored: fmt.Sprintf("%s: %s", r.Text(0), r.Text(1)), recomputed: "a role without more than its grants"})
 			return nil

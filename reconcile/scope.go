@@ -18,7 +18,8 @@ type Signing struct {
 	ByPolicy bool     // an auditor's policy names the keys; otherwise the chain does
 	SignedAt time.Time
 	// Shown: it is the one that is shown now, and ShownAt is when it was renewed
-	// last, and Apart whether the signer is a process of its own.
+	// last, and Apart whether the signer is a process of its own. Both are what
+	// the database says, under no signature.
 	Shown     bool
 	ShownAt   time.Time
 	Apart     bool
@@ -115,12 +116,14 @@ func (v *verification) beyond() []string {
 	add(!signed && !named, "signatures, checkpoints and witnesses: there are none. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere")
 	add(signed && !e.keys.byPolicy, "whose the signing keys are: they are those that the chain itself names; pin them with --policy")
 	add(signed && (e.policy == nil || !e.policy.WantsWitnesses()), "witnesses: no policy asks for any")
+	add(signed && e.fresh > 0 && (e.policy == nil || !e.policy.WantsWitnesses()), "that the newest checkpoint was shown when the database says: only the cosignature of a witness bears a signed time")
 	add(signed && e.pin == nil, "whether entries, checkpoints and signatures were all replaced together: no checkpoint from elsewhere was given; keep one, and give it with --since")
 	add(e.best != nil && e.best.Size < v.snapshot.Size && e.best.Size >= e.seen.newest, "that the newest %d %s stay: no checkpoint covers them yet", v.snapshot.Size-bestSize(e), plural(int(min(v.snapshot.Size-bestSize(e), 2)), "entry", "entries"))
 	add(e.superLogged > 0, "the checkpoints of the super-log itself")
 	add(v.level == LevelEvidence && e.given == 0, "receipts, archived checkpoints and the signer's state: none was given")
 	add(v.level >= LevelChain, "whether what a closing moved is the result of its period, and the trial balance that it commits to")
 	add(v.level >= LevelChain, "booking dates against the ledger's time zone, and request fingerprints")
+	add(e.namesOnly, "what constraints and unique indexes demand: on this engine only that they are there")
 	level(LevelSchema, "grants, views, triggers and policies in the database")
 	return list
 }

@@ -68,9 +68,10 @@ func (w *worker) growTree() {
 	t.gone = t.e.wrong()
 }
 
-// lastRoot is the last size at which somebody looks at the root.
+// lastRoot is the last size at which somebody looks at the root, or at a node:
+// one that is stored beyond the newest checkpoint was not stored by a signer.
 func (e *evidence) lastRoot() int64 {
-	last := e.seen.newest
+	last := max(e.seen.newest, e.seen.nodes)
 	for size := range e.asked {
 		last = max(last, size)
 	}

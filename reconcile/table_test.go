@@ -239,6 +239,9 @@ var table = []tableRow{
 	{name: "search column changed", commit: func(c *crime) { c.do("update book.postings set back_valued = true where seq = 120 and ordinal = 0") }, want: "PROJECTION_MISMATCH@120", status: tampered},
 	{name: "search term changed", commit: func(c *crime) { c.do("delete from ops.metadata_terms where seq = 8") }, want: "PROJECTION_MISMATCH@8", status: tampered},
 	{name: "node of the tree changed", commit: func(c *crime) { mustExec(c.t, c.conn, "update book.tiles set hash = $1", make([]byte, 32)) }, want: "TILE_MISMATCH@255", status: tampered},
+	{name: "node of no tree", commit: func(c *crime) {
+		mustExec(c.t, c.conn, "insert into book.tiles values ($1, 7, 9223372036854775807, $2)", c.b.ledger, make([]byte, 32))
+	}, want: "TILE_MISMATCH", status: tampered},
 	{name: "node of the tree deleted", commit: func(c *crime) { c.do("delete from book.tiles") }, want: "TILE_MISMATCH@255", status: tampered},
 
 	{name: "text of a checkpoint edited", commit: func(c *crime) {
@@ -263,6 +266,14 @@ var table = []tableRow{
 	{name: "checkpoint deleted that is shown", commit: func(c *crime) { c.do("delete from book.checkpoints where size = 298") }, want: "PROJECTION_MISMATCH@297", status: tampered},
 	{name: "an older checkpoint shown", commit: func(c *crime) { c.b.show(c.t, c.conn, c.b.sign(c.t, c.key, 256), 256) }, want: "PROJECTION_MISMATCH@297", status: tampered},
 	{name: "no checkpoint shown", commit: func(c *crime) { c.do("delete from ops.heads") }, want: "PROJECTION_MISMATCH@297", status: tampered},
+	{name: "every checkpoint deleted, under a policy for another origin", commit: func(c *crime) {
+		c.opts.Policy = policyOf(c.t, "log %s\nquorum none\n", verifierKey(c.t, c.key, "elsewhere.test/x"))
+		c.do("delete from book.checkpoints", "delete from book.tiles", "delete from ops.heads")
+	}, status: reconcile.Incomplete},
+	{name: "every checkpoint deleted, and a fresh one asked for", commit: func(c *crime) {
+		c.opts.Fresh = time.Minute
+		c.do("delete from book.checkpoints", "delete from book.tiles", "delete from ops.heads")
+	}, status: reconcile.Incomplete},
 	{name: "a key of the policy missing", commit: func(c *crime) {
 		c.opts.Policy = policyOf(c.t, "log %s\nquorum none\n", verifierKey(c.t, signingKey(c.t, "other"), c.b.terms.Origin))
 	}, want: "CHECKPOINT_UNKNOWN_KEY@99", status: tampered},
@@ -306,17 +317,35 @@ var table = []tableRow{
 		c.do("alter table book.entries enable row level security", "create policy hide on book.entries for select using (seq < 290)")
 	}, want: "ROWS_FILTERED", status: tampered, postgres: true},
 	{name: "a rule on entries", commit: func(c *crime) { c.do("create rule quiet as on delete to book.entries do instead nothing") }, want: "ROWS_FILTERED", status: tampered, postgres: true},
+	// It would hide an entry if the reader did not name the engine's operators.
+	{name: "operators of the owner's", commit: func(c *crime) {
+		c.do("create schema owners", "grant usage on schema owners to public",
+			"create function owners.less(int8, int8) returns bool language sql immutable as 'select $1 operator(pg_catalog.<) $2 and $1 operator(pg_catalog.<>) 298'",
+			"create operator owners.< (leftarg = int8, rightarg = int8, function = owners.less)")
+		mustExec(c.t, c.conn, `alter database "`+c.conn.Config().Database+`" set search_path = owners, pg_catalog, public`)
+	}, status: reconcile.Verified, postgres: true},
 	{name: "a trigger on postings", commit: func(c *crime) {
 		c.do("create function book.bend() returns trigger language plpgsql as 'begin return new; end'",
 			"create trigger bend before insert on book.postings for each row execute function book.bend()")
 	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
 	{name: "a table that inherits", commit: func(c *crime) { c.do("create table book.more () inherits (book.postings)") }, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
 	{name: "a constraint dropped", commit: func(c *crime) { c.do("alter table book.postings drop constraint i1_postings_amount_positive") }, want: "SCHEMA_TAMPERED", status: tampered},
+	{name: "a constraint that demands nothing", commit: func(c *crime) {
+		c.do("alter table book.postings drop constraint i1_postings_amount_positive", "alter table book.postings add constraint i1_postings_amount_positive check (true)")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "a unique index of other columns", commit: func(c *crime) {
+		c.do("drop index book.i12_entries_settled", "create unique index i12_entries_settled on book.entries (ledger_id, seq)")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "a key of other columns", commit: func(c *crime) {
+		c.do("alter table book.entries drop constraint i8_entries_request", "alter table book.entries add constraint i8_entries_request unique (ledger_id, request_id, seq)")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
 	{name: "a unique index dropped", commit: func(c *crime) { c.do("drop index book.i12_entries_settled") }, want: "SCHEMA_TAMPERED", status: tampered},
 	{name: "a column added", commit: func(c *crime) { c.do("alter table book.entries add column note text") }, want: "SCHEMA_TAMPERED", status: tampered},
 	{name: "a table gone", commit: func(c *crime) { c.do("alter table book.details rename to kept") }, want: "SCHEMA_TAMPERED", status: tampered},
 	{name: "grants widened", commit: func(c *crime) { c.do("grant update, delete on book.entries to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "grants to everybody", commit: func(c *crime) { c.do("grant insert on book.postings to public") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
+	{name: "one column granted", commit: func(c *crime) { c.do("grant update (amount) on book.postings to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},
+	{name: "a schema opened", commit: func(c *crime) { c.do("grant create on schema book to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},
 	{name: "owner changed", commit: func(c *crime) { c.do("alter table book.postings owner to current_user") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 
 	{name: "a whole ledger deleted", commit: func(c *crime) {

@@ -217,7 +217,7 @@ func (s *Scope) signingLines() []Line {
 		if g.Shown {
 			place := "same process, not independent"
 			if g.Apart {
-				place = "a process of its own"
+				place = "a process of its own, as the database has it"
 			}
 			add("signer", "%s; shown last at %s", place, g.ShownAt.UTC().Format(time.RFC3339))
 		}

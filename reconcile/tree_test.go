@@ -143,6 +143,33 @@ func TestStripesAddUpToOneTree(t *testing.T) {
 	})
 }
 
+// A node beyond the newest checkpoint is looked at, however the entries are cut
+// into stripes.
+func TestNodesBeyondTheNewestCheckpointAreHeld(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		key := signingKey(t, "signer")
+		b, _ := sealedBook(t, key, 1)
+		for b.next < 2100 {
+			b.transfer("cash", "customers:1", 1+b.next%7)
+		}
+		conn := connect(t, url)
+		b.write(t, conn)
+		b.seal(t, conn, key, 100, 300)
+		mustExec(t, conn, "insert into book.tiles values ($1, 1, 6, $2)", b.ledger, make([]byte, 32))
+		db := auditor(t, url, 8)
+		for _, workers := range []int{1, 2, 7} {
+			report, err := reconcile.VerifyInBlocks(t.Context(), db, b.ledger, reconcile.Options{Level: reconcile.LevelColumns, Workers: workers})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := codes(report.Findings), []string{"TILE_MISMATCH@1791"}; !slices.Equal(got, want) {
+				t.Errorf("%d workers: found %v, want %v", workers, got, want)
+			}
+		}
+	})
+}
+
 // A key counts for the checkpoints that cover the entry that adds it, and not for
 // those that cover the one that ends it.
 func TestAKeyCountsFromEntryToEntry(t *testing.T) {

@@ -575,7 +575,9 @@ class Verification:
             return self.manifest_differs("manifest", str(e))
         self.read_keys()
         if text is not note:
-            good, bad = signers(note, self.keys)
+            # No tree proves what a manifest says of files: the keys that a bundle
+            # brings do not count here when others were given.
+            good, bad = signers(note, self.trusted)
             if bad:
                 self.manifest_differs("manifest", "its signature does not verify")
             self.manifest_signed = good
@@ -643,7 +645,8 @@ class Verification:
             self.find("CHECKPOINT_BAD_SIGNATURE", path, "the checkpoint is not what its signer signed")
         elif not good and keys:
             self.find("CHECKPOINT_UNKNOWN_KEY", path, "not signed by a key that is trusted")
-        self.signed.append((size, good))
+        given = set("%s+%s" % (k[0], k[1].hex()) for k in self.trusted)
+        self.signed.append((size, [g if g in given else g + " (a key that the bundle alone names)" for g in good]))
 
     def in_entries(self, path):
         match = re.fullmatch("(entries|texts)/([0-9]{8})", path)

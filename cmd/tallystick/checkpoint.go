@@ -98,6 +98,9 @@ func (c *checkpointCompareCommand) Run(ctx context.Context) error {
 	}
 	if errors.Is(err, errFork) {
 		printFork(a, b, proof)
+		if policy == nil { // anybody could have written the two
+			err = fmt.Errorf("%s: the two checkpoints contradict each other, and whether they are signed was NOT CHECKED\n  hint: --key or --policy says whose signatures count", a.Origin)
+		}
 	}
 	if err != nil {
 		return judged(err)

@@ -183,8 +183,11 @@ func (o *openedSigner) askWitnesses(ctx context.Context) (*witness.Circle, error
 		return nil, err
 	}
 	if len(policy.Witnesses) > 0 {
-		o.Cosign = func(ctx context.Context, _ string, signed []byte, prove func(int64) ([]chain.Hash, error)) ([]byte, error) {
-			return circle.Gather(ctx, signed, prove)
+		news := newWitnessNews(o.Logf, o.Alarmf)
+		o.Cosign = func(ctx context.Context, origin string, signed []byte, prove func(int64) ([]chain.Hash, error)) ([]byte, error) {
+			cosigned, err := circle.Gather(ctx, signed, prove)
+			news.hear(circle.OutcomesOf(origin))
+			return cosigned, err
 		}
 	}
 	return circle, nil

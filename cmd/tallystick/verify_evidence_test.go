@@ -104,19 +104,20 @@ func TestVerifyHoldsAgainstTheLedgerWhatLiesOutside(t *testing.T) {
 		code int
 		want string
 	}{
-		"a policy":              {[]string{"--policy", policy}, exitFine, "keys     as the policy names them"},
-		"no policy":             {nil, exitTampered, "CHECKPOINT_UNKNOWN_KEY"},
-		"the newest alone":      {[]string{"--policy", policy, "--level", "0"}, exitFine, "VERIFIED as far as level 0 goes: the newest checkpoint of ledger main is signed"},
-		"a pin":                 {[]string{"--policy", policy, "--since", pin, "--level", "1"}, exitFine, "append-only  since your pin of size 1"},
-		"what follows a pin":    {[]string{"--policy", policy, "--since", pin, "--level", "2"}, exitFine, "continues unbroken from the pinned checkpoint of size 1"},
-		"a pin of another":      {[]string{"--policy", policy, "--since", other}, exitTampered, "PIN_INCONSISTENT"},
-		"a pin beyond":          {[]string{"--policy", policy, "--since", later}, exitTampered, "LOG_ROLLBACK"},
-		"an empty pin":          {[]string{"--policy", policy, "--since", empty}, exitTampered, "REJECT_EMPTY_BASELINE"},
-		"an archived one":       {[]string{"--policy", policy, "--checkpoint", pin}, exitFine, "checkpoint pin.cp of size 1: extended"},
-		"a fork":                {[]string{"--policy", policy, "--checkpoint", pin, "--checkpoint", other}, exitTampered, "FORK_PROVEN"},
-		"the signer's state":    {[]string{"--policy", policy, "--signer-state", state}, exitTampered, "LOG_ROLLBACK"},
-		"a stale checkpoint":    {[]string{"--policy", policy, "--fresh", "1ns"}, exitFine, "CHECKPOINT_STALE"},
-		"a receipt that is not": {[]string{"--policy", policy, "--receipt", pin}, exitIncomplete, "receipt pin.cp, which is no evidence"},
+		"a policy":                  {[]string{"--policy", policy}, exitFine, "keys     as the policy names them"},
+		"no policy":                 {nil, exitTampered, "CHECKPOINT_UNKNOWN_KEY"},
+		"the newest alone":          {[]string{"--policy", policy, "--level", "0"}, exitFine, "VERIFIED as far as level 0 goes: the newest checkpoint of ledger main is signed"},
+		"a pin":                     {[]string{"--policy", policy, "--since", pin, "--level", "1"}, exitFine, "append-only  since your pin of size 1"},
+		"what follows a pin":        {[]string{"--policy", policy, "--since", pin, "--level", "2"}, exitFine, "continues unbroken from the pinned checkpoint of size 1"},
+		"a pin of another":          {[]string{"--policy", policy, "--since", other}, exitTampered, "PIN_INCONSISTENT"},
+		"a pin beyond":              {[]string{"--policy", policy, "--since", later}, exitTampered, "LOG_ROLLBACK"},
+		"an empty pin":              {[]string{"--policy", policy, "--since", empty}, exitTampered, "REJECT_EMPTY_BASELINE"},
+		"an archived one":           {[]string{"--policy", policy, "--checkpoint", pin}, exitFine, "checkpoint pin.cp of size 1: extended"},
+		"a fork":                    {[]string{"--policy", policy, "--checkpoint", pin, "--checkpoint", other}, exitTampered, "FORK_PROVEN"},
+		"the signer's state":        {[]string{"--policy", policy, "--signer-state", state}, exitTampered, "LOG_ROLLBACK"},
+		"an age that nobody signed": {[]string{"--policy", policy, "--fresh", "1h"}, exitFine, "only the cosignature of a witness bears a signed time"},
+		"a stale checkpoint":        {[]string{"--policy", policy, "--fresh", "1ns"}, exitFine, "CHECKPOINT_STALE"},
+		"a receipt that is not":     {[]string{"--policy", policy, "--receipt", pin}, exitIncomplete, "receipt pin.cp, which is no evidence"},
 	} {
 		code, out, errors := command(t, append([]string{"verify", "--database-url", s.url}, c.args...)...)
 		if code != c.code || !strings.Contains(out, c.want) || errors != "" {

@@ -60,6 +60,11 @@
 //	… and is signed with this very key                                  FORK_PROVEN
 //	an entry does not hold                                              the finding of reconcile
 //	the origin is another one                                           LOG_ROLLBACK
+//	the origin does not end with the ledger's own id                    LEDGER_ID_MISMATCH
+//
+// The last one is what keeps two ledgers from being signed under one name: their
+// checkpoints would contradict each other, and a copy could take the place of the
+// original.
 //
 // An entry that this version cannot check, such as one of a kind that it does
 // not know, is no finding: the ledger is signed up to there and no further.
@@ -92,6 +97,7 @@
 //
 // Of each ledger there are some hundred bytes, and nodes that have yet to be
 // published (maxNodes). The state file has about a kilobyte for each ledger and
-// is written whole when one of them grew. A ledger that is far behind is followed
-// roundEntries at a time, signed there, and the others have their turn.
+// is written whole when one of them grew. A round follows roundEntries of all
+// ledgers together, those with the least to do first, so that one that is far
+// behind, or a hundred, keep no other waiting; it is signed as far as it came.
 package signer

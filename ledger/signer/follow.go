@@ -23,6 +23,9 @@ const (
 	codeRollback = "LOG_ROLLBACK"
 	codeRoot     = "CHECKPOINT_ROOT_MISMATCH"
 	codeFork     = "FORK_PROVEN"
+	// codeOtherLedger: the origin names another ledger. Signed, the two would
+	// contradict each other under one name.
+	codeOtherLedger = "LEDGER_ID_MISMATCH"
 )
 
 // finding refuses with a finding of our own.
@@ -43,6 +46,7 @@ func (s *Signer) follow(ctx context.Context, l *log, r *Result) error {
 		}
 		l.next = l.position().clone()
 		l.next.Announced = l.key.String()
+		defer func() { s.left -= announcement }()
 	}
 	err := s.advance(ctx, l, r)
 	var no *refused
@@ -83,12 +87,15 @@ func (s *Signer) refuse(ctx context.Context, l *log, no *refused) {
 	}
 }
 
-// advance checks up to roundEntries entries of a ledger. Published checkpoints,
-// whoever signed them, must be of the same tree.
+// advance checks entries of a ledger, as many as the round has left. Published
+// checkpoints, whoever signed them, must be of the same tree.
 func (s *Signer) advance(ctx context.Context, l *log, r *Result) error {
 	p := l.position().clone()
 	if l.head.Origin != p.Origin {
 		return s.finding(codeRollback, 0, l.head.Origin, p.Origin)
+	}
+	if own := "/" + l.id.String(); !strings.HasSuffix(p.Origin, own) {
+		return s.finding(codeOtherLedger, 0, p.Origin, "<host>"+own)
 	}
 	tree, err := p.tree()
 	if err != nil {
@@ -97,12 +104,13 @@ func (s *Signer) advance(ctx context.Context, l *log, r *Result) error {
 	if p.Size == 0 {
 		l.nodes, l.nodesFrom = nil, 0
 	}
-	for left := int64(roundEntries); ; {
+	for {
 		published, err := s.Database.Checkpoints(ctx, l.id, p.Size, checkpointsAtOnce)
 		if err != nil {
 			return err
 		}
-		most, full := min(left, stepEntries), len(published) == checkpointsAtOnce
+		l.ahead = aheadOf(p.Size, published)
+		most, full := min(s.left, stepEntries), len(published) == checkpointsAtOnce
 		if full {
 			most = min(most, published[len(published)-1].Size-p.Size)
 		}
@@ -118,7 +126,7 @@ func (s *Signer) advance(ctx context.Context, l *log, r *Result) error {
 			return err
 		}
 		l.keepNodes(nodes)
-		left -= int64(len(step.Hashes))
+		s.left -= int64(len(step.Hashes))
 		p.setTree(&tree)
 		p.Head, p.Recorded, p.Booked = hexHash(step.Next.Head), step.Next.RecordedAt, step.Next.BookingDate
 		if len(step.Hashes) > 0 {
@@ -133,7 +141,7 @@ func (s *Signer) advance(ctx context.Context, l *log, r *Result) error {
 			return s.reachedEnd(l, p, published)
 		case len(step.Hashes) == 0:
 			return fmt.Errorf("following ledger %s from entry %d on: nothing came", l.id, p.Size)
-		case left <= 0:
+		case s.left <= 0:
 			r.Backlog = true
 			l.ahead = aheadOf(p.Size, published)
 			return nil
@@ -172,9 +180,7 @@ func (s *Signer) stop(l *log, size int64, published []Checkpoint, unchecked []st
 	if aheadOf(size, published) == 0 {
 		l.unvouched = false // no checkpoint by this key stands before the end, and none beyond
 	}
-	if l.pin != nil && l.pin.Size <= size {
-		l.pin = nil // it was held against the tree on the way
-	}
+	l.dropPins(size) // they were held against the tree on the way
 }
 
 // reachedEnd holds the whole ledger against what was signed beyond it.
@@ -183,10 +189,10 @@ func (s *Signer) reachedEnd(l *log, p *Position, published []Checkpoint) error {
 	if ahead := aheadOf(p.Size, published); ahead > 0 {
 		return s.shorter(p.Size, ahead)
 	}
-	if l.pin != nil && p.Size < l.pin.Size {
-		return s.shorter(p.Size, l.pin.Size)
+	if l.dropPins(p.Size); len(l.pins) > 0 {
+		return s.shorter(p.Size, l.pins[0].Size)
 	}
-	l.unvouched, l.pin = false, nil
+	l.unvouched = false
 	return nil
 }
 
@@ -216,8 +222,10 @@ func (s *Signer) grow(l *log, tree *chain.Frontier, leaves []chain.Hash, publish
 			}
 			published = published[1:]
 		}
-		if l.pin != nil && l.pin.Size == tree.Size() && l.pin.Root != tree.Root() {
-			return nil, s.finding(codeRollback, tree.Size()-1, tree.Root().String(), l.pin.Root.String())
+		for _, pin := range l.pins {
+			if pin.Size == tree.Size() && pin.Root != tree.Root() {
+				return nil, s.finding(codeRollback, tree.Size()-1, tree.Root().String(), pin.Root.String())
+			}
 		}
 	}
 	return nodes, nil

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,10 +16,10 @@ type log struct {
 	key    chain.VerifierKey // ours, for its origin
 	head   Head
 
-	saved     *Position // as it is on disk; nil before the first time
-	next      *Position // checked in this round, and not yet on disk
-	unvouched bool      // there was no state for it, and nobody vouched
-	pin       *chain.Checkpoint
+	saved     *Position          // as it is on disk; nil before the first time
+	next      *Position          // checked in this round, and not yet on disk
+	unvouched bool               // there was no state for it, and nobody vouched
+	pins      []chain.Checkpoint // not yet reached, whose roots must come on the way
 
 	nodes     []chain.Node // completed since nodesFrom
 	nodesFrom int64        // unknown: nothing is kept
@@ -60,7 +61,7 @@ func (s *Signer) newLog(id uuid.UUID, origin string, p *Position) (*log, error) 
 		reported: make(map[string]bool), findings: make(map[string]int64)}
 	for i := range s.Pins {
 		if s.Pins[i].Origin == origin && s.Pins[i].Size > l.position().Size {
-			l.pin, l.unvouched = &s.Pins[i], false
+			l.pins, l.unvouched = append(l.pins, s.Pins[i]), false
 		}
 	}
 	return l, nil
@@ -76,6 +77,9 @@ func (l *log) position() *Position {
 	}
 	return &Position{Origin: l.origin, Root: hexHash(chain.EmptyRoot)}
 }
+
+// backlog is how many entries there are beyond what was checked, as far as known.
+func (l *log) backlog() int64 { return max(0, l.head.Size-l.position().Size) }
 
 func (l *log) isRefused() bool { return l.refusal != "" }
 
@@ -99,7 +103,12 @@ func (l *log) keepNodes(nodes []chain.Node) {
 
 // proving reports whether the ledger was never checked to its end, and nothing
 // vouches for less: it is not signed before.
-func (l *log) proving() bool { return l.unvouched || l.pin != nil }
+func (l *log) proving() bool { return l.unvouched || len(l.pins) > 0 }
+
+// dropPins forgets the pins up to a size.
+func (l *log) dropPins(size int64) {
+	l.pins = slices.DeleteFunc(l.pins, func(pin chain.Checkpoint) bool { return pin.Size <= size })
+}
 
 // noteFailure says once that something fails, and once that it does not.
 func (s *Signer) noteFailure(l *log, failing *bool, err error) {

@@ -1,10 +1,12 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,9 +35,12 @@ const (
 	cosignTimeout = 10 * time.Second
 	// stepEntries is how many entries are followed at once.
 	stepEntries = 16_384
-	// roundEntries is how many entries of a ledger are followed in a round: a
-	// ledger that is behind must not keep the others waiting.
+	// roundEntries is how many entries are followed in a round, of all ledgers:
+	// those that are behind must not keep the others waiting, nor the lease.
 	roundEntries = 131_072
+	// announcement is how many entries naming the key in a chain counts for: it is
+	// a commit of its own, of which a first start has one for each ledger.
+	announcement = roundEntries / 64
 	// checkpointsAtOnce is how many published checkpoints are read at once.
 	checkpointsAtOnce = 1024
 	// maxNodes is how many nodes are kept for publishing; beyond, they are read
@@ -116,7 +121,8 @@ type Database struct {
 	Hold func(ctx context.Context, key string, holder uuid.UUID, lease time.Duration) (bool, error)
 	// Report stores a finding.
 	Report func(ctx context.Context, id uuid.UUID, f chain.Finding) error
-	// Finding makes one of LOG_ROLLBACK, FORK_PROVEN or CHECKPOINT_ROOT_MISMATCH.
+	// Finding makes one of LOG_ROLLBACK, FORK_PROVEN, CHECKPOINT_ROOT_MISMATCH or
+	// LEDGER_ID_MISMATCH.
 	Finding func(code string, seq int64, stored, recomputed string) chain.Finding
 }
 
@@ -133,7 +139,8 @@ type Config struct {
 	Save func(State) error
 	// Pins are checkpoints of ledgers without a state that somebody vouches for.
 	Pins []chain.Checkpoint
-	// Host names the super-log, <host>/super-log; empty: there is none.
+	// Host names the super-log, <host>/super-log, when it is begun; empty: there
+	// is none.
 	Host string
 	// Policy says which witnesses must have cosigned; nil: none need to.
 	Policy *chain.Policy
@@ -161,6 +168,8 @@ type Signer struct {
 	// nameless are the ledgers whose origin can be no key's name.
 	nameless map[uuid.UUID]string
 
+	left int64 // how many more entries this round follows
+
 	holder    bool
 	heldUntil time.Time
 	renewAt   time.Time
@@ -184,10 +193,33 @@ func New(c Config) (*Signer, error) {
 			return nil, err
 		}
 	}
+	if s.keyChanged() {
+		s.Alarmf("the state was signed with another key than this one, which signs from now on: is the key file the right one?")
+	}
 	if c.Host != "" {
-		s.super, err = s.newLog(uuid.Nil, c.Host+"/super-log", c.State.SuperLog)
+		origin := c.Host + "/super-log"
+		if p := c.State.SuperLog; p != nil && p.Origin != origin {
+			s.Logf("the super-log goes on as %s: it was begun under that name", p.Origin)
+			origin = p.Origin
+		}
+		s.super, err = s.newLog(uuid.Nil, origin, c.State.SuperLog)
 	}
 	return s, err
+}
+
+// keyChanged reports whether the state has notes, and none by this key.
+func (s *Signer) keyChanged() bool {
+	notes := false
+	for _, l := range s.logs {
+		if l.saved.Note == "" {
+			continue
+		}
+		if _, err := chain.OpenCheckpoint([]byte(l.saved.Note), l.key); err == nil {
+			return false
+		}
+		notes = true
+	}
+	return notes
 }
 
 // add begins to look after a ledger.
@@ -309,16 +341,30 @@ func (s *Signer) check(ctx context.Context, heads []Head, r *Result) error {
 		}
 		l.head = h
 	}
+	var wanted []*log
 	for _, l := range s.logs {
 		if !seen[l.id] {
 			l.head = Head{ID: l.id, Origin: l.origin} // its terms are gone
 		}
-		if !s.wants(l) {
-			continue
+		if s.wants(l) {
+			wanted = append(wanted, l)
+		}
+	}
+	return s.followAll(ctx, wanted, r)
+}
+
+// followAll follows ledgers, those with the least to do first, until the round
+// has followed enough. What was checked before an error is signed all the same.
+func (s *Signer) followAll(ctx context.Context, wanted []*log, r *Result) error {
+	slices.SortFunc(wanted, func(a, b *log) int { return cmp.Compare(a.backlog(), b.backlog()) })
+	s.left = roundEntries
+	for _, l := range wanted {
+		if s.left <= 0 {
+			r.Backlog = true
+			break
 		}
 		err := s.follow(ctx, l, r)
 		if err != nil {
-			l.drop()
 			r.Failed++
 		}
 		if ctx.Err() != nil {
@@ -339,7 +385,7 @@ func (s *Signer) wants(l *log) bool {
 		return l.head != l.stuckAt || !now.Before(l.stuckTill)
 	}
 	p := l.position()
-	return l.followFails || s.mustAnnounce(l) || l.head.Size != p.Size || l.head.Hash != chain.Hash(p.Head) || l.head.Origin != l.origin
+	return l.followFails || s.mustAnnounce(l) || l.published > p.Size || l.head.Size != p.Size || l.head.Hash != chain.Hash(p.Head) || l.head.Origin != l.origin
 }
 
 // mustAnnounce reports whether the ledger's chain has yet to be told the key.

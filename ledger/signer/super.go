@@ -56,7 +56,9 @@ func (s *Signer) superLeaves() []chain.SuperLeaf {
 		if p == nil || l.published != p.Size || p.Size <= newest.SuperSize || len(leaves) == superPage {
 			continue
 		}
-		if newest.SuperSize > 0 && now.Before(time.UnixMicro(newest.SuperAt).Add(superEvery)) {
+		// A leaf from the future, by another clock or by this one before it was set
+		// right, must not put off the next one until then.
+		if age := now.Sub(time.UnixMicro(newest.SuperAt)); newest.SuperSize > 0 && age >= 0 && age < superEvery {
 			continue
 		}
 		leaves = append(leaves, chain.SuperLeaf{LedgerID: l.id, Origin: p.Origin, Size: p.Size, Root: chain.Hash(p.Root), RecordedAt: now.UnixMicro()})

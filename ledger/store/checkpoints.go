@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +47,10 @@ type TreeNode struct {
 	Hash     chain.Hash
 }
 
+// nodesAtOnce is how many nodes one statement stores: half a megabyte of them.
+// A first checkpoint of a large ledger has hundreds of thousands.
+const nodesAtOnce = 8192
+
 const insertTilesSQL = `
 insert into book.tiles (ledger_id, level, position, hash)
 select $1::uuid, u.level, u.position, u.hash
@@ -70,10 +75,11 @@ where h.size <= excluded.size`
 // nothing. It needs RoleSigner. id is SuperLog for the super-log.
 func (db *DB) PublishCheckpoint(ctx context.Context, id uuid.UUID, nodes []TreeNode, c StoredCheckpoint, by SignerPlace) error {
 	var b pgx.Batch
-	if n := len(nodes); n > 0 {
+	for some := range slices.Chunk(nodes, nodesAtOnce) {
+		n := len(some)
 		level, position, hash := make([]int64, n), make([]int64, n), make(byteas, n)
-		for i := range nodes {
-			level[i], position[i], hash[i] = int64(nodes[i].Level), nodes[i].Position, nodes[i].Hash[:]
+		for i := range some {
+			level[i], position[i], hash[i] = int64(some[i].Level), some[i].Position, some[i].Hash[:]
 		}
 		b.Queue(insertTilesSQL, uuidOf(&id), level, position, hash)
 	}

@@ -70,6 +70,12 @@ func sessionSettings(conn *pgx.Conn, role Role) []string {
 		// An acknowledgement means durable, whatever the database's default.
 		s = append(s, "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') in ('off', 'local')")
 	}
+	if !isCockroach(conn) && role != RoleOwner {
+		// A database can name another schema first, whose operators and functions
+		// would then stand for the engine's own: "seq < $1" would mean whatever
+		// its owner likes, for whoever audits him too. Migrations only make things.
+		s = append(s, "set search_path = pg_catalog, pg_temp")
+	}
 	if role == RoleAuditor {
 		s = append(s, "set default_transaction_read_only = on")
 		if !isCockroach(conn) {

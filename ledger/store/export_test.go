@@ -8,6 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// NodesAtOnce is the bound.
+const NodesAtOnce = nodesAtOnce
+
 // Pool returns the pool that reads go through.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 

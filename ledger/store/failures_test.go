@@ -343,6 +343,30 @@ func TestPoisonIsFoundAndTheRestCommits(t *testing.T) {
 	})
 }
 
+// A request that no rule refuses, and that would become an entry which no
+// verifier can decode, is never stored.
+func TestWhatCannotBeDecodedIsNotStored(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		s := d.sequencers(d.db)
+		text, told := "for Ada", d.transfer("cash", "bob", "1")
+		told.Description = &text
+		d.accept(s, told)
+		erase := func(basis string) *ledger.EraseText {
+			r := &ledger.EraseText{Target: told.ID, Basis: basis}
+			r.Common = d.transfer("cash", "bob", "1").Common
+			return r
+		}
+		requests := []ledger.Request{d.transfer("cash", "bob", "1"), erase("GDPR 17"), d.transfer("cash", "bob", "1"), erase(""), erase("gdpr_17")}
+		for i, r := range s.SubmitAll(t.Context(), d.id, requests) {
+			if bad := i == 1 || i == 3; bad != errors.Is(r.Err, ledger.ErrPoison) || !bad && r.Entry == nil {
+				t.Errorf("request %d: %+v", i, r)
+			}
+		}
+		d.checkLedger()
+	})
+}
+
 // Two servers share a hot account that may not go below zero.
 func TestTwoServersOnOneLedger(t *testing.T) {
 	t.Parallel()

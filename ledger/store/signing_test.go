@@ -127,3 +127,38 @@ func TestTheSuperLogGrowsAtItsEndOnly(t *testing.T) {
 		}
 	})
 }
+
+// A first checkpoint of a large ledger completes more nodes than go into one
+// statement; they are stored with it or not at all.
+func TestMoreNodesThanOneStatementStores(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		db := signerOf(t, d)
+		nodes := make([]store.TreeNode, 2*store.NodesAtOnce+1)
+		for i := range nodes {
+			nodes[i] = store.TreeNode{Level: 1, Position: int64(i), Hash: chain.Hash{byte(i), byte(i >> 8), 1}}
+		}
+		c := store.StoredCheckpoint{Size: int64(len(nodes)) * chain.TileWidth, Note: []byte("note"), SignedAt: time.Unix(1, 0)}
+		broken := slices.Clone(nodes)
+		broken[len(broken)-1].Level = 99 // in the last statement
+		if err := db.PublishCheckpoint(t.Context(), d.id.UUID, broken, c, store.SignedApart); err == nil {
+			t.Fatal("a node of level 99 was stored")
+		}
+		read := db.Nodes(t.Context(), d.id.UUID)
+		if _, err := read(1, 0, 1); !errors.Is(err, chain.ErrNodes) {
+			t.Errorf("nodes without their checkpoint: %v", err)
+		}
+		if err := db.PublishCheckpoint(t.Context(), d.id.UUID, nodes, c, store.SignedApart); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := read(1, 0, int64(len(nodes)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range stored {
+			if stored[i] != nodes[i].Hash {
+				t.Fatalf("node %d is %s", i, stored[i])
+			}
+		}
+	})
+}

@@ -133,6 +133,21 @@ func Passing(err error) bool {
 	return false
 }
 
+// Lacking reports whether a query failed because the engine has no such table,
+// column or function at all: CockroachDB's catalogue is not the whole of
+// PostgreSQL's, and what it cannot name it does not have.
+func Lacking(err error) bool {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return false
+	}
+	switch pgErr.Code {
+	case "42P01", "42703", "42883", "0A000": // undefined table, column, function; not supported
+		return true
+	}
+	return false
+}
+
 // Key is what one lookup of ScanEach is for.
 type Key struct {
 	ID uuid.UUID

@@ -200,3 +200,17 @@ func (c *Circle) Outcomes() []Outcome {
 	}
 	return all
 }
+
+// OutcomesOf returns what came of asking each witness about one log the last
+// time, in the order of the policy.
+func (c *Circle) OutcomesOf(origin string) []Outcome {
+	var all []Outcome
+	for _, m := range c.members {
+		m.mu.Lock()
+		if o, asked := m.outcomes[origin]; asked {
+			all = append(all, o)
+		}
+		m.mu.Unlock()
+	}
+	return all
+}

@@ -153,6 +153,9 @@ func (v *verification) describe(r *Report) {
 			if !x.Time.IsZero() {
 				who += " at " + x.Time.UTC().Format(time.RFC3339)
 			}
+			if v.keys.unvouched(x.Key) {
+				who += " (a key that the bundle alone names)"
+			}
 			of.Signatures = append(of.Signatures, who)
 		}
 		s.Checkpoints = append(s.Checkpoints, of)

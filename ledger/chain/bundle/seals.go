@@ -26,10 +26,9 @@ const (
 
 // trust is whose signatures count.
 type trust struct {
-	given  []chain.VerifierKey // by the auditor
-	own    []chain.VerifierKey // the bundle's
-	vouch  bool                // the auditor gave keys
-	source string
+	given []chain.VerifierKey // by the auditor
+	own   []chain.VerifierKey // the bundle's
+	vouch bool                // the auditor gave keys
 }
 
 // newest returns the keys by which the newest checkpoint must be signed.
@@ -50,6 +49,12 @@ func (t *trust) older() []chain.VerifierKey {
 		}
 	}
 	return all
+}
+
+// unvouched reports whether nobody but the bundle names the key, though the
+// auditor named some.
+func (t *trust) unvouched(key chain.VerifierKey) bool {
+	return t.vouch && !slices.ContainsFunc(t.given, func(x chain.VerifierKey) bool { return x.ID() == key.ID() })
 }
 
 // checkpoint is one of a bundle's.
@@ -120,13 +125,15 @@ func (v *verification) ownKeys() ([]chain.VerifierKey, error) {
 	return own, nil
 }
 
-// readManifestSignatures verifies those on the manifest, if it has any.
+// readManifestSignatures verifies those on the manifest, if it has any. Where
+// the auditor gave keys only theirs count: no tree proves what a manifest says
+// of files.
 func (v *verification) readManifestSignatures() {
 	if !strings.Contains(string(v.note), "\n\n") {
 		return
 	}
 	var verifiers []note.Verifier
-	for _, k := range v.keys.older() {
+	for _, k := range v.keys.newest() {
 		verifiers = append(verifiers, k.Verifier())
 	}
 	n, err := note.Open(v.note, note.VerifierList(verifiers...))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -287,5 +288,48 @@ func TestThePinOfTheAuditorDecides(t *testing.T) {
 		if r.Status != c.status || !strings.Contains(codes(r), c.code) || (len(r.Scope.Pinned) == 1) != (c.status == bundle.Verified) {
 			t.Errorf("%+v: %s, %s, %v", c.pin, r.Status, codes(r), r.NotChecked)
 		}
+	}
+}
+
+// Keys that a bundle brings vouch for nothing where the auditor gave some: not
+// for the manifest, whose files no tree proves, and on an older checkpoint they
+// are told apart.
+func TestKeysOfTheBundleDoNotVouchBesideThoseOfTheAuditor(t *testing.T) {
+	t.Parallel()
+	b := small(t)
+	forger, err := chain.NewSigningKey(bytes.Repeat([]byte{9}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := forger.VerifierKey(b.origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := chain.ParseLogKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := b.bundle(t, func(c *bundle.Contents) {
+		honest := b.key
+		b.key = forger
+		c.Checkpoints[0] = b.checkpoint(t, int64(len(b.entries)/2+1))
+		b.key = honest
+		c.Keys = append(c.Keys, key)
+		c.Files[bundle.SchemaPath] = []byte("another schema")
+		c.Sign = func(text string) ([]byte, error) { return forger.SignText(b.origin, text) }
+	})
+	r := verify(t, file, trusting(t, b))
+	if r.Status != bundle.Verified || len(r.Scope.SignedBy) != 0 || !slices.ContainsFunc(r.NotChecked, func(s string) bool { return strings.Contains(s, "the signature on the manifest") }) {
+		t.Errorf("%s, manifest signed by %v, not checked %v", r.Status, r.Scope.SignedBy, r.NotChecked)
+	}
+	if got, want := r.Scope.Checkpoints[0].Signatures, []string{key.ID() + " (a key that the bundle alone names)"}; !slices.Equal(got, want) {
+		t.Errorf("the older checkpoint is signed by %v, want %v", got, want)
+	}
+	if r := verify(t, file, bundle.Options{}); !slices.Equal(r.Scope.SignedBy, []string{key.ID()}) {
+		t.Errorf("by its own keys, the manifest is signed by %v", r.Scope.SignedBy)
+	}
+	if code, out := python(t, file, b); code != 0 || !strings.Contains(out, "manifest   signed by nobody that is known") ||
+		!strings.Contains(out, key.ID()+" (a key that the bundle alone names)") {
+		t.Errorf("python: exit code %d:\n%s", code, out)
 	}
 }
