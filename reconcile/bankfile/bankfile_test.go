@@ -103,6 +103,10 @@ func TestPagesAndReversalsOfMT940(t *testing.T) {
 		t.Errorf("CR is a credit in euros: %+v", third)
 	}
 	equal(t, codes(foot(t, strings.Replace(content, ":60M:C240102EUR92,50", ":60M:C240102EUR92,51", 1), bankfile.Options{}, nil)), []string{"unfooted -1", "discontinuous 1"})
+	second := strings.LastIndex(content, "{1:")
+	if v := foot(t, content[second:]+content[:second], bankfile.Options{}, nil); !v.Accepted() {
+		t.Errorf("the order of the messages in the file does not matter: %s", v.Quarantined())
+	}
 	cut := foot(t, content[:strings.LastIndex(content, ":62F:")], bankfile.Options{}, nil)
 	equal(t, codes(cut), []string{"unreadable 0"})
 }
@@ -235,5 +239,40 @@ func TestDigests(t *testing.T) {
 	changed := foot(t, strings.Replace(content, "Invoice 17", "Invoice 18", 1), bankfile.Options{}, nil)
 	if one.Statements[0].Statement.Digest == changed.Statements[0].Statement.Digest || one.Statements[1].Statement.Digest != changed.Statements[1].Statement.Digest {
 		t.Error("another text changes the digest of its own statement")
+	}
+}
+
+// What was stored is asked for once per account and currency, and not behind a statement without balances.
+func TestStoredPreviousStatement(t *testing.T) {
+	t.Parallel()
+	content := fixture(t, "mt940_pages.txt")
+	opening := foot(t, content, bankfile.Options{}, nil).Statements[0].Totals[0].Opening.Amount
+	asked := 0
+	last := bankfile.Last{Closing: opening, To: "2023-12-29", Sequence: bankfile.Sequence{Number: 9}}
+	previous := func(s *bankfile.Statement, currency string) (bankfile.Last, bool, error) {
+		asked++
+		if s.Account.IBAN != "NL91ABNA0417164300" || currency != "EUR" {
+			t.Errorf("asked for %s in %s", s.Account, currency)
+		}
+		return last, true, nil
+	}
+	v := foot(t, content, bankfile.Options{}, previous)
+	if asked != 1 || !v.Accepted() {
+		t.Errorf("asked %d times: %s", asked, v.Quarantined())
+	}
+	equal(t, v.Statements[0].Notes, []string{"number 12/1 follows 9/0"})
+	last.To = "2024-01-03"
+	if v := foot(t, content, bankfile.Options{}, previous); len(v.Reasons) != 1 || v.Reasons[0].Code != bankfile.OutOfOrder {
+		t.Errorf("an older statement: %s", v.Quarantined())
+	}
+	last = bankfile.Last{Closing: opening, To: "2023-12-28"}
+	last.Closing.Units, _ = opening.Units.Neg()
+	equal(t, codes(foot(t, content, bankfile.Options{}, previous)), []string{"discontinuous 20000"})
+	broken := errors.New("database")
+	_, err := bankfile.Foot(strings.NewReader(content), bankfile.Options{}, func(*bankfile.Statement, string) (bankfile.Last, bool, error) {
+		return bankfile.Last{}, false, broken
+	}, bankfile.Receiver{})
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
 	}
 }

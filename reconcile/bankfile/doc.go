@@ -36,7 +36,7 @@
 // # Bounds
 //
 // Lines are handed over one at a time, so memory does not grow with the file. All that could grow has a
-// bound with a name: MaxFile, MaxPiece, MaxEntry, MaxText, MaxDetails, MaxDepth, MaxStatements, MaxBalances,
+// bound with a name: MaxFile, MaxPiece, MaxEntry, MaxText, MaxIdentifier, MaxDetails, MaxDepth, MaxStatements, MaxBalances,
 // MaxCurrencies, MaxReasons. A gigabyte of white space is refused after MaxPiece bytes of it, or MaxEntry where
 // it comes in lines. XML has no document type declarations here and so no entities to expand.
 //

@@ -60,6 +60,7 @@ func TestHostileFilesAreRefusedEarly(t *testing.T) {
 		{"details without end", head + `<Acct><Ccy>EUR</Ccy></Acct><Ntry><NtryDtls>`, "<TxDtls></TxDtls>", "details of one entry", 1 << 20},
 		{"balances without end", head + `<Acct><Ccy>EUR</Ccy></Acct>`, "<Bal><Amt>0</Amt></Bal>", "balances", 1 << 20},
 		{"statements without end", `<Document><BkToCstmrStmt>`, "<Stmt></Stmt>", "more than 10000 statements", 1 << 20},
+		{"a long id in MT940", ":20:" + strings.Repeat("x", 300) + "\n:25:1\n:60F:C240101EUR1,00\n", ":61:240101C1,00NTRF\n", "an id or account longer", 1 << 20},
 		{"spaces in MT940", mt + ":86:", " ", "one thing", 1 << 20},
 		{"blank lines in MT940", mt, "\n", "without a new statement", bankfile.MaxEntry + 1<<20},
 		{"a text without end in MT940", mt + ":86:", "text\n", "field longer", 1 << 20},

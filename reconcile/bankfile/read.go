@@ -181,11 +181,25 @@ func (in *intake) tell() error {
 		return nil
 	}
 	in.told = true
+	if err := in.identified(); err != nil {
+		return err
+	}
 	in.open.settle()
 	if in.to.Open != nil {
 		in.refused = in.to.Open(in.open)
 	}
 	return in.refused
+}
+
+// identified bounds what identifies the statement, which Foot keeps for each.
+func (in *intake) identified() error {
+	s := in.open
+	for _, id := range []string{s.ID, s.Account.IBAN, s.Account.Other} {
+		if len(id) > MaxIdentifier {
+			return in.fault(s.Position, fmt.Sprintf("statement %d", s.Index+1), id, fmt.Sprintf("an id or account longer than %d bytes", MaxIdentifier))
+		}
+	}
+	return nil
 }
 
 // line hands a line over.
@@ -209,6 +223,9 @@ func (in *intake) end() error {
 	if err := in.tell(); err != nil {
 		return err
 	}
+	if err := in.identified(); err != nil {
+		return err
+	}
 	in.open.settle()
 	in.open.Digest = in.content.statement(in.open)
 	if in.to.Close != nil {
@@ -221,6 +238,9 @@ func (in *intake) end() error {
 
 // balance adds a balance to the open statement.
 func (in *intake) balance(b Balance) error {
+	if len(b.Kind) > MaxIdentifier {
+		return in.fault(b.Position, "", string(b.Kind), fmt.Sprintf("a balance's name longer than %d bytes", MaxIdentifier))
+	}
 	if len(in.open.Balances) >= MaxBalances {
 		return in.fault(b.Position, "", "", fmt.Sprintf("more than %d balances in a statement", MaxBalances))
 	}

@@ -27,6 +27,8 @@ const (
 	MaxEntry = 2 << 20
 	// MaxText is the longest text of one field, in bytes.
 	MaxText = 16 << 10
+	// MaxIdentifier is the longest id of a statement, account number or name of a balance, in bytes; Foot keeps them.
+	MaxIdentifier = 256
 	// MaxDetails is the most details of one line.
 	MaxDetails = 20_000
 	// MaxDepth is how deep XML elements may be nested.
