@@ -117,9 +117,9 @@ func (g *generated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// The heap after 90,000 lines is that after 10,000.
+// The heap after nine tenths of the lines is that after one tenth.
 func TestLargeFilesTakeConstantMemory(t *testing.T) { // not parallel: it looks at the heap
-	const lines, slack = 100_000, 2 << 20
+	const lines, slack = largeFile, 2 << 20
 	wrap := func(head, tail string, line func(i int) string) io.Reader {
 		return &generated{make: func(i int) string {
 			switch {
@@ -138,14 +138,14 @@ func TestLargeFilesTakeConstantMemory(t *testing.T) { // not parallel: it looks 
 		src  io.Reader
 	}{
 		{"camt.053", wrap(`<Document><BkToCstmrStmt><Stmt><Acct><Ccy>EUR</Ccy></Acct><Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt>0</Amt></Bal>`+
-			`<Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt>100000.00</Amt><CdtDbtInd>CRDT</CdtDbtInd></Bal>`, `</Stmt></BkToCstmrStmt></Document>`,
+			fmt.Sprintf(`<Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt>%d.00</Amt><CdtDbtInd>CRDT</CdtDbtInd></Bal>`, lines), `</Stmt></BkToCstmrStmt></Document>`,
 			func(i int) string {
 				return fmt.Sprintf("<Ntry><Amt>1.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-03-02</Dt></BookgDt><NtryDtls><TxDtls><Refs><EndToEndId>%d</EndToEndId></Refs></TxDtls></NtryDtls></Ntry>\n", i)
 			})},
-		{"mt940", wrap(":20:X\n:25:1\n:60F:C260301EUR0,00\n", ":62F:C260302EUR100000,00\n-\n", func(i int) string {
+		{"mt940", wrap(":20:X\n:25:1\n:60F:C260301EUR0,00\n", fmt.Sprintf(":62F:C260302EUR%d,00\n-\n", lines), func(i int) string {
 			return fmt.Sprintf(":61:2603020302C1,00NTRFREF%d\n:86:166?00GUTSCHRIFT?20EREF+%d?32Payer\n", i, i)
 		})},
-		{"bai2", wrap("01,S,R,260302,0800,77,,,2/\n02,R,S,1,260301,,EUR,2/\n03,1,,010,0,,,015,10000000,,/\n", "49,20000000,100002/\n98,20000000,1,100004/\n99,20000000,1,100006/\n",
+		{"bai2", wrap(fmt.Sprintf("01,S,R,260302,0800,77,,,2/\n02,R,S,1,260301,,EUR,2/\n03,1,,010,0,,,015,%d,,/\n", 100*lines), fmt.Sprintf("49,%d,%d/\n98,%[1]d,1,%[3]d/\n99,%[1]d,1,%[4]d/\n", 200*lines, lines+2, lines+4, lines+6),
 			func(i int) string { return fmt.Sprintf("16,142,100,Z,REF%d,,text/\n", i) })},
 	} {
 		t.Run(test.name, func(t *testing.T) {
