@@ -117,7 +117,7 @@ func (c *control) rotate(name string) {
 	c.signer, err = signer.New(signer.Config{
 		Database: signerDatabase(c.open(store.RoleSigner), store.SignedApart), Key: next, State: c.state, Host: "control.test",
 		Save:     func(s signer.State) error { c.state = s; return nil },
-		Announce: announcing.announce, Logf: c.t.Logf,
+		Announce: announcing.announce, Logf: c.t.Logf, Alarmf: c.t.Logf,
 	})
 	if err != nil {
 		c.t.Fatal(err)
