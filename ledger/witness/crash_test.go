@@ -183,6 +183,9 @@ func (a *attack) press(t *testing.T, url string, h history) {
 	t.Error("the witness was not killed")
 }
 
+// settlingOffers bounds how often a witness that runs undisturbed is asked.
+const settlingOffers = 5
+
 // settle finds out, as any log can, which history the witness is on.
 func (a *attack) settle(t *testing.T, url string) {
 	const beyond = 1 << 40 // a size that it cannot have
@@ -200,8 +203,12 @@ func (a *attack) settle(t *testing.T, url string) {
 		if have == 0 {
 			return
 		}
-		if _, answered := a.offer(t, url, h[:have], have); !answered {
-			t.Fatal("the witness does not answer")
+		answered := false
+		for n := 0; n < settlingOffers && !answered; n++ { // one may be lost with a connection to the witness before
+			_, answered = a.offer(t, url, h[:have], have)
+		}
+		if !answered {
+			t.Fatalf("the witness does not answer %d offers", settlingOffers)
 		}
 		if _, on := a.collected[h[:have].checkpoint().Text()]; on {
 			a.base = h[:have]
