@@ -418,6 +418,28 @@ func TestTwoServersOnOneLedger(t *testing.T) {
 	})
 }
 
+// killCommit ends the backends at work on an insert, once, and says how many it ended. It
+// looks for them until the round is over.
+func killCommit(t *testing.T, conn *pgx.Conn, over <-chan struct{}) int64 {
+	for {
+		select {
+		case <-over:
+			return 0
+		default:
+		}
+		// Backends at work on a commit are the ones worth killing.
+		tag, err := conn.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
+			where datname = current_database() and state = 'active' and query like '%insert into%' and pid <> pg_backend_pid()`)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		if n := tag.RowsAffected(); n > 0 {
+			return n
+		}
+	}
+}
+
 func TestTerminatedConnectionsAreNoticedByNobody(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d *desk) {
@@ -425,28 +447,22 @@ func TestTerminatedConnectionsAreNoticedByNobody(t *testing.T) {
 			t.Skip("pg_terminate_backend does not exist on CockroachDB")
 		}
 		s := d.sequencers(d.db)
-		stop := make(chan struct{})
+		// One kill a round: on a machine whose commits take longer than finding their
+		// backends, killing without a pause would let none through.
+		rounds := make(chan (<-chan struct{}))
+		var killed atomic.Int64
 		var killer sync.WaitGroup
 		killer.Go(func() {
 			conn, err := pgx.Connect(t.Context(), d.url)
 			if err != nil {
 				t.Error(err)
+				for range rounds { // the rounds go on without it
+				}
 				return
 			}
 			defer conn.Close(context.WithoutCancel(t.Context()))
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				// Backends at work on a commit are the ones worth killing.
-				_, err := conn.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
-					where datname = current_database() and query like '%insert into%' and pid <> pg_backend_pid()`)
-				if err != nil {
-					t.Error(err)
-					return
-				}
+			for over := range rounds {
+				killed.Add(killCommit(t, conn, over))
 			}
 		})
 		requests := make([]ledger.Request, 300)
@@ -454,14 +470,20 @@ func TestTerminatedConnectionsAreNoticedByNobody(t *testing.T) {
 			requests[i] = d.transfer("cash", "bob", "1")
 		}
 		for i := 0; i < len(requests); i += 10 {
+			over := make(chan struct{})
+			rounds <- over
 			for _, r := range s.SubmitAll(t.Context(), d.id, requests[i:i+10]) {
 				if r.Err != nil || r.Entry == nil {
 					t.Errorf("%+v", r)
 				}
 			}
+			close(over)
 		}
-		close(stop)
+		close(rounds)
 		killer.Wait()
+		if killed.Load() == 0 {
+			t.Error("no backend was killed: nothing was tried")
+		}
 		if n := d.count(`select count(*) from book.entries where kind = 'transfer'`); n != int64(len(requests)) {
 			t.Errorf("%d transfers stored, want %d", n, len(requests))
 		}
