@@ -51,16 +51,16 @@ type Account struct {
 	Currency string
 	Scale    uint8
 	Role     string // that the policy gives it, such as suspense; empty: none
+	MaxAge   int    // for how many business days the policy lets a balance stand, of suspense and clearing
 
-	Opening money.Int128 // sum of all amounts before the period
-	Debits  money.Int128 // booked in the period
+	Opening money.Int128 // that its last posting before the period states
+	Debits  money.Int128 // amounts booked in the period
 	Credits money.Int128
 	// MovedDebits and MovedCredits are that part of them by which closings moved a result.
 	MovedDebits, MovedCredits money.Int128
 	Postings                  int64 // of the period, those that booked an amount
-
-	// What the account's own postings state, which the sums above do not rest on.
-	StatedOpening, StatedClosing money.Int128
+	// StatedClosing is what its last posting of the period states, on which the sums above do not rest.
+	StatedClosing money.Int128
 }
 
 // Closing returns what the account has at the end of the period.
@@ -81,7 +81,7 @@ func (a *Account) Income() bool { return a.Type == chain.Revenue || a.Type == ch
 
 // blank says whether there is nothing to report.
 func (a *Account) blank() bool {
-	return a.Postings == 0 && a.Opening.IsZero() && a.StatedOpening.IsZero() && a.StatedClosing.IsZero()
+	return a.Postings == 0 && a.Opening.IsZero() && a.StatedClosing.IsZero()
 }
 
 // Late is a posting of the period whose value date lies in a period that was closed before.

@@ -124,8 +124,7 @@ func Statement(b *Books) report.Document {
 	}
 	sums := s.both(a.Debits.Big(), a.Credits.Big())
 	s.row(report.Total, 0, append([]report.Cell{day(b.AsOf), {}, {}, text("closing"), sums[0], sums[1]}, closing[:]...)...)
-	off := new(big.Int).Add(a.Opening.Big(), a.Movement())
-	s.row(report.Difference, 0, text(""), report.Cell{}, report.Cell{}, text("difference"), report.Cell{}, report.Cell{}, s.amount(off.Sub(off, a.StatedClosing.Big())))
+	s.row(report.Difference, 0, report.Cell{}, report.Cell{}, report.Cell{}, text("difference"), report.Cell{}, report.Cell{}, s.amount(a.proof()))
 	d.Blocks = append(d.Blocks, report.Block{Table: &s.table})
 	d.Notes = append(d.Notes, "Debit stands left and credit right, without signs. "+lineNote, lateNote,
 		"Difference is opening balance + debits − credits − the closing balance that the account's last posting states.")
