@@ -52,7 +52,7 @@ type ReportKind struct {
 
 	monthly bool // the period is by default a month, and not a year
 	need    need
-	build   func(*figures.Books) report.Document
+	build   func(*figures.Books) (report.Document, error)
 }
 
 // need is what a report needs beside the sums of the accounts.
@@ -98,14 +98,14 @@ func (k *ReportKind) compute(ctx context.Context, from *store.Snapshot, r *Repor
 		if err := b.readStatement(ctx, r.Account); err != nil {
 			return report.Document{}, err
 		}
-		return k.build(&b.Books), nil
+		return k.build(&b.Books)
 	case k.need.aged:
 		return b.ageing(ctx, r.Policy)
 	}
 	if err := b.read(ctx, k.need, r); err != nil {
 		return report.Document{}, err
 	}
-	return k.build(&b.Books), nil
+	return k.build(&b.Books)
 }
 
 // bookReader fills in what a report needs to know of the books.

@@ -18,7 +18,7 @@ import (
 // clearing accounts.
 func (b *bookReader) ageing(ctx context.Context, p *policy.Policy) (report.Document, error) {
 	if p == nil {
-		return figures.Ageing(&b.Books, nil, calendar.Calendar{}, ""), nil
+		return figures.Ageing(&b.Books, nil, calendar.Calendar{}, "")
 	}
 	all, err := BalancesAt(ctx, b.from, b.End)
 	if err != nil {
@@ -49,7 +49,7 @@ func (b *bookReader) ageing(ctx context.Context, p *policy.Policy) (report.Docum
 	if err := b.dateItems(ctx, open); err != nil {
 		return report.Document{}, err
 	}
-	return figures.Ageing(&b.Books, open, p.Days(), p.Name+" "+p.Version), nil
+	return figures.Ageing(&b.Books, open, p.Days(), p.Name+" "+p.Version)
 }
 
 // maxAge returns for how many business days a policy lets a balance stand.

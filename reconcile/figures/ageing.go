@@ -40,7 +40,7 @@ func bucketOf(age int) int {
 
 // Ageing lists what is open on suspense and clearing accounts, and for how many business days. The items come by account,
 // the oldest first.
-func Ageing(b *Books, items []OpenItem, days calendar.Calendar, policy string) report.Document {
+func Ageing(b *Books, items []OpenItem, days calendar.Calendar, policy string) (report.Document, error) {
 	d := b.document(NameAgeing, "Suspense and clearing accounts: ageing")
 	d.Notes = append(d.Notes, "What came first is taken as settled first: a balance consists of the newest postings on its side. Age is counted in business days from the booking date to "+b.AsOf.String()+".")
 	switch {

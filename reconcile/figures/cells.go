@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -25,7 +26,7 @@ func newSheet(name string, c money.Currency, columns ...report.Column) *sheet {
 			columns[i].Currency = c.Code
 		}
 	}
-	return &sheet{currency: c, table: report.Table{Name: name + "-" + c.Code, Columns: columns}}
+	return &sheet{currency: c, table: report.Table{Name: name + "-" + strings.ToLower(c.Code), Columns: columns}}
 }
 
 func column(name, title string, kind report.ColumnKind) report.Column {
@@ -43,7 +44,7 @@ func (s *sheet) row(kind report.RowKind, level int, cells ...report.Cell) {
 // amount returns a cell with an amount, signed.
 func (s *sheet) amount(v *big.Int) report.Cell { return amount(v, s.currency) }
 
-// none returns the cells of a pair of columns in which there is no amount on either side: zero, on the side given.
+// sides returns the cells of a pair of columns with a balance on its side; zero stands on the side given.
 func (s *sheet) sides(v *big.Int, zeroIn chain.Direction) [2]report.Cell {
 	var pair [2]report.Cell
 	switch sign := v.Sign(); {
@@ -145,28 +146,8 @@ func clock(seconds int32) string {
 	return time.Unix(int64(seconds), 0).UTC().Format(time.TimeOnly)
 }
 
-// finish counts the records and adds up the hash total.
-func finish(d report.Document) report.Document {
-	total := decimal.Decimal{}
-	for _, block := range d.Blocks {
-		if block.Table == nil {
-			continue
-		}
-		for _, row := range block.Table.Rows {
-			if row.Kind != report.Record {
-				continue
-			}
-			d.Records++
-			for i, cell := range row.Cells {
-				if block.Table.Columns[i].Kind == report.Amount && cell.Value != "" {
-					total = total.Add(decimal.RequireFromString(cell.Value))
-				}
-			}
-		}
-	}
-	d.HashTotal = total.String()
-	return d
-}
+// finish completes a report.
+func finish(d report.Document) (report.Document, error) { return d, report.Finish(&d) }
 
 // nothing is said of a report without a single account.
 func (b *Books) nothing(d *report.Document) {

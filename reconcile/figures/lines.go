@@ -9,7 +9,7 @@ import (
 )
 
 // GeneralLedger lists every posting of the period, account by account, with the balance after it.
-func GeneralLedger(b *Books) report.Document {
+func GeneralLedger(b *Books) (report.Document, error) {
 	d := b.document(NameGeneralLedger, "General ledger")
 	if b.Skipped > 0 {
 		d.Blocks = append(d.Blocks, report.Block{Text: []string{fmt.Sprintf(
@@ -107,7 +107,7 @@ func (s *sheet) line(a *Account, l *Line) []report.Cell {
 }
 
 // Statement lists the postings of one account, with the texts of their entries. Books holds nothing but that account.
-func Statement(b *Books) report.Document {
+func Statement(b *Books) (report.Document, error) {
 	a := &b.Accounts[0]
 	d := b.document(NameStatement, "Account statement "+a.Code)
 	d.Facts = append([]report.Fact{{Name: "Account", Value: a.Code}, {Name: "Type", Value: a.Type.String()}, {Name: "Currency", Value: a.Currency}}, d.Facts...)

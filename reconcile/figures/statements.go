@@ -35,10 +35,10 @@ func (b *Books) result(currency string) result {
 func (r result) earlier() *big.Int { return new(big.Int).Sub(r.opening, r.moved) }
 
 // BalanceSheet lists assets, and what they stand against, at the end and at the beginning of the period.
-func BalanceSheet(b *Books) report.Document {
+func BalanceSheet(b *Books) (report.Document, error) {
 	d := b.document(NameBalanceSheet, "Balance sheet")
 	for _, c := range b.Currencies() {
-		s := newSheet(NameBalanceSheet, c, column("line", "", report.Code), column("closing", b.AsOf.String(), report.Amount), column("opening", (b.From-1).String(), report.Amount))
+		s := newSheet(NameBalanceSheet, c, column("line", "Account", report.Text), column("closing", b.AsOf.String(), report.Amount), column("opening", (b.From-1).String(), report.Amount))
 		assets := b.section(s, chain.Asset, "Assets", "Total assets")
 		liabilities := b.section(s, chain.Liability, "Liabilities", "Total liabilities")
 		equity := b.equity(s)
@@ -101,13 +101,13 @@ func (b *Books) equity(s *sheet) [2]*big.Int {
 }
 
 // IncomeStatement lists what was earned and spent in the period, and proves where it went.
-func IncomeStatement(b *Books) report.Document {
+func IncomeStatement(b *Books) (report.Document, error) {
 	d := b.document(NameIncomeStatement, "Income statement")
 	for _, c := range b.Currencies() {
 		if !b.earns(c.Code) {
 			continue
 		}
-		s := newSheet(NameIncomeStatement, c, column("line", "", report.Code), column("amount", "Amount", report.Amount))
+		s := newSheet(NameIncomeStatement, c, column("line", "Account", report.Text), column("amount", "Amount", report.Amount))
 		revenue := b.earned(s, chain.Revenue, "Revenue", "Total revenue")
 		expense := b.earned(s, chain.Expense, "Expense", "Total expense")
 		r := b.result(c.Code)
@@ -166,7 +166,7 @@ func resultChart(c money.Currency, revenue, expense *big.Int) *report.Chart {
 
 // resultProof shows that the result of the period, what closings moved, and what is left on the accounts add up.
 func (b *Books) resultProof(c money.Currency, r result, net *big.Int) *report.Table {
-	s := newSheet("result", c, column("line", "", report.Text), column("amount", "Amount", report.Amount))
+	s := newSheet("result", c, column("line", "Line", report.Text), column("amount", "Amount", report.Amount))
 	s.row(report.Record, 0, text("On revenue and expense accounts before "+b.From.String()), s.amount(r.opening))
 	s.row(report.Record, 0, text("Result of the period"), s.amount(net))
 	s.row(report.Record, 0, text("Moved to equity by closings"), s.amount(new(big.Int).Neg(r.moved)))

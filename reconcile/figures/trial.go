@@ -69,7 +69,7 @@ func (s *sheet) totals(p pairs, n int, more ...report.Cell) {
 }
 
 // TrialBalance lists opening balance, movements and closing balance of every account, each on its side.
-func TrialBalance(b *Books) report.Document {
+func TrialBalance(b *Books) (report.Document, error) {
 	d := b.document(NameTrialBalance, "Trial balance")
 	blanks := 0
 	for _, c := range b.Currencies() {
@@ -106,7 +106,7 @@ func (b *Books) noteBlanks(d *report.Document, blanks int) {
 
 // RollForward proves for every account that opening balance, debits and credits give the closing balance: the balances
 // are those that its own postings state, and the movements are added up from the amounts.
-func RollForward(b *Books) report.Document {
+func RollForward(b *Books) (report.Document, error) {
 	d := b.document(NameRollForward, "Roll-forward")
 	blanks := 0
 	for _, c := range b.Currencies() {
@@ -159,7 +159,7 @@ func (b *Books) BrokenProofs() []*Account {
 }
 
 // DailyPosition lists what the accounts of each currency add up to at the close of every day of the period.
-func DailyPosition(b *Books) report.Document {
+func DailyPosition(b *Books) (report.Document, error) {
 	d := b.document(NameDailyPosition, "Daily position")
 	for n, c := range b.Currencies() {
 		s := newSheet(NameDailyPosition, c, append([]report.Column{column("day", "Day", report.Date)}, b.positionColumns()...)...)
@@ -168,7 +168,7 @@ func DailyPosition(b *Books) report.Document {
 		for i := range b.Days {
 			b.positionRow(s, &b.Days[i], &b.Days[i].Positions[n], chart)
 		}
-		if len(b.Days) < 2 {
+		if len(b.Days) < 2 || len(b.Days) > report.MaxCategories {
 			chart = nil
 		}
 		d.Blocks = append(d.Blocks, report.Block{Heading: c.Code, Chart: chart, Table: &s.table})
