@@ -147,7 +147,10 @@ func clock(seconds int32) string {
 }
 
 // finish completes a report.
-func finish(d report.Document) (report.Document, error) { return d, report.Finish(&d) }
+func finish(d report.Document) (report.Document, error) {
+	err := report.Finish(&d)
+	return d, err
+}
 
 // nothing is said of a report without a single account.
 func (b *Books) nothing(d *report.Document) {
