@@ -138,16 +138,20 @@ create table if not exists ops.breaks (
     constraint breaks_id primary key (ledger_id, break_id)
 );
 
--- Balances of all accounts at the end of a run: derived, held against the postings by the next (I11).
+-- Balances of all accounts at a size: derived, held against the postings by the next run (I11). A part is a few thousand
+-- accounts, compressed: as rows of their own they cost ten times as much. A snapshot counts once all its parts are there.
+-- It is taken when as many postings have come since the one before as there are accounts, and never deleted: so all
+-- snapshots together have no more lines than the book has postings.
 create table if not exists ops.snapshots (
-    ledger_id  uuid not null,
-    size       int8 not null,
-    account_id uuid not null,
-    account_seq int8 not null,
-    posted     decimal not null,
-    pending_debit decimal not null,
-    pending_credit decimal not null,
-    constraint snapshots_account primary key (ledger_id, size, account_id)
+    ledger_id uuid not null,
+    size      int8 not null,            -- entries before it
+    part      int8 not null,            -- 0 to parts - 1, in order of account_id
+    parts     int8 not null,
+    accounts  int8 not null,            -- in this part
+    sha256    bytea not null,           -- of the body before compression
+    body      bytea not null,           -- see reconcile/snapshot.go
+    constraint i11_snapshots_part primary key (ledger_id, size, part),
+    constraint i11_snapshots_parts check (size > 0 and part >= 0 and part < parts and accounts >= 0 and length(sha256) = 32)
 );
 
 -- What the night and the people who look at it put on record, in order: for who lists or checks them.

@@ -141,3 +141,8 @@ func ReadBothWays(ctx context.Context, db *store.DB, ledger uuid.UUID, low, high
 	show := func(s *segment) string { return fmt.Sprintf("%+v\n%+v\n%+v", s.entries, s.postings, s.places) }
 	return show(&a), show(&b), len(a.entries) + len(a.postings), errors.Join(scans...)
 }
+
+// SnapshotOf cuts balances into the parts of a snapshot.
+func SnapshotOf(all []Balance, lines int) ([]store.SnapshotPart, error) {
+	return snapshotOf(all, lines)
+}

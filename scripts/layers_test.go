@@ -35,8 +35,14 @@ var layers = []layer{
 	{"api", []string{"ledger", "ledger/chain", "ledger/money", "ledger/store"},
 		[]string{"labstack/echo/v4", "google/uuid", "shopspring/decimal", "prometheus/client_golang", "prometheus/common", "go-json-experiment/json", "go.yaml.in/yaml/v3", "golang.org/x/sync"}, []string{"database", "os/exec"}},
 
-	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/bankfile"}, // not ledger: an audit that shares the audited code shares its bugs
+	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/..."}, // not ledger: an audit that shares the audited code shares its bugs
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
+	{"reconcile/report", []string{"reconcile/report/...", "ledger/money"},
+		[]string{"shopspring/decimal", "rivo/uniseg", "xuri/excelize/v2", "codeberg.org/go-pdf/fpdf", "go-fonts/dejavu", "golang.org/x/image", "golang.org/x/text"},
+		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the page's template
+	{"reconcile/match", []string{"reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
+	{"reconcile/policy", []string{"reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "go.yaml.in/yaml/v3"}, outside},
+	{"reconcile/calendar", []string{"ledger/chain"}, nil, outside},
 	{"reconcile/bankfile", []string{"ledger/money"}, []string{"golang.org/x/text"}, outside},
 
 	{"ledger/store/storetest", []string{"ledger/chain", "ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5", "google/uuid"}, []string{"log"}},
