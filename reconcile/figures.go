@@ -76,16 +76,22 @@ var ReportKinds = []ReportKind{
 
 // ComputeReport computes a report at the size that from is pinned to.
 func ComputeReport(ctx context.Context, from *store.Snapshot, r ReportRequest) (report.Document, error) {
-	at := slices.IndexFunc(ReportKinds, func(k ReportKind) bool { return k.Name == r.Name })
-	if at < 0 {
+	kind := kindNamed(r.Name)
+	if kind == nil {
 		return report.Document{}, fmt.Errorf("computing report %q: %w", r.Name, ErrUnknownReport)
 	}
-	kind := &ReportKinds[at]
 	d, err := kind.compute(ctx, from, &r)
 	if err != nil {
 		return report.Document{}, fmt.Errorf("computing the %s of ledger %s at size %d: %w", strings.ToLower(kind.Title), from.LedgerID, from.Size, err)
 	}
 	return d, nil
+}
+
+func kindNamed(name string) *ReportKind {
+	if at := slices.IndexFunc(ReportKinds, func(k ReportKind) bool { return k.Name == name }); at >= 0 {
+		return &ReportKinds[at]
+	}
+	return nil
 }
 
 func (k *ReportKind) compute(ctx context.Context, from *store.Snapshot, r *ReportRequest) (report.Document, error) {

@@ -20,6 +20,8 @@ import (
 	"tallystick/ledger/store"
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
+	"tallystick/reconcile/bankfile"
+	"tallystick/reconcile/camt"
 	"tallystick/reconcile/policy"
 	"tallystick/reconcile/report"
 )
@@ -423,5 +425,60 @@ func TestAReportOfDamagedBooksIsRefusedOrShowsIt(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestCamtStatementsAreThoseOfTheLedger(t *testing.T) {
+	t.Parallel()
+	url := storetest.Database(t)
+	b := institution()
+	conn := connect(t, url)
+	b.write(t, conn)
+	db := auditor(t, url, 2)
+	message := func(v camt.Version, account, iban, from, to string) ([]byte, error) {
+		s, err := db.Snapshot(t.Context(), b.ledger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := between("account-statement", from, to)
+		r.Account = account
+		var out bytes.Buffer
+		err = reconcile.WriteCamt(t.Context(), &out, v, s, r, iban)
+		return out.Bytes(), err
+	}
+	for _, v := range camt.Versions {
+		var last bankfile.Last
+		for _, period := range []struct{ from, to, opening, closing string }{
+			{"2025-11-01", "2025-12-31", "0.00", "497.50"}, {"2026-01-01", "2026-01-31", "497.50", "449.50"}, {"2026-02-01", "2026-02-02", "449.50", "449.50"},
+		} {
+			text, err := message(v, "customers:1", "BE68539007547034", period.from, period.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var read bankfile.Statement
+			verdict, err := bankfile.Foot(bytes.NewReader(text), bankfile.Options{}, func(*bankfile.Statement, string) (bankfile.Last, bool, error) {
+				return last, last.Closing.Currency.Code != "", nil
+			}, bankfile.Receiver{Close: func(s *bankfile.Statement) error { read = *s; return nil }})
+			if err != nil || !verdict.Accepted() {
+				t.Fatalf("%s from %s: %+v, %v", v, period.from, verdict, err)
+			}
+			if read.Opening.Amount.String() != period.opening+" EUR" || read.Closing.Amount.String() != period.closing+" EUR" {
+				t.Errorf("%s from %s: %s to %s", v, period.from, read.Opening.Amount, read.Closing.Amount)
+			}
+			last = bankfile.Last{Closing: read.Closing.Amount, To: read.To}
+		}
+	}
+	before, err := message(camt.V8, "bank", "", "2026-01-01", "2026-01-31")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.on("2026-03-01")
+	b.transfer("bank", "customers:1", 5)
+	b.write(t, conn)
+	if after, err := message(camt.V8, "bank", "", "2026-01-01", "2026-01-31"); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the statement of a day that is over changed (%v):\n%s\nbefore\n%s", err, after, before)
+	}
+	if out, err := message(camt.V8, "bank", "no IBAN", "2026-01-01", "2026-01-31"); !errors.Is(err, camt.ErrUnfit) || len(out) > 0 {
+		t.Errorf("%d bytes, %v", len(out), err)
 	}
 }
