@@ -162,11 +162,15 @@ create table if not exists ops.snapshots (
     constraint i11_snapshots_parts check (size > 0 and part >= 0 and part < parts and accounts >= 0 and length(sha256) = 32)
 );
 
+-- What the night and the people who look at it put on record, in order: for who lists or checks them.
+create index if not exists entries_night on book.entries (ledger_id, seq) where kind in ('policy_adopted', 'run', 'decision');
+
 grant select, insert, update on ops.runs, ops.night_turns, ops.bank_turns to tallystick_app;
 grant select, insert on ops.run_outputs, ops.bank_files, ops.bank_statements, ops.bank_lines, ops.breaks, ops.snapshots to tallystick_app;
 grant select on ops.runs, ops.night_turns, ops.run_outputs, ops.bank_files, ops.bank_statements, ops.bank_lines, ops.breaks, ops.snapshots to tallystick_auditor, tallystick_signer;
 
 -- +goose Down
+drop index if exists book.entries_night;
 drop table if exists ops.snapshots;
 drop table if exists ops.breaks;
 drop table if exists ops.bank_lines;
