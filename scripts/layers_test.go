@@ -37,6 +37,7 @@ var layers = []layer{
 
 	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/..."}, // not ledger: an audit that shares the audited code shares its bugs
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
+	{"reconcile/intake", []string{"reconcile/bankfile", "ledger", "ledger/chain", "ledger/money", "ledger/store"}, []string{"go.yaml.in/yaml/v3"}, []string{"database", "os", "net"}},
 	{"reconcile/figures", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "google/uuid"}, outside},
 	{"reconcile/camt", []string{"ledger/chain", "ledger/money"}, nil, outside},
 	{"reconcile/report", []string{"reconcile/report/...", "ledger/money"},
