@@ -60,6 +60,12 @@ type commands struct {
 	Bundle  struct {
 		Create bundleCreateCommand `cmd:"" help:"Write the ledger at a signed checkpoint to a file, with all that it takes to check it elsewhere."`
 	} `cmd:"" help:"Evidence bundles."`
+	Report struct {
+		List reportListCommand `cmd:"" help:"List the reports there are."`
+		Make reportCommand     `cmd:"" default:"withargs" help:"Compute a report of what a ledger holds; make may be left out."`
+	} `cmd:"" help:"Financial reports: trial balance, balance sheet, income statement and others."`
+	Statement statementCommand `cmd:"" help:"Write the statement of an account, also as camt.053."`
+
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
 	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
