@@ -37,6 +37,7 @@ var layers = []layer{
 
 	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/..."}, // not ledger: an audit that shares the audited code shares its bugs
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
+	{"reconcile/risk", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "gonum.org/v1/gonum"}, outside},
 	{"reconcile/report", []string{"reconcile/report/..."}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/match", []string{"reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/policy", []string{"reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "go.yaml.in/yaml/v3"}, outside},

@@ -133,12 +133,15 @@ type Signals struct {
 	Window      int `yaml:"window"` // calendar days of every pattern, DefaultSignalWindow when 0
 	// PassThrough is the share of what came in that goes out again within the window, such as "0.90".
 	PassThrough Decimal `yaml:"pass_through"`
+	Velocity    int     `yaml:"velocity"`   // payments of one account within the window
 	Fan         int     `yaml:"fan"`        // different counterparties within the window
 	CycleLength int     `yaml:"cycle"`      // the longest round trip, in transfers; at most MaxCycle
 	Dormant     int     `yaml:"dormant"`    // calendar days without a movement
 	Round       Decimal `yaml:"round"`      // share of round amounts of an account from which it is a signal
 	Outlier     Decimal `yaml:"outlier"`    // modified z-score, such as "3.5"
 	MinAmounts  int     `yaml:"min_sample"` // amounts below which statistics say nothing
+	Lookback    int     `yaml:"lookback"`   // calendar days up to the as-of date whose signals are reported; 0: all
+	Top         int     `yaml:"top"`        // rows of each list
 }
 
 // VaR says how value at risk is computed.
@@ -273,7 +276,7 @@ func (s *Signals) check(c *checking, at []any, classes func([]any, []string)) {
 	share(c, append(at, "margin"), s.Margin)
 	share(c, append(at, "pass_through"), s.PassThrough)
 	share(c, append(at, "round"), s.Round)
-	for name, n := range map[string]int{"structuring": s.Structuring, "fan": s.Fan, "min_sample": s.MinAmounts, "dormant": s.Dormant} {
+	for name, n := range map[string]int{"structuring": s.Structuring, "fan": s.Fan, "min_sample": s.MinAmounts, "dormant": s.Dormant, "velocity": s.Velocity, "lookback": s.Lookback} {
 		if n < 0 {
 			c.add(append(at, name), "it is not negative")
 		}
@@ -281,6 +284,7 @@ func (s *Signals) check(c *checking, at []any, classes func([]any, []string)) {
 	if s.Window < 0 || s.Window > MaxSignalWindow {
 		c.add(append(at, "window"), "calendar days are 1 to %d, not %d", MaxSignalWindow, s.Window)
 	}
+	top(c, append(at, "top"), s.Top)
 	if s.CycleLength != 0 && (s.CycleLength < 2 || s.CycleLength > MaxCycle) {
 		c.add(append(at, "cycle"), "a round trip is 2 to %d transfers long, not %d", MaxCycle, s.CycleLength)
 	}
