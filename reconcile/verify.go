@@ -83,6 +83,7 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 		{"what is settled or reversed twice", LevelColumns, v.checkOnce},
 		{"erasures", LevelColumns, v.checkErasures},
 		{"balance commitments", LevelColumns, v.checkCommitments},
+		{"runs, decisions and policies", LevelColumns, v.checkNightEntries},
 		v.schemaCheck(db),
 		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error {
 			if !opts.Others {
