@@ -16,7 +16,6 @@ type Movement struct {
 	Account  int32        // its place in Book.Accounts
 	Units    money.Int128 // change of the balance, debit-positive
 	Posted   money.Int128 // balance after it, debit-positive
-	Legs     int16        // postings of the entry
 	Transfer [16]byte     // request id of the entry
 	Micros   int64        // recorded_at, in microseconds since 1970
 	Undo     bool         // a reversal
