@@ -60,7 +60,7 @@ func readRisk(ctx context.Context, from *store.Snapshot, size int64, asOf chain.
 	for i := range balances {
 		b := &balances[i]
 		r.at[b.ID] = int32(i)
-		accounts[i] = risk.Account{Code: b.Code, Type: string(b.Type), Currency: b.Currency, Scale: b.Scale, Posted: b.Posted, Min: b.MinBalance, Max: b.MaxBalance, Closed: b.Closed}
+		accounts[i] = risk.Account{Code: b.Code, Type: b.Type.String(), Currency: b.Currency, Scale: b.Scale, Posted: b.Posted, Min: b.MinBalance, Max: b.MaxBalance, Closed: b.Closed}
 		if len(b.Tags) > 0 {
 			accounts[i].Tags = make(map[string]string, len(b.Tags))
 			for _, t := range b.Tags {
@@ -116,7 +116,7 @@ order by seq`
 
 // Index: the primary key of postings. Holds and releases move no balance.
 const riskPostingsSQL = `
-select seq, account_id, direction, amount, posted
+select seq, account_id, direction, amount, posted, effective_date
 from book.postings
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8 and amount <> 0
 order by seq, ordinal`
@@ -169,7 +169,7 @@ func (r *riskReader) add(row *store.Row, low int64) error {
 		row.Reject(2)
 	}
 	e := &r.entries[seq-low]
-	r.rows = append(r.rows, risk.Movement{Seq: seq, Day: e.day, Account: account, Units: units, Posted: row.Units(4, scale),
+	r.rows = append(r.rows, risk.Movement{Seq: seq, Day: e.day, Valued: row.Date(5), Account: account, Units: units, Posted: row.Units(4, scale),
 		Transfer: e.request, Micros: e.micros, Undo: e.kind == chain.Reversal})
 	return readable(row, "book.postings", seq)
 }

@@ -36,7 +36,7 @@ func (f *demoFiles) write(today chain.Date) error {
 		return fmt.Errorf("making the folder %s: %w", f.dir, err)
 	}
 	inputs := "kind,subject,date,value,currency\n" +
-		fmt.Sprintf("tier1,,%s,750000.00,EUR\n", today-chain.Date(400)) +
+		fmt.Sprintf("tier1,,%s,25000000.00,EUR\n", today-chain.Date(400)) +
 		fmt.Sprintf("due,clearing:chargebacks:eur,%s,,\ndue,clearing:chargebacks:gbp,%s,,\ndue,clearing:chargebacks:usd,%s,,\n", today-40, today-40, today-40) +
 		fmt.Sprintf("maturity,loan:eur,%s,,\n", today+400)
 	for name, content := range map[string]string{"policy.yaml": string(policy.Example), "rates.csv": f.rates.String(), "inputs.csv": inputs} {

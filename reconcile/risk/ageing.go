@@ -22,7 +22,7 @@ import (
 //
 // Source: Basel Framework CRE70.9 (delivery versus payment), as reported in COREP C 11.00. The standard charges the positive
 // current exposure; a ledger knows no market price, and so the whole amount is taken.
-const ageingConvention = "cre70-whole-amount"
+const ageingConvention = "cre70-whole-amount-fifo"
 
 // cre70 are the buckets of CRE70.9.
 var cre70 = []policy.Bucket{{From: 0, Rate: rate("0")}, {From: 5, Rate: rate("0.08")}, {From: 16, Rate: rate("0.5")}, {From: 31, Rate: rate("0.75")}, {From: 46, Rate: rate("1")}}
@@ -39,18 +39,16 @@ type Item struct {
 	Link     *report.Link
 }
 
-// openHistory follows since when suspense and clearing accounts are not zero.
+// openHistory follows what of the balances of suspense and clearing accounts is how old: what is taken away settles what came
+// first (first in, first out), as the suspense ageing has it. A lot is a day, so that an account has at most as many as days.
 type openHistory struct {
-	kind    []byte // by account: 0 none, 's' suspense, 'c' clearing
-	now     []money.Int128
-	since   []chain.Date
-	open    []bool
-	touched []int32
+	kind []byte // by account: 0 none, 's' suspense, 'c' clearing
+	lots [][]point[money.Int128]
 }
 
 func newOpenHistory(b *Book, roles *policy.Accounts) *openHistory {
 	n := len(b.Accounts)
-	h := &openHistory{kind: make([]byte, n), now: make([]money.Int128, n), since: make([]chain.Date, n), open: make([]bool, n)}
+	h := &openHistory{kind: make([]byte, n), lots: make([][]point[money.Int128], n)}
 	for i := range b.Accounts {
 		for _, group := range []struct {
 			kind byte
@@ -65,34 +63,38 @@ func newOpenHistory(b *Book, roles *policy.Accounts) *openHistory {
 }
 
 func (h *openHistory) move(m *Movement) {
-	if h.kind[m.Account] != 0 {
-		h.now[m.Account] = m.Posted
-		h.touched = append(h.touched, m.Account)
+	if h.kind[m.Account] == 0 {
+		return
 	}
-}
-
-// endDay looks at what stood at the close: an account that is zero then begins anew.
-func (h *openHistory) endDay(day chain.Date) {
-	for _, i := range h.touched {
-		open := !h.now[i].IsZero()
-		if open && !h.open[i] {
-			h.since[i] = day
+	lots, left := h.lots[m.Account], m.Units
+	for len(lots) > 0 && left.Sign() != 0 && lots[0].value.Sign() != left.Sign() {
+		first := &lots[0]
+		sum, _ := first.value.Add(left) // of opposite signs
+		if sum.Sign() == first.value.Sign() {
+			first.value, left = sum, money.Int128{}
+			break
 		}
-		h.open[i] = open
+		lots, left = lots[1:], sum
 	}
-	h.touched = h.touched[:0]
+	if left.Sign() != 0 {
+		if last := len(lots) - 1; last >= 0 && lots[last].day == m.Day {
+			lots[last].value, _ = lots[last].value.Add(left) // a part of the balance, which fits
+		} else {
+			lots = append(lots, point[money.Int128]{m.Day, left})
+		}
+	}
+	h.lots[m.Account] = lots
 }
 
-// items returns the accounts that are not zero.
+// items returns what is open.
 func (h *openHistory) items(b *Book) []Item {
 	var list []Item
-	for i, kind := range h.kind {
-		if kind == 0 || !h.open[i] {
-			continue
-		}
+	for i, lots := range h.lots {
 		a := &b.Accounts[i]
-		what := map[byte]string{'s': "suspense", 'c': "clearing"}[kind]
-		list = append(list, Item{what, a.Code, a.Currency, h.now[i].Decimal(a.Scale), h.since[i], &report.Link{Account: a.Code}})
+		what := map[byte]string{'s': "suspense", 'c': "clearing"}[h.kind[i]]
+		for _, lot := range lots {
+			list = append(list, Item{what, a.Code, a.Currency, lot.value.Decimal(a.Scale), lot.day, &report.Link{Account: a.Code}})
+		}
 	}
 	return list
 }
@@ -176,7 +178,7 @@ func (p *page) ageingIn(currency string, all []Item, buckets []policy.Bucket, a 
 	p.figure(report.Figure{ID: "ageing." + currency + ".charge", Title: "Charge on open items in " + currency, Value: p.rounded(charge, currency), Meaning: fmt.Sprintf("What %d open items would cost in capital by their age: the older, the more.", len(items)), Standard: "Basel CRE70, COREP C 11.00", Convention: ageingConvention, Sources: sources},
 		charge, aboveIsWorse, a.Charge)
 	heat := &report.Chart{Kind: report.Heat, Title: "Open amounts in " + currency + " by age in business days", Unit: currency}
-	t := &report.Table{Name: "ageing-" + currency, Columns: []report.Column{{Name: "what", Title: "What", Kind: report.Text}, {Name: "age", Title: "Age", Kind: report.Text},
+	t := &report.Table{Name: "ageing-" + lower(currency), Columns: []report.Column{{Name: "what", Title: "What", Kind: report.Text}, {Name: "age", Title: "Age", Kind: report.Text},
 		{Name: "items", Title: "Items", Kind: report.Count}, {Name: "amount", Title: "Amount", Kind: report.Amount, Currency: currency}, {Name: "rate", Title: "Charged %", Kind: report.Ratio}, {Name: "charge", Title: "Charge", Kind: report.Amount, Currency: currency}}}
 	for i := range buckets {
 		heat.Categories = append(heat.Categories, bucketName(buckets, i))
@@ -200,7 +202,7 @@ func (p *page) ageingIn(currency string, all []Item, buckets []policy.Bucket, a 
 const maxOldest = 100
 
 func (p *page) oldest(currency string, items []Item, age func(Item) int) {
-	t := &report.Table{Name: "open-items-" + currency, Columns: []report.Column{{Name: "what", Title: "What", Kind: report.Text}, {Name: "item", Title: "Item", Kind: report.Code},
+	t := &report.Table{Name: "open-items-" + lower(currency), Columns: []report.Column{{Name: "what", Title: "What", Kind: report.Text}, {Name: "item", Title: "Item", Kind: report.Code},
 		{Name: "since", Title: "Since", Kind: report.Date}, {Name: "age", Title: "Business days", Kind: report.Count}, {Name: "amount", Title: "Amount", Kind: report.Amount, Currency: currency}}}
 	for _, item := range items[:min(len(items), maxOldest)] {
 		t.Rows = append(t.Rows, report.Row{Cells: []report.Cell{textCell(item.What), {Value: item.Name, Link: item.Link}, textCell(item.Since.String()), textCell(strconv.Itoa(age(item))), p.amount(item.Amount, currency)}})

@@ -53,13 +53,13 @@ func deviation(counts []int64, from int, n int64) float64 {
 func conformity(mad float64, bands [3]float64) string {
 	switch {
 	case mad <= bands[0]:
-		return "close"
+		return "close conformity"
 	case mad <= bands[1]:
-		return "acceptable"
+		return "acceptable conformity"
 	case mad <= bands[2]:
-		return "marginal"
+		return "marginally acceptable"
 	}
-	return "none"
+	return "nonconformity"
 }
 
 var (

@@ -77,7 +77,7 @@ func (p *page) creditIn(currency string, accounts []*Account, l *policy.CreditLo
 	f.ID, f.Title = "credit_loss."+currency, f.Title+" in "+currency
 	f.Value, f.Sources = p.rounded(sum, currency), links(late)
 	p.figure(f, sum, aboveIsWorse, l.Loss)
-	t := &report.Table{Name: "credit-loss-" + currency, Columns: []report.Column{{Name: "days", Title: "Days past due", Kind: report.Text}, {Name: "accounts", Title: "Accounts", Kind: report.Count},
+	t := &report.Table{Name: "credit-loss-" + lower(currency), Columns: []report.Column{{Name: "days", Title: "Days past due", Kind: report.Text}, {Name: "accounts", Title: "Accounts", Kind: report.Count},
 		{Name: "amount", Title: "Receivables", Kind: report.Amount, Currency: currency}, {Name: "rate", Title: "Loss rate %", Kind: report.Ratio}, {Name: "loss", Title: "Expected loss", Kind: report.Amount, Currency: currency}}}
 	chart := &report.Chart{Kind: report.Bars, Title: "Expected loss by days past due", Unit: currency, Series: []report.Series{{Name: "expected loss"}}}
 	var total decimal.Decimal

@@ -5,6 +5,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"tallystick/ledger/chain"
 	"tallystick/ledger/money"
 )
 
@@ -27,26 +28,19 @@ type trip struct {
 }
 
 // roundTrip looks whether a payment between two watched accounts closes one.
-func (h *signalHistory) roundTrip(legs []Movement) {
-	if h.rules.CycleLength == 0 || len(legs) != 2 {
-		return
-	}
-	from, to := legs[0], legs[1]
-	units, sends := h.size(&from)
-	if !sends {
+func (h *signalHistory) roundTrip(seq int64, day chain.Date, from, to leg) {
+	if !from.sends {
 		from, to = to, from
-		units, sends = h.size(&from)
 	}
-	_, back := h.size(&to)
-	if !sends || back || h.state[from.Account] == nil || h.state[to.Account] == nil {
+	if h.rules.CycleLength == 0 || !from.sends || to.sends || h.state[from.account] == nil || h.state[to.account] == nil {
 		return
 	}
-	closing := payment{from.Seq, from.Day, from.Account, units}
-	t := trip{h: h, goal: to.Account, path: []payment{closing}, nodes: []int32{from.Account}}
+	closing := payment{seq, day, from.account, from.units}
+	t := trip{h: h, goal: to.account, path: []payment{closing}, nodes: []int32{from.account}}
 	for length := 2; length <= h.rules.CycleLength; length++ {
 		t.length = length
-		if t.back(from.Account) {
-			h.found(&t, to.Account, units)
+		if t.back(from.account) {
+			h.found(&t, to.account, from.units)
 			return
 		}
 		if t.hops >= maxHops {
@@ -65,7 +59,7 @@ func (t *trip) back(account int32) bool {
 		if t.hops++; t.hops > maxHops {
 			return false
 		}
-		if p.seq >= last.seq || p.day <= t.path[0].day-t.h.window || p.other < 0 || t.h.state[p.other] == nil || !t.follows(p.units, last.units) {
+		if p.day > last.day || p.day == last.day && p.seq >= last.seq || p.day <= t.path[0].day-t.h.window || p.other < 0 || t.h.state[p.other] == nil || !t.follows(p.units, last.units) {
 			continue
 		}
 		if left := t.length - len(t.path); left == 1 {

@@ -174,7 +174,7 @@ func (p *page) exposureIn(currency string, list []excess, e *policy.Exposure) {
 	p.plain(report.Figure{ID: id + ".excess", Title: "Beyond limits in " + currency, Value: p.amount(sum, currency), Meaning: fmt.Sprintf("What %d accounts stand below their limits, together.", len(over)), Standard: "policy", Convention: exposureConvention, Sources: links(over)})
 	p.figure(report.Figure{ID: id + ".days", Title: "Longest excess in " + currency, Value: textCell(strconv.FormatInt(longest, 10)), Unit: "days", Meaning: "For how many days in a row, today included, the account has been below its limit that has been so longest.", Standard: "policy", Convention: exposureConvention, Sources: links(over)},
 		decimal.NewFromInt(longest), aboveIsWorse, e.Days)
-	t := &report.Table{Name: "exposure-" + currency, Columns: []report.Column{
+	t := &report.Table{Name: "exposure-" + lower(currency), Columns: []report.Column{
 		{Name: "account", Title: "Account", Kind: report.Code}, {Name: "class", Title: "Class", Kind: report.Text},
 		{Name: "balance", Title: "Balance", Kind: report.Amount, Currency: currency}, {Name: "limit", Title: "Lowest allowed", Kind: report.Amount, Currency: currency},
 		{Name: "excess", Title: "Excess", Kind: report.Amount, Currency: currency}, {Name: "lowest", Title: "Lowest of the day", Kind: report.Amount, Currency: currency},

@@ -13,6 +13,7 @@ import (
 type Movement struct {
 	Seq      int64
 	Day      chain.Date   // booking date
+	Valued   chain.Date   // value date
 	Account  int32        // its place in Book.Accounts
 	Units    money.Int128 // change of the balance, debit-positive
 	Posted   money.Int128 // balance after it, debit-positive
@@ -98,7 +99,6 @@ func (h *History) endDay() {
 	if h.funds != nil {
 		h.funds.endDay(h.day)
 	}
-	h.open.endDay(h.day)
 	if h.signals != nil {
 		h.signals.endDay(h.day)
 	}

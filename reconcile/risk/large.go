@@ -126,7 +126,7 @@ func (p *page) againstTier1(l *policy.LargeExposures, list []owed, f report.Figu
 			f.Title += ": " + top.group
 		}
 		amber, red := l.Report, l.Limit
-		p.figure(f, share(top), aboveIsWorse, policy.Limit{Amber: &amber, Red: &red})
+		p.figure(f, share(top).Shift(2), aboveIsWorse, inPercent(policy.Limit{Amber: &amber, Red: &red}))
 	}
 	base := p.in.Book.Base
 	t := &report.Table{Name: "large-exposures", Columns: []report.Column{

@@ -135,7 +135,7 @@ func (p *page) coverage(l *policy.Liquidity, ratio report.Figure, stock *big.Rat
 		if limits.Red == nil {
 			limits.Red = &policy.Decimal{Decimal: decimal.New(1, 0)}
 		}
-		p.figure(ratio, v, belowIsWorse, limits)
+		p.figure(ratio, v.Shift(2), belowIsWorse, inPercent(limits))
 	}
 	for _, f := range []struct {
 		id, title, meaning string

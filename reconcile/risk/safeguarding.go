@@ -203,6 +203,9 @@ func (p *page) pool(h *poolHistory, i int, s *policy.Safeguarding) {
 	}
 	largest(clients)
 	title, meaning := "Excess of "+at.String(), "More is kept apart for the clients of this pool than they are owed; the rest is the institution's own."
+	if excess.IsZero() {
+		meaning = "Exactly what the clients of this pool are owed is kept apart for them."
+	}
 	if excess.Sign() < 0 {
 		title, meaning = "Shortfall of "+at.String(), fmt.Sprintf("Clients of this pool are owed more than is kept apart for them, since %s without a break. It has to be made good from own money today.", shortSince(h.days[i]))
 	}
@@ -211,9 +214,9 @@ func (p *page) pool(h *poolHistory, i int, s *policy.Safeguarding) {
 		limits.Red = &policy.Decimal{} // below zero is a shortfall whatever a policy says
 	}
 	p.figure(report.Figure{ID: id + ".excess", Title: title, Value: p.amount(excess, at.currency), Meaning: meaning, Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(resource)}, excess, belowIsWorse, limits)
-	p.plain(report.Figure{ID: id + ".requirement", Title: "Requirement", Value: p.amount(now.requirement.Decimal(scale), at.currency), Meaning: "What all clients with a balance in their favour are owed together.", Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(clients)})
-	p.plain(report.Figure{ID: id + ".resource", Title: "Resource", Value: p.amount(now.resource.Decimal(scale), at.currency), Meaning: "What the accounts hold that keep client money apart.", Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(resource)})
-	p.plain(report.Figure{ID: id + ".negative", Title: "Negative client balances", Value: p.amount(now.negative.Decimal(scale), at.currency), Meaning: "What clients owe on these accounts. It is the institution's own exposure and reduces nothing of the requirement.", Standard: safeguardingSource, Convention: safeguardingConvention})
+	p.plain(report.Figure{ID: id + ".requirement", Title: "Requirement of " + at.String(), Value: p.amount(now.requirement.Decimal(scale), at.currency), Meaning: "What all clients with a balance in their favour are owed together.", Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(clients)})
+	p.plain(report.Figure{ID: id + ".resource", Title: "Resource of " + at.String(), Value: p.amount(now.resource.Decimal(scale), at.currency), Meaning: "What the accounts hold that keep client money apart.", Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(resource)})
+	p.plain(report.Figure{ID: id + ".negative", Title: "Negative balances of " + at.String(), Value: p.amount(now.negative.Decimal(scale), at.currency), Meaning: "What clients owe on these accounts. It is the institution's own exposure and reduces nothing of the requirement.", Standard: safeguardingSource, Convention: safeguardingConvention})
 	p.poolChart(h.days[i], at, scale)
 }
 

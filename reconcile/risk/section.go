@@ -3,6 +3,7 @@ package risk
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -184,5 +185,19 @@ func (in *Inputs) unclassified() string {
 	return ""
 }
 
+// inPercent turns limits that are shares into percentages, as their figure is written.
+func inPercent(l policy.Limit) policy.Limit {
+	shift := func(d *policy.Decimal) *policy.Decimal {
+		if d == nil {
+			return nil
+		}
+		return &policy.Decimal{Decimal: d.Shift(2)}
+	}
+	return policy.Limit{Amber: shift(l.Amber), Red: shift(l.Red)}
+}
+
 // percent writes a share as a percentage with two decimals, rounded half away from zero.
 func percent(share decimal.Decimal) string { return share.Shift(2).StringFixed(2) }
+
+// lower writes a currency as names of tables have it.
+func lower(currency string) string { return strings.ToLower(currency) }

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"math"
 	"slices"
 
 	"github.com/shopspring/decimal"
@@ -15,6 +16,11 @@ const (
 	maxRecent = 10_000 // payments within the window
 	maxSample = 128    // newest amounts, for statistics
 	maxHops   = 20_000 // payments looked at for one round trip
+	// maxWaiting is how many entries wait to be put in the order of their value dates.
+	maxWaiting = 4_000_000
+	// settled is after how many calendar days entries of a value date are taken to be complete. What is valued further back
+	// counts when it comes.
+	settled = 7
 	// MaxSignals is how many signals of one pattern are kept; more are counted.
 	MaxSignals = 10_000
 )
@@ -82,7 +88,12 @@ type signalHistory struct {
 	threshold []money.Int128
 	near      []money.Int128
 	roundUnit []money.Int128
-	legs      []Movement // of the entry at hand
+	legs      []leg // of the entry at hand
+	at        collecting
+	waiting   map[chain.Date][]moved // by value date
+	count     int                    // of those that wait
+	done      chain.Date             // the newest day that was looked at
+	scratch   []leg
 
 	signals map[string][]Signal
 	more    map[string]int64
@@ -94,7 +105,7 @@ func newSignalHistory(b *Book, p *policy.Policy) *signalHistory {
 	s := p.Risk.Signals
 	n := len(b.Accounts)
 	h := &signalHistory{book: b, rules: s, window: chain.Date(s.Window), state: make([]*watched, n), threshold: make([]money.Int128, n), near: make([]money.Int128, n),
-		roundUnit: make([]money.Int128, n), signals: map[string][]Signal{}, more: map[string]int64{}, benford: map[string]*digits{}}
+		roundUnit: make([]money.Int128, n), waiting: map[chain.Date][]moved{}, done: never, signals: map[string][]Signal{}, more: map[string]int64{}, benford: map[string]*digits{}}
 	if h.window == 0 {
 		h.window = policy.DefaultSignalWindow
 	}
@@ -122,54 +133,133 @@ func compareText(a, b string) int {
 	return 0
 }
 
-// move collects the legs of an entry.
-func (h *signalHistory) move(m *Movement) {
-	if len(h.legs) > 0 && h.legs[0].Seq != m.Seq {
-		h.entry()
-	}
-	h.legs = append(h.legs, *m)
+// Payments count by value date: that is when they were meant to happen, and a history that was imported has been booked in
+// an hour. Entries arrive in order of seq, so they wait by day until the day is settled.
+//
+//	entries by seq ──▶ waiting, by value date ──▶ a day at a time, by seq: the patterns
+
+// leg is a movement of a watched account, or the other side of one.
+type leg struct {
+	account int32
+	sends   bool
+	units   money.Int128
 }
 
-func (h *signalHistory) endDay(chain.Date) { h.entry() }
+// moved is an entry that waits. other is −1 where it has not exactly two legs.
+type moved struct {
+	seq   int64
+	legs  [2]leg
+	count int8
+	more  []leg // beyond two
+}
 
-// entry looks at the movements of one entry: reversals undo payments and are none.
-func (h *signalHistory) entry() {
+// collecting is the entry whose legs arrive.
+type collecting struct {
+	seq    int64
+	valued chain.Date
+	undo   bool
+}
+
+// move collects the legs of an entry.
+func (h *signalHistory) move(m *Movement) {
+	if len(h.legs) > 0 && h.at.seq != m.Seq {
+		h.wait()
+	}
+	if len(h.legs) == 0 {
+		h.at = collecting{m.Seq, m.Valued, m.Undo}
+	}
+	h.legs = append(h.legs, h.legOf(m))
+}
+
+// legOf returns how much moved, and whether the account sent it: its balance on its normal side fell.
+func (h *signalHistory) legOf(m *Movement) leg {
+	l := leg{account: m.Account, units: m.Units, sends: m.Units.Sign() > 0}
+	if !l.sends {
+		l.units, _ = l.units.Neg()
+	}
+	if h.book.Accounts[m.Account].debitNormal() {
+		l.sends = !l.sends
+	}
+	return l
+}
+
+// wait puts the entry at hand with those of its day: reversals undo payments and are none, and what no watched account has a
+// part in is of no interest.
+func (h *signalHistory) wait() {
 	legs := h.legs
 	h.legs = legs[:0]
-	if len(legs) == 0 || legs[0].Undo {
+	if len(legs) == 0 || h.at.undo || !slices.ContainsFunc(legs, func(l leg) bool { return h.state[l.account] != nil }) {
 		return
 	}
-	for i := range legs {
-		m := &legs[i]
-		w := h.state[m.Account]
+	e := moved{seq: h.at.seq, count: int8(min(len(legs), 3))}
+	copy(e.legs[:], legs)
+	if len(legs) > 2 {
+		e.more = slices.Clone(legs[2:])
+	}
+	day := max(h.at.valued, h.done)
+	h.waiting[day] = append(h.waiting[day], e)
+	if h.count++; h.count > maxWaiting {
+		h.release(h.oldest())
+	}
+}
+
+func (h *signalHistory) oldest() chain.Date {
+	day := chain.Date(math.MaxInt32)
+	for d := range h.waiting {
+		day = min(day, d)
+	}
+	return day
+}
+
+// release looks at the entries of all days up to one.
+func (h *signalHistory) release(until chain.Date) {
+	var days []chain.Date
+	for day := range h.waiting {
+		if day <= until {
+			days = append(days, day)
+		}
+	}
+	slices.Sort(days)
+	for _, day := range days {
+		list := h.waiting[day]
+		delete(h.waiting, day)
+		h.count -= len(list)
+		h.done = day
+		for i := range list {
+			h.entry(&list[i], day)
+		}
+	}
+}
+
+func (h *signalHistory) endDay(day chain.Date) {
+	h.wait()
+	h.release(day - settled)
+}
+
+// entry looks at an entry.
+func (h *signalHistory) entry(e *moved, day chain.Date) {
+	legs := append(h.scratch[:0], e.legs[:min(int(e.count), 2)]...)
+	legs = append(legs, e.more...)
+	h.scratch = legs
+	for i, l := range legs {
+		w := h.state[l.account]
 		if w == nil {
 			continue
 		}
 		other := int32(-1)
 		if len(legs) == 2 {
-			other = legs[1-i].Account
+			other = legs[1-i].account
 		}
-		units, sends := h.size(m)
-		p := payment{m.Seq, m.Day, other, units}
-		h.dormant(w, m.Account, &p)
-		if sends {
-			h.sent(w, m.Account, p)
+		p := payment{e.seq, day, other, l.units}
+		h.dormant(w, l.account, &p)
+		if l.sends {
+			h.sent(w, l.account, p)
 		}
-		h.flows(w, m.Account, p, sends)
+		h.flows(w, l.account, p, l.sends)
 	}
-	h.roundTrip(legs)
-}
-
-// size returns how much moved, and whether the account sent it: its balance on its normal side fell.
-func (h *signalHistory) size(m *Movement) (money.Int128, bool) {
-	units, sends := m.Units, m.Units.Sign() > 0
-	if !sends {
-		units, _ = units.Neg()
+	if len(legs) == 2 {
+		h.roundTrip(e.seq, day, legs[0], legs[1])
 	}
-	if h.book.Accounts[m.Account].debitNormal() {
-		sends = !sends
-	}
-	return units, sends
 }
 
 // report keeps a signal. One that continues the newest of its pattern and account extends it.
@@ -352,4 +442,7 @@ func (h *signalHistory) passThrough(w *watched, account int32, p payment) {
 
 func int128(v int64) money.Int128 { return money.FromInt64(v) }
 
-func (h *signalHistory) close() { h.entry() }
+func (h *signalHistory) close() {
+	h.wait()
+	h.release(chain.Date(math.MaxInt32))
+}

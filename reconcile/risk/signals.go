@@ -184,13 +184,13 @@ func (p *page) benford(h *signalHistory) {
 			continue
 		}
 		mad := deviation(d.of1[:], 1, d.n)
-		f.Value, f.Unit = textCell(decimal.NewFromFloat(mad).StringFixed(4)), "("+conformity(mad, bandsOfOne)+" conformity)"
+		f.Value, f.Unit = textCell(decimal.NewFromFloat(mad).StringFixed(4)), "("+conformity(mad, bandsOfOne)+")"
 		p.plain(f)
 		if d.two < MinBenford {
 			p.absent(two, "%d payments of two digits are too few; at least %d are needed", d.two, MinBenford)
 		} else {
 			mad = deviation(d.of2[:], 10, d.two)
-			two.Value, two.Unit = textCell(decimal.NewFromFloat(mad).StringFixed(4)), "("+conformity(mad, bandsOfTwo)+" conformity)"
+			two.Value, two.Unit = textCell(decimal.NewFromFloat(mad).StringFixed(4)), "("+conformity(mad, bandsOfTwo)+")"
 			p.plain(two)
 		}
 		chart := &report.Chart{Kind: report.Bars, Title: "First digits of payments in " + currency, Unit: "%", Series: []report.Series{{Name: "payments"}, {Name: "Benford's law"}}}
