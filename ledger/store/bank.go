@@ -75,7 +75,7 @@ type BankLine struct {
 	Code        string
 	Party       string
 	Description string
-	References  map[string]string
+	References  map[string][]string
 }
 
 // BookedLine is the status of a line that moves the balance.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
@@ -199,16 +200,28 @@ func lineOf(l *bankfile.Line, last chain.Date) (store.BankLine, error) {
 	return line, nil
 }
 
-// references returns what the line is known by, under the names that a policy uses.
-func references(l *bankfile.Line) map[string]string {
-	r := l.References
-	refs := make(map[string]string)
+// maxDetails is for how many payments of a line that sums a batch the references are kept.
+const maxDetails = 500
+
+// references returns what the line is known by, under the names that a policy uses. A line that sums several payments has
+// those of each.
+func references(l *bankfile.Line) map[string][]string {
+	r := &l.References
+	refs := make(map[string][]string)
+	add := func(name, value string) {
+		if value != "" && !slices.Contains(refs[name], value) {
+			refs[name] = append(refs[name], value)
+		}
+	}
 	for name, value := range map[string]string{
 		"end_to_end": r.EndToEnd, "transaction": r.Transaction, "servicer": r.Servicer, "instruction": r.Instruction, "mandate": r.Mandate,
 		"client": r.Client, "entry": r.Entry, "message": r.Message, "batch": r.Batch, "uetr": r.UETR, "cheque": r.Cheque,
 	} {
-		if value != "" {
-			refs[name] = value
+		add(name, value)
+	}
+	if len(l.Details) > 1 && len(l.Details) <= maxDetails {
+		for i := range l.Details {
+			add("end_to_end", l.Details[i].References.EndToEnd)
 		}
 	}
 	return refs

@@ -28,7 +28,7 @@ type RuleKind string
 const (
 	ByReference RuleKind = "reference" // one to one: equal references and equal amount
 	ByAmount    RuleKind = "amount"    // one to one: equal amount, dates within the window, unique on both sides
-	ByBatch     RuleKind = "batch"     // one to many, many to one: equal batch reference, sums equal
+	ByBatch     RuleKind = "batch"     // one to many, many to one: equal batch reference, or references of its payments, sums equal
 	BySubset    RuleKind = "subset"    // one to many by sums of at most MaxSubset lines: only ever suggested
 	ByFee       RuleKind = "fee"       // equal reference, amount differs by a fee at most: only ever suggested
 )
@@ -56,6 +56,7 @@ var DefaultRules = []Rule{
 	{ID: "end-to-end", Kind: ByReference, Bank: []string{"end_to_end"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end"}, Window: 10},
 	{ID: "reference", Kind: ByReference, Bank: []string{"uetr", "transaction", "servicer", "instruction", "client", "entry", "cheque"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end", "metadata.bank_reference"}, Window: 10},
 	{ID: "batch", Kind: ByBatch, Bank: []string{"batch", "message"}, Ledger: []string{"metadata.batch", "reference"}, Window: 5},
+	{ID: "batch-details", Kind: ByBatch, Bank: []string{"end_to_end", "instruction", "transaction"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end"}, Window: 5},
 	{ID: "amount-and-date", Kind: ByAmount, Window: 3},
 	{ID: "fee", Kind: ByFee, Bank: []string{"end_to_end", "transaction", "servicer", "client"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end"}, Window: 10},
 	{ID: "subset", Kind: BySubset, Window: 3},
