@@ -12,12 +12,14 @@ import (
 const (
 	PhaseNotRun      = "PHASE_NOT_RUN"
 	RunNotReproduced = "RUN_NOT_REPRODUCED"
+	ReportUnbalanced = "REPORT_UNBALANCED"
 )
 
 // NightChecks is everything that the night looks for beside Checks.
 var NightChecks = []Check{
 	{PhaseNotRun, "I11", chain.Warning, "a part of the night was not done", laterVersion, false},
 	{RunNotReproduced, "I11", chain.Critical, "the same run over the same inputs had another outcome before", keepOutputs, false},
+	{ReportUnbalanced, "I11", chain.Critical, "a report does not balance: its difference line is not zero", othersFirst, false},
 }
 
 // The next steps.
