@@ -194,22 +194,17 @@ func (b *book) standing(g *Group, d *draft) *Standing {
 		}
 	}
 	seen(g.ID)
-	var latest int64 = -1
+	var owner, cause, note said
 	for _, line := range d.lines {
 		s.Since = min(s.Since, b.lines[line].Booked)
 		if len(d.lines) > 1 {
 			seen(GroupID([]string{b.lines[line].ID}))
 		}
-		m := b.marks[line]
-		if m == nil || m.decided[len(m.decided)-1] < latest {
-			continue
-		}
-		latest = m.decided[len(m.decided)-1]
-		s.Owner, s.Note = cmp.Or(m.owner, s.Owner), cmp.Or(m.note, s.Note)
-		if m.cause != "" {
-			s.Cause = m.cause
+		if m := b.marks[line]; m != nil {
+			owner, cause, note = later(owner, m.owner), later(cause, m.cause), later(note, m.note)
 		}
 	}
+	s.Owner, s.Cause, s.Note = owner.text, cmp.Or(cause.text, s.Cause), note.text
 	s.Age = b.age(s.Since)
 	s.Bucket = BucketOf(s.Age)
 	return s

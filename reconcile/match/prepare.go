@@ -48,6 +48,7 @@ type book struct {
 
 	troubles []Trouble
 	notes    []string
+	steps    int // lines looked at, counted so that a test can tell whether a bound is missing
 
 	once    sync.Once  // of amounts, which only explanations need
 	amounts [2][]int32 // lines by currency, amount and date, by side
