@@ -71,7 +71,8 @@ func (b *book) leave() {
 	}
 }
 
-func (b *book) age(d chain.Date) int { return b.in.Calendar.Between(d, b.in.AsOf) }
+// age counts the business days after a line's booking date up to the as-of date.
+func (b *book) age(booked chain.Date) int { return int(b.days[b.in.AsOf] - b.days[booked]) }
 
 // finish writes the groups, by their first lines.
 func (b *book) finish(r *Result) error {
