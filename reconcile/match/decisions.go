@@ -1,6 +1,7 @@
 package match
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -43,7 +44,7 @@ func (b *book) decide() error {
 		return fmt.Errorf("matching account %s: %d decisions, at most %d are applied", b.in.Account, len(b.in.Decisions), MaxDecisions)
 	}
 	decisions := slices.Clone(b.in.Decisions)
-	slices.SortFunc(decisions, func(x, y Decision) int { return int(min(max(x.Seq-y.Seq, -1), 1)) })
+	slices.SortFunc(decisions, func(x, y Decision) int { return cmp.Compare(x.Seq, y.Seq) })
 	entries := map[int64][]int32{}
 	for i := b.middle; i < int32(len(b.lines)); i++ {
 		entries[b.lines[i].Entry] = append(entries[b.lines[i].Entry], i)

@@ -102,7 +102,14 @@ func (b *book) together(g *Group, tests []Test) string {
 			}
 		}
 	}
-	return fmt.Sprintf("%d lines of the bank and %d of the ledger belong together", len(g.Bank), len(g.Ledger))
+	return fmt.Sprintf("%s of the bank and %d of the ledger belong together", counted(len(g.Bank)), len(g.Ledger))
+}
+
+func counted(lines int) string {
+	if lines == 1 {
+		return "1 line"
+	}
+	return fmt.Sprintf("%d lines", lines)
 }
 
 func (b *book) settledBy(i int32, g *Group) string {

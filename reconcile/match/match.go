@@ -127,7 +127,7 @@ func (b *book) write(g *Group, d *draft) error {
 	slices.SortFunc(g.Amounts, func(x, y Amount) int { return cmp.Compare(x.Currency, y.Currency) })
 	g.ID = GroupID(b.ids(d.lines))
 	b.decided(g, d)
-	byRule := d.seq == nil && d.status == Matched || d.status == ReversedPair
+	byRule := d.seq == nil && (d.status == Matched || d.status == ReversedPair)
 	if !byRule {
 		g.Break = b.standing(g, d)
 	}
