@@ -2,24 +2,35 @@
 // line what became of it. It only computes: lines, rules, a calendar and decisions in, groups and two proofs out. No clock, no
 // order of a map, no random choice has a part in it.
 //
-//	lines of the bank ──┐                                  certain                        only likely
-//	                    ├─► canonical ─► decisions ─► reference, batch, ─► what is left: ─► diagnosis ─► groups ─► proofs
-//	lines of the ledger ┘   order        by number    (reversed pairs)     ambiguous
-//	                                                  amount and date      amounts, many to many,
-//	                                                  ─── rules in the     fees, sums
-//	                                                  order of the policy  ─── rules in their order
+//	lines of the bank    lines of the ledger
+//	        └─────────┬─────────┘
+//	          canonical order
+//	                  ▼
+//	          decisions, by number ────────────► groups by hand
+//	                  ▼
+//	          rules in the order of the policy:
+//	          what is certain                    reference, batch, amount and date
+//	            before the first by amount       pairs that were taken back
+//	                  ▼
+//	          rules in their order again:
+//	          what is likely                     amounts that several have, many to many, fees, sums
+//	                  ▼
+//	          diagnosis                          duplicates, mismatches, drift; on its way, or unmatched
+//	                  ▼
+//	          groups ──► two proofs ──► explanations
 //
-// Canonical order is: the bank before the ledger, then currency, booking date, id. Wherever two choices are equally good, the one that is
-// first in it is taken, so that the order in which lines were read is of no account.
+// Canonical order is: the bank before the ledger, then currency, booking date, id. Wherever two choices are equally good,
+// the one that is first in it is taken, so that the order in which lines were read is of no account.
 //
 // # What may be one group
 //
 // Amounts are whole numbers of the currency's smallest unit, signed as the bank sees them; they are equal or not. No
-// group that is matched or suggested crosses currencies. Those that rules make have one direction; by hand a
-// payment and its fee may stand against one posting, since their sum is what agrees. Dates are compared in business days between booking dates.
+// group that is matched or suggested crosses currencies. Those that rules make have one direction; by hand a payment and
+// its fee may stand against one posting, since their sum is what agrees. Dates are compared in business days between
+// booking dates.
 //
-// References are compared without regard to case, surrounding space and the hyphens of a UUID. NOTPROVIDED and its
-// like are none. A line with several values under one name stands for several payments: it is left to the rules of batches.
+// References are compared without regard to case, to space around them and to the hyphens of a UUID. NOTPROVIDED and its like
+// are none. A line with several values under one name stands for several payments: it is left to the rules of batches.
 //
 //	reference  equal value, equal amount, within the window. Lines that agree in both are alike for every purpose, and
 //	           are paired: those of one day first, then by date. What is left over is a duplicate, not an ambiguity.
