@@ -128,12 +128,14 @@ var statusOf = map[ledger.Code]int{
 
 	codeForbidden:               http.StatusForbidden,
 	ledger.CodeApprovalRequired: http.StatusForbidden,
+	ledger.CodeSecondPerson:     http.StatusForbidden,
 
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
 	codeNoCommitment:            http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
+	ledger.CodeRunNotFound:      http.StatusNotFound,
 	codeTileNotFound:            http.StatusNotFound,
 	codeNoCheckpoint:            http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
@@ -146,6 +148,8 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
 	ledger.CodeCurrencyExists:      http.StatusConflict,
 	ledger.CodeKeyExists:           http.StatusConflict,
+	ledger.CodeRunNotReviewed:      http.StatusConflict,
+	ledger.CodeRunRejected:         http.StatusConflict,
 
 	codeBodyTooLarge:         http.StatusRequestEntityTooLarge,
 	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
@@ -202,6 +206,9 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
 	ledger.CodeSizeNotReached:        http.StatusUnprocessableEntity,
 	ledger.CodeTooManyCurrencies:     http.StatusUnprocessableEntity,
+	ledger.CodeRunInvalid:            http.StatusUnprocessableEntity,
+	ledger.CodeDecisionInvalid:       http.StatusUnprocessableEntity,
+	ledger.CodePolicyInvalid:         http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 

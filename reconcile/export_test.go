@@ -23,7 +23,7 @@ func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts 
 	}
 	return verifyWithin(ctx, db, ledgerID, opts, &bounds{
 		follow:         follow,
-		segmentEntries: 3, segmentPostings: 4, segmentText: 1600, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
+		segmentEntries: 3, segmentPostings: 4, segmentText: 3000, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
 		findings: 1000, erasures: 10, page: 2,
 	})
 }
@@ -33,7 +33,7 @@ func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts 
 func NewNarrowFollower(db *store.DB) *Follower {
 	return newFollower(db, &bounds{
 		follow:         alongChain,
-		segmentEntries: 3, segmentPostings: 4, segmentText: 1200, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
+		segmentEntries: 3, segmentPostings: 4, segmentText: 2600, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
 		findings: 1000, erasures: 10, page: 2,
 	})
 }
@@ -140,4 +140,9 @@ func ReadBothWays(ctx context.Context, db *store.DB, ledger uuid.UUID, low, high
 	}
 	show := func(s *segment) string { return fmt.Sprintf("%+v\n%+v\n%+v", s.entries, s.postings, s.places) }
 	return show(&a), show(&b), len(a.entries) + len(a.postings), errors.Join(scans...)
+}
+
+// SnapshotOf cuts balances into the parts of a snapshot.
+func SnapshotOf(all []Balance, lines int) ([]store.SnapshotPart, error) {
+	return snapshotOf(all, lines)
 }

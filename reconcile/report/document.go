@@ -13,6 +13,7 @@ type Document struct {
 	Notes  []string `json:"notes,omitempty"` // what was not computed or not checked, and conventions
 	// Records is the number of rows that are no totals, HashTotal the exact sum of all amounts in them,
 	// whatever their currency, as a decimal: it means nothing and changes when anything does.
+	// Finish computes both.
 	Records   int64  `json:"records"`
 	HashTotal string `json:"hash_total"`
 }
@@ -39,7 +40,7 @@ type ColumnKind string
 const (
 	Text   ColumnKind = "text"
 	Code   ColumnKind = "code"   // account codes, ids, hashes: not broken, in a fixed-width face
-	Date   ColumnKind = "date"   // ISO 8601
+	Date   ColumnKind = "date"   // ISO 8601: a day, or a moment as in RFC 3339
 	Amount ColumnKind = "amount" // exact decimal; the cell, or else the column, has a currency
 	Count  ColumnKind = "count"  // whole number
 	Ratio  ColumnKind = "ratio"  // decimal without a currency, such as a percentage
@@ -83,7 +84,8 @@ type Row struct {
 // computed: no rates", and is never printed as zero.
 type Cell struct {
 	Value    string `json:"value,omitempty"`    // canonical: amounts with the decimals of their currency, dates ISO 8601
-	Currency string `json:"currency,omitempty"` // of an amount
+	Currency string `json:"currency,omitempty"` // of an amount; Finish copies it from the column
+	Scale    *int   `json:"scale,omitempty"`    // decimals of an amount; Finish counts them
 	Absent   string `json:"absent,omitempty"`
 	Link     *Link  `json:"link,omitempty"`
 }
