@@ -131,6 +131,7 @@ func (p *Policy) check(c *checking) {
 	p.Accounts.check(c)
 	p.Matching.check(c)
 	p.checkClasses(c)
+	p.Risk.check(c, p)
 	slices.SortStableFunc(c.wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 }
 
