@@ -20,7 +20,10 @@ type Cut struct {
 }
 
 // Span is the entries from From up to, and without, To.
-type Span struct{ From, To int64 }
+type Span struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
 
 // Entries returns how many there are.
 func (s Span) Entries() int64 { return s.To - s.From }
