@@ -60,6 +60,11 @@ type commands struct {
 	Bundle  struct {
 		Create bundleCreateCommand `cmd:"" help:"Write the ledger at a signed checkpoint to a file, with all that it takes to check it elsewhere."`
 	} `cmd:"" help:"Evidence bundles."`
+	Risk   riskCommand `cmd:"" help:"Compute the risk figures of a ledger by a policy file."`
+	Policy struct {
+		Check   policyCheckCommand   `cmd:"" help:"Read a policy file as a run would, and say what is wrong with it."`
+		Example policyExampleCommand `cmd:"" help:"Print a policy to begin with, which goes with the ledger of tallystick demo."`
+	} `cmd:"" help:"Policy files."`
 	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
 	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
