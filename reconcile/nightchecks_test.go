@@ -12,10 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"tallystick/ledger"
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 	"tallystick/ledger/store/storetest"
@@ -387,5 +385,3 @@ func nightCodes(r reconcile.NightResult) []string {
 	slices.Sort(list)
 	return list
 }
-
-var _ = []any{uuid.Nil, ledger.LedgerID{}}

@@ -31,6 +31,7 @@ func (s Span) Entries() int64 { return s.To - s.From }
 // Has reports whether an entry is one of them.
 func (s Span) Has(seq int64) bool { return s.From <= seq && seq < s.To }
 
+// String names the entries.
 func (s Span) String() string {
 	if s.Entries() == 1 {
 		return fmt.Sprintf("entry %d", s.From)
