@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,6 +40,11 @@ func (n *Night) riskPhase(ctx context.Context) error {
 	if r.Breaks, r.BanksUnknown, err = n.openBreaks(ctx); err != nil {
 		return err
 	}
+	if !n.Plan.Whole {
+		if r.State, err = n.riskState(ctx); err != nil {
+			return err
+		}
+	}
 	result, err := ComputeRisk(ctx, n.Snapshot, r)
 	switch {
 	case errors.Is(err, errNotFollowing), errors.Is(err, errUnreadableBalance), errors.Is(err, ErrPolicyNotInForce), errors.Is(err, risk.ErrInput):
@@ -60,7 +66,27 @@ func (n *Night) riskPhase(ctx context.Context) error {
 		}
 		n.Find(nightFinding(code, noSeq, b.Figure+": "+b.Text, ""))
 	}
+	if err := n.PutBytes(StateOutput, riskResult, append(binary.BigEndian.AppendUint64(nil, uint64(result.State.Size)), result.State.Data...)); err != nil {
+		return err
+	}
 	return n.Put(ResultOutput, riskResult, riskFigures{result.Figures})
+}
+
+// riskState returns what the run before left to go on from; nil when it left nothing.
+func (n *Night) riskState(ctx context.Context) (*RiskState, error) {
+	if n.Previous == nil {
+		return nil, nil
+	}
+	encoded, err := ReadOutput(ctx, n.DB, n.Previous.ID, StateOutput, riskResult)
+	switch {
+	case errors.Is(err, ErrNoOutput):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case len(encoded) < 8:
+		return nil, fmt.Errorf("reading the state of run %s: %w", n.Previous.ID, errOutput)
+	}
+	return &RiskState{Size: int64(binary.BigEndian.Uint64(encoded)), Data: encoded[8:]}, nil
 }
 
 // previousFigures returns the figures of the run before; nil when it had none.

@@ -77,7 +77,7 @@ func TestPlantedPatternsAreFoundByTheAnswerKey(t *testing.T) {
 			continue // found by the checks of the books: the risk figures take no part in it
 		}
 		found, _ := h.Signals(a[0])
-		if !slices.ContainsFunc(found, func(s risk.Signal) bool {
+		if !slices.ContainsFunc(found, func(s *risk.Signal) bool {
 			code := b.Accounts[s.Account].Code
 			for _, other := range s.Others {
 				code += " " + b.Accounts[other].Code
