@@ -143,6 +143,8 @@ type Keeper struct {
 	Sign func(context.Context, RunEntry) (int64, error)
 	// KeepSnapshot stores the balances of all accounts at a size.
 	KeepSnapshot func(ctx context.Context, ledger uuid.UUID, size int64, parts []store.SnapshotPart) error
+	// KeepBreaks keeps the day on which breaks were first seen; those seen before stay.
+	KeepBreaks func(ctx context.Context, ledger, run uuid.UUID, seen chain.Date, breaks []string) error
 }
 
 // Find reports what a check found.

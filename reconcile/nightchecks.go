@@ -20,10 +20,29 @@ const (
 	LimitNear       = "LIMIT_NEAR"
 )
 
+// Of the bank phase.
+const (
+	BankNotReconciled       = "BANK_NOT_RECONCILED"
+	BankStatementMissing    = "BANK_STATEMENT_MISSING"
+	BankBalanceNotStated    = "BANK_BALANCE_NOT_STATED"
+	BankStatementQuarantine = "BANK_STATEMENT_QUARANTINED"
+	BankAccountMissing      = "BANK_ACCOUNT_MISSING"
+	BankBreaksOverdue       = "BANK_BREAKS_OVERDUE"
+	BankDecisionIneffective = "BANK_DECISION_INEFFECTIVE"
+)
+
 // NightChecks is everything that the night looks for beside Checks.
 var NightChecks = []Check{
 	{PhaseNotRun, "I11", chain.Warning, "a part of the night was not done", laterVersion, false},
 	{RunNotReproduced, "I11", chain.Critical, "the same run over the same inputs had another outcome before", keepOutputs, false},
+
+	{BankNotReconciled, "I11", chain.Critical, "the balance at the bank, less what is open, is not that of the ledger, or a line is in no group or in two", compareLines, false},
+	{BankStatementMissing, "I11", chain.Warning, "an account could not be reconciled up to the day: its bank's statement does not reach it", importStatement, false},
+	{BankBalanceNotStated, "I11", chain.Warning, "a bank states no balance, so only its movements are compared", askForBalance, false},
+	{BankStatementQuarantine, "I11", chain.Warning, "a file of a bank was refused, and nobody has dealt with it", sendAgain, false},
+	{BankAccountMissing, "I11", chain.Warning, "the policy names an account for a bank account that the ledger does not have", openAccount, false},
+	{BankBreaksOverdue, "I11", chain.Warning, "differences to the bank are open for longer than the policy allows", settleBreaks, false},
+	{BankDecisionIneffective, "I11", chain.Warning, "a decision about lines could not be carried out as it stands", decideAgain, false},
 	{RiskNotComputed, "I11", chain.Warning, "the risk figures were not computed", giveInputs, false},
 	{LimitBreached, "I3", chain.Critical, "a risk figure is beyond the limit that the policy sets", lookAtRisk, false},
 	{LimitNear, "I3", chain.Warning, "a risk figure is beyond the level from which the policy wants it looked at", lookAtRisk, false},
@@ -35,6 +54,17 @@ const (
 	giveInputs   = "Give the run a policy that is in force, with --policy, and the rates and inputs that its figures need. tallystick policy check says what is wrong with a policy."
 	lookAtRisk   = "Read the report risk of this run: the figure names the accounts and entries that it comes from."
 	keepOutputs  = "Keep the database as it is. Either a report that was stored was changed afterwards, or another version of this software made it: compare the outputs that differ, and their digests with the run entry in the ledger."
+)
+
+// The next steps of the bank phase.
+const (
+	compareLines    = "Compare the proofs in the report bank-reconciliation: a side that does not foot has a line too many or too few, or one that was changed. The files of the bank are the other copy: import them into a fresh ledger and compare."
+	importStatement = "Import the statement: tallystick bank import FILE --ledger NAME. If the bank sends none for such a day, name the days in the policy's calendar."
+	askForBalance   = "Ask the bank for statements with balances; until then nothing proves that no line is missing."
+	sendAgain       = "tallystick bank list shows the reasons with the exact difference or place. Ask the bank for a corrected file and import it, or put on record why not: tallystick match note bankfile:N --reason TEXT."
+	openAccount     = "Open the account, or correct bank_accounts in the policy."
+	settleBreaks    = "tallystick match list shows them, tallystick match explain LINE why they are open; match them, write them off, or carry them forward by a decision."
+	decideAgain     = "Look at the lines it names with tallystick match explain, and decide again; the later decision counts."
 )
 
 // nightCheck returns a check of the night, or one of Verify that the night

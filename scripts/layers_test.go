@@ -46,6 +46,7 @@ var layers = []layer{
 	{"reconcile/report", []string{"reconcile/report/...", "ledger/money"},
 		[]string{"shopspring/decimal", "rivo/uniseg", "xuri/excelize/v2", "codeberg.org/go-pdf/fpdf", "go-fonts/dejavu", "golang.org/x/image", "golang.org/x/text"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the page's template
+	{"reconcile/bankbook", []string{"reconcile/match", "reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/match", []string{"reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/policy", []string{"reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "go.yaml.in/yaml/v3"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the example
