@@ -12,6 +12,12 @@ import (
 const (
 	PhaseNotRun      = "PHASE_NOT_RUN"
 	RunNotReproduced = "RUN_NOT_REPRODUCED"
+
+	// Of risk.
+
+	RiskNotComputed = "RISK_NOT_COMPUTED"
+	LimitBreached   = "LIMIT_BREACHED"
+	LimitNear       = "LIMIT_NEAR"
 )
 
 // Of the books phase.
@@ -60,11 +66,16 @@ var NightChecks = []Check{
 	{BankAccountMissing, "I11", chain.Warning, "the policy names an account for a bank account that the ledger does not have", openAccount, false},
 	{BankBreaksOverdue, "I11", chain.Warning, "differences to the bank are open for longer than the policy allows", settleBreaks, false},
 	{BankDecisionIneffective, "I11", chain.Warning, "a decision about lines could not be carried out as it stands", decideAgain, false},
+	{RiskNotComputed, "I11", chain.Warning, "the risk figures were not computed", giveInputs, false},
+	{LimitBreached, "I3", chain.Critical, "a risk figure is beyond the limit that the policy sets", lookAtRisk, false},
+	{LimitNear, "I3", chain.Warning, "a risk figure is beyond the level from which the policy wants it looked at", lookAtRisk, false},
 }
 
 // The next steps.
 const (
 	laterVersion = "Run the night again with a version that has this part; until then the run says nothing about it."
+	giveInputs   = "Give the run a policy that is in force, with --policy, and the rates and inputs that its figures need. tallystick policy check says what is wrong with a policy."
+	lookAtRisk   = "Read the report risk of this run: the figure names the accounts and entries that it comes from."
 	keepOutputs  = "Keep the database as it is. Either a report that was stored was changed afterwards, or another version of this software made it: compare the outputs that differ, and their digests with the run entry in the ledger."
 )
 
