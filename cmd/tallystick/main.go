@@ -72,10 +72,11 @@ type commands struct {
 		Check   policyCheckCommand   `cmd:"" help:"Read a policy file as a run would, and say what is wrong with it."`
 		Example policyExampleCommand `cmd:"" help:"Print a policy to begin with, which goes with the ledger of tallystick demo."`
 	} `cmd:"" help:"Policy files."`
-	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
-	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
-	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
-	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
+	Import   importCommand   `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
+	Export   exportCommand   `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
+	Demo     demoCommand     `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
+	Simulate simulateCommand `cmd:"" help:"Write made-up payments with planted patterns, and their answer key, as files to import."`
+	Bench    benchCommand    `cmd:"" help:"Measure a running server."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
