@@ -14,6 +14,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
+	"tallystick/ledger/money"
 	"tallystick/ledger/store"
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
@@ -217,7 +218,9 @@ func (d *demoReports) statementsTile(t *testing.T, db *store.DB, id ledger.Ledge
 				}
 			}
 		}
-		if want, _ := a.Posted.Neg(); last.Closing.Units != want {
+		// The points of the demonstration are no currency of ISO 4217, and are read with two decimals.
+		_, known := money.ISO(a.Currency)
+		if want, _ := a.Posted.Neg(); known && last.Closing.Units != want {
 			t.Errorf("the statements of %s end with %s", a.Code, last.Closing)
 		}
 	}
@@ -235,14 +238,10 @@ func (d *demoReports) foots(t *testing.T, account string, text []byte, before ba
 		now = bankfile.Last{Closing: s.Closing.Amount, To: s.To}
 		return nil
 	}})
-	// The points of the demonstration are no currency of ISO 4217, and are read with two decimals.
 	if err != nil || !verdict.Accepted() {
 		t.Errorf("the statement of %s: %+v, %v", account, verdict, err)
 	}
-	if !strings.HasSuffix(account, ":points") && !strings.HasPrefix(account, "points") {
-		return now
-	}
-	return bankfile.Last{}
+	return now
 }
 
 func (d *demoReports) validate(t *testing.T, v camt.Version, texts []string) {
