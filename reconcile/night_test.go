@@ -40,6 +40,9 @@ func nightDeps(tb testing.TB, url string) reconcile.NightDeps {
 			KeepSnapshot: func(ctx context.Context, id uuid.UUID, size int64, parts []store.SnapshotPart) error {
 				return app.KeepSnapshot(ctx, ledger.LedgerID{UUID: id}, size, parts)
 			},
+			KeepBreaks: func(ctx context.Context, id, run uuid.UUID, seen chain.Date, breaks []string) error {
+				return app.KeepBreaks(ctx, ledger.LedgerID{UUID: id}, run, seen, breaks)
+			},
 		},
 	}
 }

@@ -149,6 +149,7 @@ func (r *nightRun) repeat(ctx context.Context) (NightResult, error) {
 	r.bodies = make(map[string][]byte)
 	reads := *r.Keeper
 	reads.KeepSnapshot = func(context.Context, uuid.UUID, int64, []store.SnapshotPart) error { return nil }
+	reads.KeepBreaks = func(context.Context, uuid.UUID, uuid.UUID, chain.Date, []string) error { return nil }
 	r.Keeper = &reads
 	for i := range phases {
 		if phases[i].do == nil {

@@ -26,6 +26,8 @@ var layers = []layer{
 	{"cmd/tallystick/internal/mapping", []string{"cmd/tallystick/internal/tabular", "ledger/money"}, []string{"go.yaml.in/yaml/v3"}, outside},
 	{"cmd/tallystick/internal/tabular", nil, []string{"go-json-experiment/json", "golang.org/x/text"}, outside},
 	{"cmd/tallystick/internal/entryfile", nil, nil, outside},
+	{"cmd/tallystick/internal/simulate", []string{"ledger/chain"}, nil,
+		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
 	{"cmd/tallystick/internal/demo", []string{"ledger", "ledger/chain"}, []string{"google/uuid", "shopspring/decimal"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
 	{"scripts/receipt", nil, []string{"golang.org/x/mod", "transparency-dev/formats", "transparency-dev/merkle"}, nil}, // nothing of ours
@@ -44,6 +46,7 @@ var layers = []layer{
 	{"reconcile/report", []string{"reconcile/report/...", "ledger/money"},
 		[]string{"shopspring/decimal", "rivo/uniseg", "xuri/excelize/v2", "codeberg.org/go-pdf/fpdf", "go-fonts/dejavu", "golang.org/x/image", "golang.org/x/text"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the page's template
+	{"reconcile/bankbook", []string{"reconcile/match", "reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/match", []string{"reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/policy", []string{"reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "go.yaml.in/yaml/v3"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the example
