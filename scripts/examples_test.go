@@ -32,6 +32,7 @@ var answers = [][]string{
 		"the period of ledger shop to", "1 listed",
 	},
 	{"transfer", "proved: entry", `{"seq":`, "transfer", "proved: account", "proved: account"},
+	{"8 listed", "trial-balance"},
 }
 
 func TestTheExamplesOfTheReadmeWorkWhenPasted(t *testing.T) {
