@@ -29,6 +29,7 @@ const (
 	ClearingAged        = "CLEARING_AGED"
 	HoldExpiredOpen     = "HOLD_EXPIRED_OPEN"
 	LateEntriesListed   = "LATE_ENTRIES"
+	ReportUnbalanced = "REPORT_UNBALANCED"
 )
 
 // Of the bank phase.
@@ -69,6 +70,7 @@ var NightChecks = []Check{
 	{RiskNotComputed, "I11", chain.Warning, "the risk figures were not computed", giveInputs, false},
 	{LimitBreached, "I3", chain.Critical, "a risk figure is beyond the limit that the policy sets", lookAtRisk, false},
 	{LimitNear, "I3", chain.Warning, "a risk figure is beyond the level from which the policy wants it looked at", lookAtRisk, false},
+	{ReportUnbalanced, "I11", chain.Critical, "a report does not balance: its difference line is not zero", othersFirst, false},
 }
 
 // The next steps.
