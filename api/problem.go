@@ -68,6 +68,7 @@ const (
 	codeAccountNotFound  ledger.Code = "account_not_found"
 	codeTileNotFound     ledger.Code = "tile_not_found"
 	codeNoCommitment     ledger.Code = "commitment_not_found"
+	codeReportNotFound   ledger.Code = "report_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
 	// Banks.
@@ -80,6 +81,10 @@ const (
 	codeLinesApart            ledger.Code = "lines_of_several_accounts"
 	codeNothingOpen           ledger.Code = "nothing_open"
 	codeWrittenOff            ledger.Code = "already_written_off"
+
+	// Reports.
+	codeReportTooLong  ledger.Code = "report_too_long"
+	codeStatementUnfit ledger.Code = "statement_unfit"
 
 	// Checkpoints and proofs.
 	codeNoCheckpoint  ledger.Code = "no_checkpoint"
@@ -155,6 +160,7 @@ var statusOf = map[ledger.Code]int{
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
 	codeNoCommitment:            http.StatusNotFound,
+	codeReportNotFound:          http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
 	ledger.CodeRunNotFound:      http.StatusNotFound,
 	codeTileNotFound:            http.StatusNotFound,
@@ -176,6 +182,8 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
 	codeMediaType:            http.StatusUnsupportedMediaType,
 
+	codeReportTooLong:            http.StatusUnprocessableEntity,
+	codeStatementUnfit:           http.StatusUnprocessableEntity,
 	codeSeqNotReached:            http.StatusUnprocessableEntity,
 	ledger.CodeTooLate:           http.StatusUnprocessableEntity,
 	ledger.CodePostingCount:      http.StatusUnprocessableEntity,

@@ -62,6 +62,7 @@ create table if not exists ops.night_turns (
     tries      int8 not null,
     constraint night_turns_due primary key (ledger_id, due)
 );
+create index if not exists night_turns_open on ops.night_turns (ledger_id, due) where done_at is null;
 
 -- The row of a ledger is locked by the process that stores a bank file: what follows what is decided one after the other.
 create table if not exists ops.bank_turns (

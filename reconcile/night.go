@@ -31,19 +31,24 @@ import (
 // from its beginning: it leaves nothing but what it Puts and Finds. Its error
 // says that the night cannot go on now; what is wrong with the books is a finding,
 // and what could not be looked at is said by NotChecked.
+//
+// version is part of a run's key. It is raised when the same inputs come to give
+// other outputs, so that what an older version stored is not taken for what this
+// one would have said.
 type phase struct {
-	name string
-	do   func(*Night, context.Context) error
+	name    string
+	version int
+	do      func(*Night, context.Context) error
 }
 
 // phases is the night on one screen.
 var phases = []phase{
-	{"chain", (*Night).chainPhase},     // nobody changed what was sealed
-	{"books", (*Night).booksPhase},     // the books agree with themselves
-	{"bank", (*Night).bankPhase},       // and with the bank
-	{"risk", (*Night).riskPhase},       // what that means
-	{"reports", (*Night).reportsPhase}, // and how it reads
-	{signing, nil},                     // see sign: the outcome becomes an entry
+	{"chain", 1, (*Night).chainPhase},     // nobody changed what was sealed
+	{"books", 1, (*Night).booksPhase},     // the books agree with themselves
+	{"bank", 1, (*Night).bankPhase},       // and with the bank
+	{"risk", 1, (*Night).riskPhase},       // what that means
+	{"reports", 1, (*Night).reportsPhase}, // and how it reads
+	{signing, 1, nil},                     // see sign: the outcome becomes an entry
 }
 
 // signing is the last phase.

@@ -20,10 +20,6 @@ import (
 )
 
 const (
-	// nightMethod is part of every run's key. It is raised when the same inputs come
-	// to give other outputs, so that what an older version stored is not taken for
-	// what this one would have said.
-	nightMethod = 1
 	// MostReadWhole is how many entries a run reads whole unless told otherwise:
 	// about ten minutes at 100,000 entries a second, a quarter of what two processors
 	// were measured to do.
@@ -95,7 +91,7 @@ func freeze(ctx context.Context, db *store.DB, now time.Time, o *NightOptions) (
 	if err := n.cutAt(ctx); err != nil {
 		return nil, nil, err
 	}
-	p := &pins{Method: nightMethod, Inputs: make(map[string]chain.Hash)}
+	p := &pins{Inputs: make(map[string]chain.Hash)}
 	for _, f := range []struct {
 		name string
 		file *Document
@@ -160,15 +156,18 @@ func (n *Night) chooseDay(now time.Time, o *NightOptions) error {
 		}
 		n.Days = n.Days.With(holidays)
 	}
-	if o.AsOf == nil {
-		n.AsOf = n.Days.Before(bookingDay(&n.Terms, zone, now.Add(-dayMargin)))
-		return nil
+	n.AsOf = n.Days.Before(bookingDay(&n.Terms, zone, now.Add(-dayMargin)))
+	if o.AsOf != nil {
+		n.AsOf = *o.AsOf
 	}
-	n.AsOf = *o.AsOf
-	if today := bookingDay(&n.Terms, zone, now); n.AsOf > today {
-		return fmt.Errorf("running ledger %s as of %s: %w: the ledger books on %s", n.Terms.Name, n.AsOf, ErrDayNotOver, today)
+	today := bookingDay(&n.Terms, zone, now)
+	switch {
+	case n.AsOf > today:
+		err = fmt.Errorf("%w: the ledger books on %s", ErrDayNotOver, today)
+	case o.Policy != nil && !o.Policy.InForce(n.AsOf):
+		err = fmt.Errorf("%w: it applies from %s on", ErrPolicyNotInForce, o.Policy.EffectiveFrom)
 	}
-	return nil
+	return wrap(fmt.Sprintf("running ledger %s as of %s", n.Terms.Name, n.AsOf), err)
 }
 
 // bookingDay is the business day of t: the local date, or the next one from the
@@ -280,7 +279,6 @@ func (n *Night) signOffsAmong(ctx context.Context, seqs []int64) (map[int64]bool
 
 // pins is what a run is pinned to beside its cut, as it is stored.
 type pins struct {
-	Method   int                   `json:"method"`
 	Scope    string                `json:"scope"` // whole, or increment
 	ReadFrom int64                 `json:"read_from"`
 	Why      string                `json:"why"` // of the scope
@@ -293,7 +291,10 @@ type pins struct {
 func (n *Night) key(p *pins) chain.Hash {
 	var b strings.Builder
 	line := func(name, value string) { fmt.Fprintf(&b, "%s %s\n", name, value) }
-	line("tallystick/run", strconv.Itoa(p.Method))
+	line("tallystick/run", "1")
+	for _, p := range phases {
+		line("phase "+p.name, strconv.Itoa(p.version))
+	}
 	line("ledger", n.LedgerID.String())
 	line("size", strconv.FormatInt(n.Snapshot.Size, 10))
 	line("head", n.Snapshot.Head.String())

@@ -33,12 +33,13 @@ var errNotFollowing = errors.New("the balances do not follow from the amounts")
 
 // riskReader reads a page of entries with their postings.
 type riskReader struct {
-	from    *store.Snapshot
-	at      map[uuid.UUID]int32
-	book    *risk.Book
-	entries []riskEntry
-	rows    []risk.Movement
-	sums    []money.Int128 // by account, of the amounts so far
+	from     *store.Snapshot
+	at       map[uuid.UUID]int32
+	accounts []risk.Account
+	book     *risk.Book
+	entries  []riskEntry
+	rows     []risk.Movement
+	sums     []money.Int128 // by account, of the amounts so far
 }
 
 // riskEntry is what is known of an entry.
@@ -49,14 +50,55 @@ type riskEntry struct {
 	micros  int64
 }
 
-// readRisk reads the first size entries of a cut, all booked up to asOf.
-func readRisk(ctx context.Context, from *store.Snapshot, size int64, asOf chain.Date, ledger, base string, p *policy.Policy, progress func(done, total int64)) (*risk.Book, *risk.History, error) {
+// riskScope is what is read.
+type riskScope struct {
+	size     int64 // of the ledger, up to the end of asOf
+	asOf     chain.Date
+	ledger   string
+	base     string // currency
+	policy   *policy.Policy
+	state    *RiskState // to go on from; may be nil
+	progress func(done, total int64)
+}
+
+// RiskState is what a calculation leaves for the next: the history of the first Size entries.
+type RiskState struct {
+	Size int64
+	Data []byte
+}
+
+// readRisk reads what the figures rest on, and returns the state to go on from next time.
+func readRisk(ctx context.Context, from *store.Snapshot, scope riskScope) (*risk.Book, *risk.History, RiskState, error) {
+	r, err := openRisk(ctx, from, scope.size)
+	if err != nil {
+		return nil, nil, RiskState{}, err
+	}
+	if r.book, err = risk.NewBook(scope.ledger, scope.asOf, scope.base, r.accounts, scope.policy); err != nil {
+		return nil, nil, RiskState{}, err
+	}
+	h, first, err := r.begin(ctx, scope)
+	if err != nil {
+		return nil, nil, RiskState{}, err
+	}
+	if err := r.read(ctx, h, first, scope); err != nil {
+		return nil, nil, RiskState{}, err
+	}
+	state := RiskState{Size: scope.size}
+	if state.Data, err = h.Save(); err != nil {
+		return nil, nil, RiskState{}, err
+	}
+	h.Close()
+	return r.book, h, state, nil
+}
+
+// openRisk reads the accounts with their balances.
+func openRisk(ctx context.Context, from *store.Snapshot, size int64) (*riskReader, error) {
 	balances, err := BalancesAt(ctx, from, size)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	r := riskReader{from: from, at: make(map[uuid.UUID]int32, len(balances)), sums: make([]money.Int128, len(balances))}
-	accounts := make([]risk.Account, len(balances))
+	r := &riskReader{from: from, at: make(map[uuid.UUID]int32, len(balances)), sums: make([]money.Int128, len(balances)), accounts: make([]risk.Account, len(balances))}
+	accounts := r.accounts
 	for i := range balances {
 		b := &balances[i]
 		r.at[b.ID] = int32(i)
@@ -68,33 +110,55 @@ func readRisk(ctx context.Context, from *store.Snapshot, size int64, asOf chain.
 			}
 		}
 	}
-	if r.book, err = risk.NewBook(ledger, asOf, base, accounts, p); err != nil {
-		return nil, nil, err
+	return r, nil
+}
+
+// begin goes on from the state, if there is one that belongs to this policy and book; otherwise from the first entry.
+func (r *riskReader) begin(ctx context.Context, scope riskScope) (*risk.History, int64, error) {
+	if scope.state == nil || scope.state.Size > scope.size {
+		return risk.NewHistory(r.book, scope.policy), 0, nil
 	}
-	h := risk.NewHistory(r.book, p)
-	for low, page := int64(0), int64(riskPage); low < size; {
-		high := min(size, low+page)
+	h, err := risk.Resume(r.book, scope.policy, scope.state.Data)
+	if errors.Is(err, risk.ErrState) {
+		return risk.NewHistory(r.book, scope.policy), 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	before, err := BalancesAt(ctx, r.from, scope.state.Size)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range before {
+		r.sums[r.at[before[i].ID]] = before[i].Posted
+	}
+	return h, scope.state.Size, nil
+}
+
+// read adds the movements of all entries from first on.
+func (r *riskReader) read(ctx context.Context, h *risk.History, first int64, scope riskScope) error {
+	for low, page := first, int64(riskPage); low < scope.size; {
+		high := min(scope.size, low+page)
 		err := retry(ctx, func() error { return r.load(ctx, low, high) })
 		if errors.Is(err, errSegmentTooLarge) && page > 1 {
 			page /= 2
 			continue
 		}
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		for i := range r.rows {
 			if err := r.follow(&r.rows[i]); err != nil {
-				return nil, nil, err
+				return err
 			}
 			h.Add(&r.rows[i])
 		}
 		low = high
-		if progress != nil {
-			progress(low, size)
+		if scope.progress != nil {
+			scope.progress(low-first, scope.size-first)
 		}
 	}
-	h.Close()
-	return r.book, h, nil
+	return nil
 }
 
 // follow holds the balance that a posting states against the amounts up to there.

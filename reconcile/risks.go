@@ -26,6 +26,8 @@ type RiskRequest struct {
 	BanksUnknown string
 	// Previous are the figures of the run before, by id.
 	Previous map[string]report.Cell
+	// State, unless nil, is what an earlier calculation left: with it no more is read than has come since.
+	State    *RiskState
 	Progress func(done, total int64) // may be nil
 }
 
@@ -34,6 +36,7 @@ type RiskResult struct {
 	Documents []report.Document
 	Breaches  []risk.Breach
 	Figures   map[string]report.Cell // by id, for the next run
+	State     RiskState
 }
 
 // Index: the primary key.
@@ -72,14 +75,16 @@ func ComputeRisk(ctx context.Context, from *store.Snapshot, r RiskRequest) (Risk
 			return RiskResult{}, err
 		}
 	}
-	if in.Book, in.History, err = readRisk(ctx, from, b.End, b.AsOf, b.Ledger, base, r.Policy, r.Progress); err != nil {
+	scope := riskScope{size: b.End, asOf: b.AsOf, ledger: b.Ledger, base: base, policy: r.Policy, state: r.State, progress: r.Progress}
+	var state RiskState
+	if in.Book, in.History, state, err = readRisk(ctx, from, scope); err != nil {
 		return RiskResult{}, fmt.Errorf("computing the risk of %s: %w", b.AsOf, err)
 	}
 	sections, err := risk.Compute(&in)
 	if err != nil {
 		return RiskResult{}, err
 	}
-	result := RiskResult{Documents: risk.Documents(&in, risk.Pin{Size: from.Size, Head: from.Head}, sections), Figures: risk.Figures(sections)}
+	result := RiskResult{Documents: risk.Documents(&in, risk.Pin{Size: from.Size, Head: from.Head}, sections), Figures: risk.Figures(sections), State: state}
 	for i := range result.Documents {
 		if err := report.Finish(&result.Documents[i]); err != nil {
 			return RiskResult{}, fmt.Errorf("writing the report %s: %w", result.Documents[i].Name, err)

@@ -25,6 +25,7 @@ func (b *book) byBatch(r policy.Rule, want certainty) error {
 	joined := newForest()
 	b.join(bank.all, ledger.all, func(banks, ledgers []int32) {
 		b.alike(banks, ledgers, func(banks, ledgers []int32) {
+			b.steps += len(banks) + len(ledgers)
 			for _, line := range banks {
 				joined.unite(banks[0], line)
 			}
@@ -33,6 +34,7 @@ func (b *book) byBatch(r policy.Rule, want certainty) error {
 			}
 		})
 	})
+	b.steps += joined.steps
 	for _, lines := range joined.trees() {
 		for _, batch := range b.byGap(lines, r.Window) {
 			if err := b.formBatch(r, batch, want); err != nil {
@@ -137,9 +139,12 @@ func (b *book) partedWithin(lines []int32) bool {
 }
 
 // forest joins lines into trees: union and find, with the smallest line as the root.
-type forest struct{ parent map[int32]int32 }
+type forest struct {
+	parent map[int32]int32
+	steps  int
+}
 
-func newForest() *forest { return &forest{map[int32]int32{}} }
+func newForest() *forest { return &forest{parent: map[int32]int32{}} }
 
 func (f *forest) root(line int32) int32 {
 	p, known := f.parent[line]
@@ -148,6 +153,7 @@ func (f *forest) root(line int32) int32 {
 		return line
 	}
 	for p != line {
+		f.steps++
 		next := f.parent[p]
 		f.parent[line] = next // halves the way for the next
 		line, p = next, f.parent[next]

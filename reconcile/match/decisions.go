@@ -1,6 +1,7 @@
 package match
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -10,10 +11,24 @@ import (
 
 // mark is what decisions say about a line, besides what it is matched with.
 type mark struct {
-	owner, cause, note string
+	owner, cause, note said
 	carried            *int64 // the decision
 	until              *chain.Date
 	decided            []int64
+}
+
+// said is a text and the decision that says it.
+type said struct {
+	text string
+	seq  int64
+}
+
+// later returns the one that was said last.
+func later(x, y said) said {
+	if y.seq > x.seq {
+		return y
+	}
+	return x
 }
 
 // byHand is a group that a decision made; gone when a later one took a line of it.
@@ -29,7 +44,7 @@ func (b *book) decide() error {
 		return fmt.Errorf("matching account %s: %d decisions, at most %d are applied", b.in.Account, len(b.in.Decisions), MaxDecisions)
 	}
 	decisions := slices.Clone(b.in.Decisions)
-	slices.SortFunc(decisions, func(x, y Decision) int { return int(min(max(x.Seq-y.Seq, -1), 1)) })
+	slices.SortFunc(decisions, func(x, y Decision) int { return cmp.Compare(x.Seq, y.Seq) })
 	entries := map[int64][]int32{}
 	for i := b.middle; i < int32(len(b.lines)); i++ {
 		entries[b.lines[i].Entry] = append(entries[b.lines[i].Entry], i)
@@ -84,6 +99,9 @@ func (b *book) subjects(d *Decision, entries map[int64][]int32) ([]int32, bool) 
 		}
 	}
 	switch {
+	case d.Seq < 1:
+		b.trouble(d, "its number is not positive", nil)
+		return nil, false
 	case !slices.Contains([]Action{DoMatch, DoAccept, DoUnmatch, DoWriteOff, DoCarry, DoAssign, DoNote}, d.Action):
 		b.trouble(d, "it is no action that is known here", nil)
 		return nil, false
@@ -166,9 +184,9 @@ func (b *book) mark(d *Decision, lines []int32) {
 		m.decided = append(m.decided, d.Seq)
 		switch d.Action {
 		case DoAssign:
-			m.owner, m.cause = d.Owner, d.Cause
+			m.owner, m.cause = said{d.Owner, d.Seq}, said{d.Cause, d.Seq}
 		case DoNote:
-			m.note = d.Note
+			m.note = said{d.Note, d.Seq}
 		case DoCarry:
 			m.carried, m.until = &d.Seq, d.Until
 		}

@@ -43,6 +43,7 @@ func (b *book) takenBack(i int32) (int32, bool) {
 			return cmp.Or(cmp.Compare(all[k].value, v), cmp.Compare(o.Currency, l.Currency), o.Units.Cmp(back), cmp.Compare(o.Booked, l.Booked)) > 0
 		})
 		for k := end - 1; k >= 0 && k >= end-MaxCandidates && all[k].value == v && b.lines[all[k].line].Units == back; k-- {
+			b.steps++
 			if fits(all[k].line) && !b.lines[all[k].line].Reversal {
 				best = max(best, all[k].line)
 				break
@@ -109,6 +110,7 @@ func (b *book) duplicatesAmong(r policy.Rule, all []entry) {
 			matched = append(matched, e.line)
 		}
 	}
+	b.steps += len(all)
 	low, first := 0, int32(none) // the first open line of a run that has no original
 	for _, e := range all {
 		i := e.line
@@ -155,6 +157,7 @@ func (b *book) compareTied(r policy.Rule, banks, ledgers []int32) {
 	var pairs []tiedPair
 	for _, i := range banks {
 		for _, j := range ledgers {
+			b.steps++
 			if status, ok := b.mismatch(r, i, j); ok {
 				pairs = append(pairs, tiedPair{status, b.apart(i, j), i, j})
 			}

@@ -70,25 +70,46 @@ func (b *book) explain(i int32, g *Group) Explanation {
 		bank, ledger := min(i, j), max(i, j)
 		e.Tests = b.tests(bank, ledger, i)
 		e.Words = fmt.Sprintf("nearest is %s (%s, %s)", e.Candidate, b.lines[j].Booked, b.amount(j))
+		if len(g.Bank)+len(g.Ledger) > 2 {
+			e.Words = b.together(g, e.Tests)
+		}
 		if at := slices.IndexFunc(e.Tests, func(t Test) bool { return !t.Passed }); at >= 0 {
 			e.Failed = e.Tests[at].Name
 			e.Words += ": " + e.Tests[at].Words
 		} else {
-			e.Words += ": all tests pass, and the rule only suggests"
+			e.Words += ": all tests pass, and rule " + g.Rule + " only suggests"
 		}
+	}
+	if g.Booking != nil {
+		e.Words += fmt.Sprintf("; booking %s %s against %s would settle it", g.Booking.Units.Format(g.Booking.Scale), g.Booking.Currency, g.Booking.Account)
 	}
 	if g.Repeats != "" {
 		e.Words = "it says again what " + g.Repeats + " says; " + e.Words
 	}
-	if len(g.Bank)+len(g.Ledger) > 2 {
-		e.Words = fmt.Sprintf("it is one of %d lines that belong together (%s); %s", len(g.Bank)+len(g.Ledger), b.difference(g), e.Words)
-	}
 	return e
 }
 
-func (b *book) difference(g *Group) string {
+// together compares what the lines of a group add up to, in place of single amounts.
+func (b *book) together(g *Group, tests []Test) string {
 	a := g.Amounts[0]
-	return fmt.Sprintf("bank %s, ledger %s, difference %s %s", a.Bank.Format(a.Scale), a.Ledger.Format(a.Scale), a.Difference.Format(a.Scale), a.Currency)
+	for i := range tests {
+		if t := &tests[i]; t.Name == SameAmount {
+			t.Passed = a.Difference.IsZero()
+			t.Bank, t.Ledger = a.Bank.Format(a.Scale)+" "+a.Currency, a.Ledger.Format(a.Scale)+" "+a.Currency
+			t.Words = "the sums differ by " + distance(a.Bank, a.Ledger).Format(a.Scale) + " " + a.Currency
+			if t.Passed {
+				t.Words = "the same sum"
+			}
+		}
+	}
+	return fmt.Sprintf("%s of the bank and %d of the ledger belong together", counted(len(g.Bank)), len(g.Ledger))
+}
+
+func counted(lines int) string {
+	if lines == 1 {
+		return "1 line"
+	}
+	return fmt.Sprintf("%d lines", lines)
 }
 
 func (b *book) settledBy(i int32, g *Group) string {
@@ -248,8 +269,13 @@ func (b *book) tests(bank, ledger, about int32) []Test {
 		{SameDirection, x.Units.Sign() == y.Units.Sign(), direction(x.Units), direction(y.Units), "the directions differ"},
 	}
 	amount := Test{Name: SameAmount, Passed: x.Units == y.Units && x.Currency == y.Currency, Bank: b.amount(bank), Ledger: b.amount(ledger)}
-	if amount.Words = "the amounts differ"; x.Currency == y.Currency {
-		amount.Words += " by " + distance(x.Units, y.Units).Format(x.Scale) + " " + x.Currency
+	switch {
+	case x.Units.IsZero() && y.Units.IsZero():
+		amount.Passed, amount.Words = false, "nothing moved, so that the amount is no evidence"
+	case x.Currency == y.Currency:
+		amount.Words = "the amounts differ by " + distance(x.Units, y.Units).Format(x.Scale) + " " + x.Currency
+	default:
+		amount.Words = "the amounts are in different currencies"
 	}
 	window, goes := b.window(policy.ByReference, policy.ByBatch)
 	if !shared {
@@ -288,7 +314,7 @@ func (b *book) free(bank, ledger, about int32) Test {
 		if third == candidate {
 			third = d.lines[1]
 		}
-		t.Words = fmt.Sprintf("%s is %s with %s", b.lines[candidate].ID, strings.ReplaceAll(string(d.status), "_", " "), b.lines[third].ID)
+		t.Words = fmt.Sprintf("%s goes with %s (%s)", b.lines[candidate].ID, b.lines[third].ID, d.status)
 	}
 	return t
 }

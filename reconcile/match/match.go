@@ -71,7 +71,8 @@ func (b *book) leave() {
 	}
 }
 
-func (b *book) age(d chain.Date) int { return b.in.Calendar.Between(d, b.in.AsOf) }
+// age counts the business days after a line's booking date up to the as-of date.
+func (b *book) age(booked chain.Date) int { return int(b.days[b.in.AsOf] - b.days[booked]) }
 
 // finish writes the groups, by their first lines.
 func (b *book) finish(r *Result) error {
@@ -126,7 +127,7 @@ func (b *book) write(g *Group, d *draft) error {
 	slices.SortFunc(g.Amounts, func(x, y Amount) int { return cmp.Compare(x.Currency, y.Currency) })
 	g.ID = GroupID(b.ids(d.lines))
 	b.decided(g, d)
-	byRule := d.seq == nil && d.status == Matched || d.status == ReversedPair
+	byRule := d.seq == nil && (d.status == Matched || d.status == ReversedPair)
 	if !byRule {
 		g.Break = b.standing(g, d)
 	}
@@ -194,22 +195,17 @@ func (b *book) standing(g *Group, d *draft) *Standing {
 		}
 	}
 	seen(g.ID)
-	var latest int64 = -1
+	var owner, cause, note said
 	for _, line := range d.lines {
 		s.Since = min(s.Since, b.lines[line].Booked)
 		if len(d.lines) > 1 {
 			seen(GroupID([]string{b.lines[line].ID}))
 		}
-		m := b.marks[line]
-		if m == nil || m.decided[len(m.decided)-1] < latest {
-			continue
-		}
-		latest = m.decided[len(m.decided)-1]
-		s.Owner, s.Note = cmp.Or(m.owner, s.Owner), cmp.Or(m.note, s.Note)
-		if m.cause != "" {
-			s.Cause = m.cause
+		if m := b.marks[line]; m != nil {
+			owner, cause, note = later(owner, m.owner), later(cause, m.cause), later(note, m.note)
 		}
 	}
+	s.Owner, s.Cause, s.Note = owner.text, cmp.Or(cause.text, s.Cause), note.text
 	s.Age = b.age(s.Since)
 	s.Bucket = BucketOf(s.Age)
 	return s

@@ -29,6 +29,7 @@ type book struct {
 	lines  []Line
 	middle int32   // the first line of the ledger
 	day    []int32 // business days from the first date, so that differences are those of Calendar.Between
+	days   map[chain.Date]int32
 	byID   map[string]int32
 	scales map[string]uint8
 
@@ -48,6 +49,7 @@ type book struct {
 
 	troubles []Trouble
 	notes    []string
+	steps    int // lines looked at, counted so that a test can tell whether a bound is missing
 
 	once    sync.Once  // of amounts, which only explanations need
 	amounts [2][]int32 // lines by currency, amount and date, by side
@@ -137,21 +139,22 @@ func (b *book) check(l *Line, side Side) error {
 
 // countDays numbers the business days once, so that comparing dates is a subtraction.
 func (b *book) countDays() {
-	dates := make([]chain.Date, 0, len(b.lines))
+	dates := make([]chain.Date, 0, len(b.lines)+1)
+	dates = append(dates, b.in.AsOf)
 	for i := range b.lines {
 		dates = append(dates, b.lines[i].Booked)
 	}
 	slices.Sort(dates)
 	dates = slices.Compact(dates)
-	number := make(map[chain.Date]int32, len(dates))
+	b.days = make(map[chain.Date]int32, len(dates))
 	for i, d := range dates {
 		if i > 0 {
-			number[d] = number[dates[i-1]] + int32(b.in.Calendar.Between(dates[i-1], d))
+			b.days[d] = b.days[dates[i-1]] + int32(b.in.Calendar.Between(dates[i-1], d))
 		}
 	}
 	b.day = make([]int32, len(b.lines))
 	for i := range b.lines {
-		b.day[i] = number[b.lines[i].Booked]
+		b.day[i] = b.days[b.lines[i].Booked]
 	}
 }
 

@@ -84,16 +84,16 @@ type Group struct {
 	ID      string    `json:"id"` // digest of its lines' ids: the same lines, the same id
 	Status  Status    `json:"status"`
 	How     How       `json:"how,omitempty"`
-	Rule    string    `json:"rule,omitempty"`     // id of the rule, or ByHand
-	Decided []int64   `json:"decided,omitempty"`  // the decisions that bear on it, by Decision.Seq
-	Bank    []string  `json:"bank,omitempty"`     // ids of lines, by date
-	Ledger  []string  `json:"ledger,omitempty"`   //
-	Amounts []Amount  `json:"amounts"`            // by currency; more than one only in a currency mismatch
-	Repeats string    `json:"repeats,omitempty"`  // of a duplicate: id of the line that it repeats
-	Choices int       `json:"choices,omitempty"`  // of an ambiguous suggestion: how many lines could have been meant
-	Booking *Booking  `json:"booking,omitempty"`  // of a suggestion that needs one
-	Entry   *int64    `json:"resolved,omitempty"` // seq of the entry that settled it
-	Break   *Standing `json:"break,omitempty"`    // of all that was a break: nil for what rules matched, and reversed pairs
+	Rule    string    `json:"rule,omitempty"`            // id of the rule, or ByHand
+	Decided []int64   `json:"decided,omitempty"`         // the decisions that bear on it, by Decision.Seq
+	Bank    []string  `json:"bank,omitempty"`            // ids of lines, by date
+	Ledger  []string  `json:"ledger,omitempty"`          //
+	Amounts []Amount  `json:"amounts"`                   // by currency; more than one only in a currency mismatch
+	Repeats string    `json:"repeats,omitempty"`         // of a duplicate: id of the line that it repeats
+	Choices int       `json:"choices,omitempty"`         // of an ambiguous suggestion: how many lines could have been meant
+	Booking *Booking  `json:"booking,omitempty"`         // of a suggestion that needs one
+	Entry   *int64    `json:"resolving_entry,omitempty"` // seq of the entry that settled it
+	Break   *Standing `json:"break,omitempty"`           // of all that was a break: nil for what rules matched, and reversed pairs
 }
 
 // Open says that the group is a break that still stands.

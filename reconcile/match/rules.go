@@ -51,6 +51,7 @@ func (b *book) run() error {
 func (b *book) join(bank, ledger []entry, yield func(bank, ledger []int32)) {
 	var left, right []int32
 	for i, j := 0, 0; i < len(bank) && j < len(ledger); {
+		b.steps++
 		v := bank[i].value
 		if w := ledger[j].value; v != w {
 			if v < w {
@@ -62,11 +63,13 @@ func (b *book) join(bank, ledger []entry, yield func(bank, ledger []int32)) {
 		}
 		left, right = left[:0], right[:0]
 		for ; i < len(bank) && bank[i].value == v; i++ {
+			b.steps++
 			if b.open(bank[i].line) {
 				left = append(left, bank[i].line)
 			}
 		}
 		for ; j < len(ledger) && ledger[j].value == v; j++ {
+			b.steps++
 			if b.open(ledger[j].line) {
 				right = append(right, ledger[j].line)
 			}
@@ -109,6 +112,7 @@ func (b *book) equals(bank, ledger []int32, yield func(bank, ledger []int32)) {
 		for n < len(ledger) && same(ledger[j], ledger[n]) == 0 {
 			n++
 		}
+		b.steps += m - i + n - j
 		yield(bank[i:m], ledger[j:n])
 		i, j = m, n
 	}
@@ -146,12 +150,15 @@ func (b *book) sweep(bank, ledger []int32, after func(i, j int32) int, window in
 	taken := make([]bool, len(ledger))
 	low := 0
 	for _, i := range bank {
+		b.steps++
 		for low < len(ledger) && (taken[low] || after(i, ledger[low]) < -window) {
 			low++
+			b.steps++
 		}
 		k := low
 		for k < len(ledger) && after(i, ledger[k]) <= window && (taken[k] || b.parted(i, ledger[k])) {
 			k++
+			b.steps++
 		}
 		if k == len(ledger) || after(i, ledger[k]) > window {
 			leftBank = append(leftBank, i)
@@ -227,6 +234,7 @@ type choice struct{ count, first int }
 func (b *book) choices(lines, others []int32, window int) []choice {
 	all := make([]choice, len(lines))
 	low, high := 0, 0
+	b.steps += len(lines) + len(others)
 	for n, i := range lines {
 		for low < len(others) && int(b.day[others[low]]) < int(b.day[i])-window {
 			low++
@@ -240,6 +248,7 @@ func (b *book) choices(lines, others []int32, window int) []choice {
 		}
 		all[n] = choice{0, low}
 		for k := high - 1; k >= low; k-- {
+			b.steps++
 			if !b.parted(i, others[k]) {
 				all[n] = choice{all[n].count + 1, k}
 			}

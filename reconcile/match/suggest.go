@@ -122,6 +122,7 @@ func (b *book) smaller(anchor int32, others []int32, window int) []int32 {
 	})
 	var found []int32
 	for i := at; i < len(others) && b.lines[others[i]].Currency == l.Currency && b.near(others[i], anchor, window); i++ {
+		b.steps++
 		o := &b.lines[others[i]]
 		if o.Units.Sign() == l.Units.Sign() && o.Units.Cmp(l.Units)*l.Units.Sign() < 0 && !b.parted(others[i], anchor) {
 			found = append(found, others[i])
@@ -137,6 +138,7 @@ func (b *book) smaller(anchor int32, others []int32, window int) []int32 {
 func (b *book) subset(anchor int32, candidates []int32) (sumOf, bool) {
 	var sums [1 << MaxSubsetLines]money.Int128
 	best, same, all := uint(0), 0, 0
+	b.steps += 1 << len(candidates)
 	for set := uint(1); set < 1<<len(candidates); set++ {
 		last := bits.TrailingZeros(set)
 		sum, ok := sums[set&(set-1)].Add(b.lines[candidates[last]].Units)

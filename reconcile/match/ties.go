@@ -69,6 +69,7 @@ func (b *book) untied(line int32) bool {
 	side := place(b.sideOf(line))
 	other := b.ties[1-side]
 	for _, v := range b.ties[side].of[line] {
+		b.steps++
 		if other.open[v] > 0 || b.within(other.entries(v), line, b.reach) {
 			return false
 		}

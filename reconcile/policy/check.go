@@ -229,6 +229,9 @@ func (m *Matching) check(c *checking) {
 		if !money.ValidCurrencyCode(f.Currency) {
 			c.add(append(at, "currency"), "%q is no code of a currency", f.Currency)
 		}
+		if slices.ContainsFunc(m.Fees[:i], func(other Fee) bool { return other.Currency == f.Currency }) {
+			c.add(append(at, "currency"), "%s stands here twice; a currency has one tolerance", f.Currency)
+		}
 		if f.Tolerance.Sign() <= 0 {
 			c.add(append(at, "tolerance"), "the tolerance is more than zero")
 		}

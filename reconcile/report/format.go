@@ -22,7 +22,7 @@ const (
 )
 
 // Formats lists them.
-var Formats = []Format{PlainText, CSV, JSON, PDF, HTML}
+var Formats = []Format{PlainText, CSV, JSON, XLSX, PDF, HTML}
 
 // Options are what a reader may choose. The zero value is right for files.
 type Options struct {
@@ -102,6 +102,8 @@ func Write(w io.Writer, doc *Document, f Format, options Options) error {
 		writeText(out, doc)
 	case CSV:
 		err = writeCSV(out, doc, options)
+	case XLSX:
+		err = writeXLSX(out, doc)
 	case PDF:
 		err = writePDF(out, doc, options)
 	case HTML:

@@ -32,7 +32,7 @@ func (h *signalHistory) roundTrip(seq int64, day chain.Date, from, to leg) {
 	if !from.sends {
 		from, to = to, from
 	}
-	if h.rules.CycleLength == 0 || !from.sends || to.sends || h.state[from.account] == nil || h.state[to.account] == nil {
+	if h.rules.CycleLength == 0 || !from.sends || to.sends || h.accounts[from.account] == nil || h.accounts[to.account] == nil {
 		return
 	}
 	closing := payment{seq, day, from.account, from.units}
@@ -53,13 +53,13 @@ func (h *signalHistory) roundTrip(seq int64, day chain.Date, from, to leg) {
 // back follows what came to an account before the last payment of the path, until it came from the goal.
 func (t *trip) back(account int32) bool {
 	last := t.path[len(t.path)-1]
-	list := t.h.state[account].in.recent
+	list := t.h.accounts[account].in.recent
 	for i := len(list) - 1; i >= 0; i-- {
 		p := list[i]
 		if t.hops++; t.hops > maxHops {
 			return false
 		}
-		if p.day > last.day || p.day == last.day && p.seq >= last.seq || p.day <= t.path[0].day-t.h.window || p.other < 0 || t.h.state[p.other] == nil || !t.follows(p.units, last.units) {
+		if p.day > last.day || p.day == last.day && p.seq >= last.seq || p.day <= t.path[0].day-t.h.window || p.other < 0 || t.h.accounts[p.other] == nil || !t.follows(p.units, last.units) {
 			continue
 		}
 		if left := t.length - len(t.path); left == 1 {

@@ -23,6 +23,9 @@ const (
 	MaxWrongRows = 20 // errors reported at once
 )
 
+// ErrInput is wrapped by all errors of reading inputs.
+var ErrInput = errors.New("the file is not as it should be")
+
 // Rates are prices of currencies in the base currency, by day (rates.csv: date,currency,rate; one unit of currency is rate
 // units of base).
 type Rates struct {
@@ -102,7 +105,7 @@ func DecodeRates(file []byte, base string) (*Rates, error) {
 		slices.SortStableFunc(list, func(a, b quote) int { return int(a.day - b.day) })
 		for i := 1; i < len(list); i++ {
 			if list[i].day == list[i-1].day {
-				return nil, fmt.Errorf("reading rates: %s has two rates for %s", currency, list[i].day)
+				return nil, fmt.Errorf("reading rates: %w: %s has two rates for %s", ErrInput, currency, list[i].day)
 			}
 		}
 	}
@@ -192,14 +195,14 @@ func DecodeInputs(file []byte) (*Dated, error) {
 	slices.SortStableFunc(d.tier1, func(a, b capital) int { return int(a.from - b.from) })
 	for i := 1; i < len(d.tier1); i++ {
 		if d.tier1[i].from == d.tier1[i-1].from {
-			return nil, fmt.Errorf("reading inputs: there are two values of tier1 from %s on", d.tier1[i].from)
+			return nil, fmt.Errorf("reading inputs: %w: there are two values of tier1 from %s on", ErrInput, d.tier1[i].from)
 		}
 	}
 	for subject, list := range d.groups {
 		slices.SortStableFunc(list, func(a, b membership) int { return int(a.from - b.from) })
 		for i := 1; i < len(list); i++ {
 			if list[i].from == list[i-1].from {
-				return nil, fmt.Errorf("reading inputs: %s is in two groups from %s on", subject, list[i].from)
+				return nil, fmt.Errorf("reading inputs: %w: %s is in two groups from %s on", ErrInput, subject, list[i].from)
 			}
 		}
 	}
@@ -245,22 +248,22 @@ func (d *Dated) row(f []string) error {
 // eachRow reads a CSV file with a header, whose columns may stand in any order.
 func eachRow(what string, file []byte, columns []string, row func([]string) error) error {
 	if len(file) > MaxInputFile {
-		return fmt.Errorf("reading %s: the file has %d bytes, at most %d are read", what, len(file), MaxInputFile)
+		return fmt.Errorf("reading %s: %w: it has %d bytes, at most %d are read", what, ErrInput, len(file), MaxInputFile)
 	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(file, []byte("\ufeff"))))
 	r.ReuseRecord = true
 	header, err := r.Read()
 	if err != nil {
-		return fmt.Errorf("reading %s: the header %s is missing", what, strings.Join(columns, ","))
+		return fmt.Errorf("reading %s: %w: the header %s is missing", what, ErrInput, strings.Join(columns, ","))
 	}
 	at := make([]int, len(columns))
 	for i, c := range columns {
 		if at[i] = slices.Index(header, c); at[i] < 0 {
-			return fmt.Errorf("reading %s: line 1: the column %s is missing; the header is %s", what, c, strings.Join(columns, ","))
+			return fmt.Errorf("reading %s: %w: line 1: the column %s is missing; the header is %s", what, ErrInput, c, strings.Join(columns, ","))
 		}
 	}
 	if len(header) != len(columns) {
-		return fmt.Errorf("reading %s: line 1: there are %d columns; the header is %s", what, len(header), strings.Join(columns, ","))
+		return fmt.Errorf("reading %s: %w: line 1: there are %d columns; the header is %s", what, ErrInput, len(header), strings.Join(columns, ","))
 	}
 	var wrong []error
 	fields := make([]string, len(columns))
@@ -270,10 +273,10 @@ func eachRow(what string, file []byte, columns []string, row func([]string) erro
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", what, err)
+			return fmt.Errorf("reading %s: %w: %w", what, ErrInput, err)
 		}
 		if n == MaxInputRows {
-			return fmt.Errorf("reading %s: it has more than %d rows", what, MaxInputRows)
+			return fmt.Errorf("reading %s: %w: it has more than %d rows", what, ErrInput, MaxInputRows)
 		}
 		for i := range fields {
 			fields[i] = strings.Clone(strings.TrimSpace(record[at[i]]))
@@ -286,7 +289,7 @@ func eachRow(what string, file []byte, columns []string, row func([]string) erro
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("reading %s: %w", what, errors.Join(wrong...))
+		return fmt.Errorf("reading %s: %w: %w", what, ErrInput, errors.Join(wrong...))
 	}
 	return nil
 }

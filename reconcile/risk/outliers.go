@@ -53,7 +53,7 @@ type outlier struct {
 // outliers scores the newest amounts of each watched account and keeps those from a day on.
 func (h *signalHistory) outliers(from int32, limit float64) []outlier {
 	var list []outlier
-	for i, w := range h.state {
+	for i, w := range h.accounts {
 		if w == nil || len(w.amounts) < max(2, h.rules.MinAmounts) || int32(w.lastDay) < from {
 			continue
 		}

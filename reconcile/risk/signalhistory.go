@@ -14,7 +14,7 @@ import (
 // Bounds of what is kept of the past for signals, each of one account.
 const (
 	maxRecent = 10_000 // payments within the window
-	maxSample = 128    // newest amounts, for statistics
+	maxSample = 64     // newest amounts, for statistics
 	maxHops   = 20_000 // payments looked at for one round trip
 	// maxWaiting is how many entries wait to be put in the order of their value dates.
 	maxWaiting = 4_000_000
@@ -57,9 +57,9 @@ type payment struct {
 
 // side of an account's payments.
 type flowSide struct {
-	recent []payment // within the window, in order
-	near   []payment // of those, just below the threshold
-	last   map[string]int
+	recent []payment          // within the window, in order
+	near   []payment          // of those, just below the threshold
+	last   map[string]*Signal // the newest of each pattern, which may still grow
 }
 
 // watched is an account that signals are looked for on.
@@ -84,7 +84,7 @@ type signalHistory struct {
 	book      *Book
 	rules     *policy.Signals
 	window    chain.Date
-	state     []*watched // by account; nil is not watched
+	accounts  []*watched // by account; nil is not watched
 	threshold []money.Int128
 	near      []money.Int128
 	roundUnit []money.Int128
@@ -95,7 +95,7 @@ type signalHistory struct {
 	done      chain.Date             // the newest day that was looked at
 	scratch   []leg
 
-	signals map[string][]Signal
+	signals map[string][]*Signal
 	more    map[string]int64
 	benford map[string]*digits // by currency
 	cut     int64              // round trips not searched to the end
@@ -104,14 +104,14 @@ type signalHistory struct {
 func newSignalHistory(b *Book, p *policy.Policy) *signalHistory {
 	s := p.Risk.Signals
 	n := len(b.Accounts)
-	h := &signalHistory{book: b, rules: s, window: chain.Date(s.Window), state: make([]*watched, n), threshold: make([]money.Int128, n), near: make([]money.Int128, n),
-		roundUnit: make([]money.Int128, n), waiting: map[chain.Date][]moved{}, done: never, signals: map[string][]Signal{}, more: map[string]int64{}, benford: map[string]*digits{}}
+	h := &signalHistory{book: b, rules: s, window: chain.Date(s.Window), accounts: make([]*watched, n), threshold: make([]money.Int128, n), near: make([]money.Int128, n),
+		roundUnit: make([]money.Int128, n), waiting: map[chain.Date][]moved{}, done: never, signals: map[string][]*Signal{}, more: map[string]int64{}, benford: map[string]*digits{}}
 	if h.window == 0 {
 		h.window = policy.DefaultSignalWindow
 	}
 	for _, a := range b.of(s.Classes...) {
 		i, _ := slices.BinarySearchFunc(b.Accounts, a.Code, func(x Account, code string) int { return compareText(x.Code, code) })
-		h.state[i] = &watched{}
+		h.accounts[i] = &watched{}
 		hundred := decimal.New(100, 0)
 		h.roundUnit[i], _ = money.FromDecimal(hundred, a.Scale)
 		if t, ok := s.Threshold[a.Currency]; ok {
@@ -188,7 +188,7 @@ func (h *signalHistory) legOf(m *Movement) leg {
 func (h *signalHistory) wait() {
 	legs := h.legs
 	h.legs = legs[:0]
-	if len(legs) == 0 || h.at.undo || !slices.ContainsFunc(legs, func(l leg) bool { return h.state[l.account] != nil }) {
+	if len(legs) == 0 || h.at.undo || !slices.ContainsFunc(legs, func(l leg) bool { return h.accounts[l.account] != nil }) {
 		return
 	}
 	e := moved{seq: h.at.seq, count: int8(min(len(legs), 3))}
@@ -234,6 +234,7 @@ func (h *signalHistory) release(until chain.Date) {
 func (h *signalHistory) endDay(day chain.Date) {
 	h.wait()
 	h.release(day - settled)
+	h.forget(day)
 }
 
 // entry looks at an entry.
@@ -242,7 +243,7 @@ func (h *signalHistory) entry(e *moved, day chain.Date) {
 	legs = append(legs, e.more...)
 	h.scratch = legs
 	for i, l := range legs {
-		w := h.state[l.account]
+		w := h.accounts[l.account]
 		if w == nil {
 			continue
 		}
@@ -262,35 +263,36 @@ func (h *signalHistory) entry(e *moved, day chain.Date) {
 	}
 }
 
-// report keeps a signal. One that continues the newest of its pattern and account extends it.
-func (h *signalHistory) report(s Signal) {
-	list := h.signals[s.Pattern]
-	if len(list) >= MaxSignals {
+// report keeps a signal, and returns nil beyond MaxSignals.
+func (h *signalHistory) report(s Signal) *Signal {
+	if len(h.signals[s.Pattern]) >= MaxSignals {
 		h.more[s.Pattern]++
-		return
+		return nil
 	}
-	h.signals[s.Pattern] = append(list, s)
+	h.signals[s.Pattern] = append(h.signals[s.Pattern], &s)
+	return &s
+}
+
+// remember keeps the newest signal of a pattern.
+func (f *flowSide) remember(pattern string, s *Signal) {
+	if f.last == nil {
+		f.last = map[string]*Signal{}
+	}
+	f.last[pattern] = s
 }
 
 // extend joins a signal to the one before on the same side of the account while their windows overlap.
 func (h *signalHistory) extend(side *flowSide, s Signal) {
-	if side.last == nil {
-		side.last = map[string]int{}
-	}
-	if at, known := side.last[s.Pattern]; known && at < len(h.signals[s.Pattern]) {
-		last := &h.signals[s.Pattern][at]
-		if last.To >= s.From {
-			last.To = s.To
-			last.Count = max(last.Count, s.Count)
-			if s.Amount.Cmp(last.Amount) > 0 {
-				last.Amount = s.Amount
-			}
-			last.Seqs = []int64{last.Seqs[0], s.Seqs[len(s.Seqs)-1]}
-			return
+	if last := side.last[s.Pattern]; last != nil && last.To >= s.From {
+		last.To = s.To
+		last.Count = max(last.Count, s.Count)
+		if s.Amount.Cmp(last.Amount) > 0 {
+			last.Amount = s.Amount
 		}
+		last.Seqs = []int64{last.Seqs[0], s.Seqs[len(s.Seqs)-1]}
+		return
 	}
-	side.last[s.Pattern] = len(h.signals[s.Pattern])
-	h.report(s)
+	side.remember(s.Pattern, h.report(s))
 }
 
 // dormant looks for the first movement after a long silence.

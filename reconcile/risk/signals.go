@@ -75,10 +75,10 @@ func signals(p *page) {
 
 // signalList writes the signals of a pattern, the largest amounts first.
 func (p *page) signalList(h *signalHistory, pattern pattern, f report.Figure, from chain.Date) {
-	list := slices.DeleteFunc(slices.Clone(h.signals[pattern.name]), func(s Signal) bool { return s.To < from })
+	list := slices.DeleteFunc(slices.Clone(h.signals[pattern.name]), func(s *Signal) bool { return s.To < from })
 	accounts := p.in.Book.Accounts
-	value := func(s Signal) decimal.Decimal { return s.Amount.Decimal(accounts[s.Account].Scale) }
-	slices.SortStableFunc(list, func(a, b Signal) int {
+	value := func(s *Signal) decimal.Decimal { return s.Amount.Decimal(accounts[s.Account].Scale) }
+	slices.SortStableFunc(list, func(a, b *Signal) int {
 		return cmp.Or(value(b).Cmp(value(a)), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Seqs[0], b.Seqs[0]))
 	})
 	f.Value = textCell(strconv.Itoa(len(list)))
@@ -127,7 +127,7 @@ func (p *page) roundAmounts(h *signalHistory) {
 		n       int64
 	}
 	var list []rounder
-	for i, w := range h.state {
+	for i, w := range h.accounts {
 		if w == nil || w.sent < int64(max(1, h.rules.MinAmounts)) {
 			continue
 		}
@@ -204,7 +204,7 @@ func (p *page) benford(h *signalHistory) {
 }
 
 // Signals returns what was found of a pattern, in order of seq, and how many more were not kept.
-func (h *History) Signals(pattern string) ([]Signal, int64) {
+func (h *History) Signals(pattern string) ([]*Signal, int64) {
 	if h.signals == nil {
 		return nil, 0
 	}
