@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -295,26 +296,37 @@ func (c *bankListCommand) Run(ctx context.Context) error {
 				break
 			}
 		}
-		quarantined := []bankReceipt{}
-		for after := int64(0); ; {
-			page, err := db.BankFiles(ctx, id, after, bankListPage)
-			if err != nil {
-				return err
-			}
-			for _, f := range page {
-				if after = f.Number; !f.Accepted {
-					quarantined = append(quarantined, bankReceipt{Path: f.Name, Outcome: string(intake.Quarantined), File: f.Number, SHA256: f.SHA256.String(), Reasons: f.Reasons, Statements: []bankStatementLine{}})
-				}
-			}
-			if len(page) < bankListPage {
-				break
-			}
+		quarantined, err := refusedFiles(ctx, db, id)
+		if err != nil {
+			return err
 		}
 		if c.JSON {
 			return json.NewEncoder(os.Stdout).Encode(map[string]any{"statements": statements, "quarantined": quarantined})
 		}
 		return printBankList(os.Stdout, statements, quarantined)
 	})
+}
+
+// refusedFiles lists the files in quarantine, but for those that were accepted since.
+func refusedFiles(ctx context.Context, db *store.DB, id ledger.LedgerID) ([]bankReceipt, error) {
+	quarantined, accepted := []bankReceipt{}, map[string]bool{}
+	for after := int64(0); ; {
+		page, err := db.BankFiles(ctx, id, after, bankListPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range page {
+			after = f.Number
+			if f.Accepted {
+				accepted[f.SHA256.String()] = true
+				continue
+			}
+			quarantined = append(quarantined, bankReceipt{Path: f.Name, Outcome: string(intake.Quarantined), File: f.Number, SHA256: f.SHA256.String(), Reasons: f.Reasons, Statements: []bankStatementLine{}})
+		}
+		if len(page) < bankListPage {
+			return slices.DeleteFunc(quarantined, func(r bankReceipt) bool { return accepted[r.SHA256] }), nil
+		}
+	}
 }
 
 func printBankList(out io.Writer, statements []bankStatementLine, quarantined []bankReceipt) error {
