@@ -111,7 +111,10 @@ func (b *bank) statementFiles(t *testing.T, from, to string) {
 			t.Errorf("%s: %s", v, body)
 		}
 	}
-	b.get(path+"json").is(200, "").want("name", "account-statement", "records", "2")
+	b.get(path+"json&limit=1").is(200, "").want("account", "customers:1", "totals.lines", "2")
+	if body := string(b.get(path+"text").is(200, "").body); !strings.Contains(body, "Records 2 ") {
+		t.Errorf("text: %s", body)
+	}
 	b.get(path+"camt.053.001.08&iban=nonsense").is(422, codeStatementUnfit)
 	b.get(path+"pdf").is(400, codeInvalidParameter)
 	b.get(path+"csv&limit=5").is(400, codeUnknownParameter)
