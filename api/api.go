@@ -43,6 +43,8 @@ type Config struct {
 	// Signer returns what the signer in this process says of each ledger, and
 	// whether there is one; nil: there never is.
 	Signer func() (ledgers map[ledger.LedgerID]SignerStats, signs bool)
+	// Night is the nightly job.
+	Night Night
 }
 
 // handlers serves the routes.
@@ -62,6 +64,9 @@ type handlers struct {
 func New(c Config) *echo.Echo {
 	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint),
 		trees: semaphore.NewWeighted(MaxBalanceTrees), metrics: newMetrics(c.Poster.Stats, c.Signer)}
+	if c.Night.Stats != nil {
+		h.metrics.registry.MustRegister(nightStats{c.Night.Stats})
+	}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

@@ -34,6 +34,7 @@ type bank struct {
 
 	database     string      // its URL
 	eraserBroken atomic.Bool // texts are not deleted
+	runsFull     atomic.Bool // no run can be started
 	client       *http.Client
 	log          *events
 }
@@ -122,7 +123,7 @@ func newBankWith(t testing.TB, url string, open func(*store.DB) Poster) *bank {
 	log := &events{}
 	b := &bank{t: t, db: db, poster: poster, log: log, database: url}
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase}), slog.New(log))
+	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Night: b.night()}), slog.New(log))
 	server.Start()
 	t.Cleanup(server.Close)
 	b.url, b.client = server.URL, server.Client()
