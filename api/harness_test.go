@@ -37,6 +37,7 @@ type bank struct {
 	runsFull     atomic.Bool // no run can be started
 	client       *http.Client
 	log          *events
+	reports      *Reporter
 }
 
 const testKey = "tk_test_4ZQ9"
@@ -121,9 +122,9 @@ func newBankWith(t testing.TB, url string, open func(*store.DB) Poster) *bank {
 	}
 	poster := open(db)
 	log := &events{}
-	b := &bank{t: t, db: db, poster: poster, log: log, database: url}
+	b := &bank{t: t, db: db, poster: poster, log: log, database: url, reports: testReporter(db)}
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Night: b.night()}), slog.New(log))
+	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Night: b.night(), Reports: b.reports}), slog.New(log))
 	server.Start()
 	t.Cleanup(server.Close)
 	b.url, b.client = server.URL, server.Client()

@@ -68,7 +68,12 @@ const (
 	codeAccountNotFound  ledger.Code = "account_not_found"
 	codeTileNotFound     ledger.Code = "tile_not_found"
 	codeNoCommitment     ledger.Code = "commitment_not_found"
+	codeReportNotFound   ledger.Code = "report_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
+
+	// Reports.
+	codeReportTooLong  ledger.Code = "report_too_long"
+	codeStatementUnfit ledger.Code = "statement_unfit"
 
 	// Checkpoints and proofs.
 	codeNoCheckpoint  ledger.Code = "no_checkpoint"
@@ -134,6 +139,7 @@ var statusOf = map[ledger.Code]int{
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
 	codeNoCommitment:            http.StatusNotFound,
+	codeReportNotFound:          http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
 	ledger.CodeRunNotFound:      http.StatusNotFound,
 	codeTileNotFound:            http.StatusNotFound,
@@ -155,6 +161,8 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
 	codeMediaType:            http.StatusUnsupportedMediaType,
 
+	codeReportTooLong:            http.StatusUnprocessableEntity,
+	codeStatementUnfit:           http.StatusUnprocessableEntity,
 	codeSeqNotReached:            http.StatusUnprocessableEntity,
 	ledger.CodeTooLate:           http.StatusUnprocessableEntity,
 	ledger.CodePostingCount:      http.StatusUnprocessableEntity,

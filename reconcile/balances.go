@@ -177,15 +177,23 @@ func (b *balanceReader) readSnapshot(ctx context.Context, before int64) error {
 		return nil
 	}
 	b.since = kept[0].size
-	return kept[0].each(ctx, b.from, func(l *snapshotLine) error {
-		i, ok := b.at[l.account]
-		if !ok {
-			return nil // the books phase holds snapshots against the accounts
-		}
-		a := &b.all[i]
-		a.AccountSeq, a.Posted, a.PendingDebit, a.PendingCredit = l.accountSeq, l.posted, l.pendingDebit, l.pendingCredit
+	err = kept[0].each(ctx, b.from, func(l *snapshotLine) error {
+		b.set(l)
 		return nil
 	})
+	if errors.Is(err, errSnapshot) { // the night reports it; what it is derived from is there
+		return b.readSnapshot(ctx, kept[0].size)
+	}
+	return err
+}
+
+// set puts an account where a snapshot says that it stood. A line without an
+// account is for the books phase to find.
+func (b *balanceReader) set(l *snapshotLine) {
+	if i, ok := b.at[l.account]; ok {
+		a := &b.all[i]
+		a.AccountSeq, a.Posted, a.PendingDebit, a.PendingCredit = l.accountSeq, l.posted, l.pendingDebit, l.pendingCredit
+	}
 }
 
 // Index: the primary key, read backwards: the first posting that is met of an

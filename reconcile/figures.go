@@ -42,6 +42,9 @@ type ReportRequest struct {
 	// Policy says which roles accounts have, and what a business day is; without
 	// one no account has a role.
 	Policy *policy.Policy
+
+	maxLines int64               // of the general ledger; 0: figures.MaxLines
+	breaks   []figures.BreakAges // with banks, by a run
 }
 
 // ReportKind is a report that is computed on demand, at any size and for any period.
@@ -76,16 +79,22 @@ var ReportKinds = []ReportKind{
 
 // ComputeReport computes a report at the size that from is pinned to.
 func ComputeReport(ctx context.Context, from *store.Snapshot, r ReportRequest) (report.Document, error) {
-	at := slices.IndexFunc(ReportKinds, func(k ReportKind) bool { return k.Name == r.Name })
-	if at < 0 {
+	kind := kindNamed(r.Name)
+	if kind == nil {
 		return report.Document{}, fmt.Errorf("computing report %q: %w", r.Name, ErrUnknownReport)
 	}
-	kind := &ReportKinds[at]
 	d, err := kind.compute(ctx, from, &r)
 	if err != nil {
 		return report.Document{}, fmt.Errorf("computing the %s of ledger %s at size %d: %w", strings.ToLower(kind.Title), from.LedgerID, from.Size, err)
 	}
 	return d, nil
+}
+
+func kindNamed(name string) *ReportKind {
+	if at := slices.IndexFunc(ReportKinds, func(k ReportKind) bool { return k.Name == name }); at >= 0 {
+		return &ReportKinds[at]
+	}
+	return nil
 }
 
 func (k *ReportKind) compute(ctx context.Context, from *store.Snapshot, r *ReportRequest) (report.Document, error) {
@@ -98,14 +107,14 @@ func (k *ReportKind) compute(ctx context.Context, from *store.Snapshot, r *Repor
 		if err := b.readStatement(ctx, r.Account); err != nil {
 			return report.Document{}, err
 		}
-		return k.build(&b.Books)
+		return finished(k.build(&b.Books))
 	case k.need.aged:
 		return b.ageing(ctx, r.Policy)
 	}
 	if err := b.read(ctx, k.need, r); err != nil {
 		return report.Document{}, err
 	}
-	return k.build(&b.Books)
+	return finished(k.build(&b.Books))
 }
 
 // bookReader fills in what a report needs to know of the books.
@@ -121,6 +130,8 @@ type bookReader struct {
 	moved   []figures.Position // of each currency up to the posting at hand
 	which   []int              // place in moved of each account
 	lines   []bool             // accounts of which lines are gathered; nil: none
+
+	textless bool // a statement has no texts
 }
 
 // Index: the primary key.
@@ -132,7 +143,14 @@ where ledger_id = $1::uuid`
 // pinBooks settles the period and the entries that it consists of.
 func pinBooks(ctx context.Context, from *store.Snapshot, k *ReportKind, r *ReportRequest) (*bookReader, error) {
 	b := &bookReader{from: from}
-	b.LedgerID, b.Size, b.Head = from.LedgerID, from.Size, from.Head
+	b.LedgerID, b.Size, b.Head, b.MaxLines = from.LedgerID, from.Size, from.Head, figures.MaxLines
+	if r.maxLines > 0 {
+		b.MaxLines = r.maxLines
+	}
+	b.Breaks = r.breaks
+	if r.Policy != nil {
+		b.Policy = r.Policy.Name + " " + r.Policy.Version + ", SHA-256 " + r.Policy.SHA256.String()
+	}
 	if from.Size == 0 {
 		return nil, ErrUnknownLedger
 	}
@@ -204,6 +222,14 @@ func (b *bookReader) bookedOn(ctx context.Context, seq int64) (booked chain.Date
 	return booked, nil
 }
 
+// errDamagedBooks: what is stored cannot be, so that no report can be made of it.
+var errDamagedBooks = errors.New("the books are damaged\nhint: tallystick verify says where and what to do")
+
+// damaged returns an error that wraps errDamagedBooks.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, errDamagedBooks)...)
+}
+
 // readable returns an error for a row that holds what its columns cannot hold: a
 // report of what is damaged would claim what nobody knows.
 func readable(r *store.Row, table string, seq int64) error {
@@ -211,5 +237,5 @@ func readable(r *store.Row, table string, seq int64) error {
 	if !bad {
 		return nil
 	}
-	return fmt.Errorf("reading column %s of %s at entry %d: %q cannot be there\nhint: run tallystick verify", column, table, seq, value)
+	return damaged("reading column %s of %s at entry %d: %q cannot be there", column, table, seq, value)
 }

@@ -20,6 +20,8 @@ import (
 	"tallystick/ledger/store"
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
+	"tallystick/reconcile/bankfile"
+	"tallystick/reconcile/camt"
 	"tallystick/reconcile/policy"
 	"tallystick/reconcile/report"
 )
@@ -391,12 +393,12 @@ func TestRequestsForReportsThatAreNone(t *testing.T) {
 func TestAReportOfDamagedBooksIsRefusedOrShowsIt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ sql, want string }{
-		"an entry is gone":          {"delete from book.entries where seq = 13", "run tallystick verify"},
-		"an account is gone":        {"delete from book.accounts where code = 'customers:2'", "run tallystick verify"},
-		"a closing names another":   {"update book.details set value = '12' where name = 'closing_seq'", "run tallystick verify"},
+		"an entry is gone":          {"delete from book.entries where seq = 13", "tallystick verify says"},
+		"an account is gone":        {"delete from book.accounts where code = 'customers:2'", "tallystick verify says"},
+		"a closing names another":   {"update book.details set value = '12' where name = 'closing_seq'", "tallystick verify says"},
 		"a balance is another one":  {"update book.postings set posted = posted + 1 where seq = 29 and direction = 'debit'", ""},
 		"an amount is another one":  {"update book.postings set amount = amount + 1 where seq = 29 and direction = 'debit'", ""},
-		"a currency has two scales": {"update book.accounts set scale = 3 where code = 'customers:2'", "run tallystick verify"},
+		"a currency has two scales": {"update book.accounts set scale = 3 where code = 'customers:2'", "tallystick verify says"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -423,5 +425,174 @@ func TestAReportOfDamagedBooksIsRefusedOrShowsIt(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestCamtStatementsAreThoseOfTheLedger(t *testing.T) {
+	t.Parallel()
+	url := storetest.Database(t)
+	b := institution()
+	conn := connect(t, url)
+	b.write(t, conn)
+	db := auditor(t, url, 2)
+	message := func(v camt.Version, account, iban, from, to string) ([]byte, error) {
+		s, err := db.Snapshot(t.Context(), b.ledger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := between("account-statement", from, to)
+		r.Account = account
+		var out bytes.Buffer
+		err = reconcile.WriteCamt(t.Context(), &out, v, s, r, iban)
+		return out.Bytes(), err
+	}
+	for _, v := range camt.Versions {
+		var last bankfile.Last
+		for _, period := range []struct{ from, to, opening, closing string }{
+			{"2025-11-01", "2025-12-31", "0.00", "497.50"}, {"2026-01-01", "2026-01-31", "497.50", "449.50"}, {"2026-02-01", "2026-02-02", "449.50", "449.50"},
+		} {
+			text, err := message(v, "customers:1", "BE68539007547034", period.from, period.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var read bankfile.Statement
+			verdict, err := bankfile.Foot(bytes.NewReader(text), bankfile.Options{}, func(*bankfile.Statement, string) (bankfile.Last, bool, error) {
+				return last, last.Closing.Currency.Code != "", nil
+			}, bankfile.Receiver{Close: func(s *bankfile.Statement) error { read = *s; return nil }})
+			if err != nil || !verdict.Accepted() {
+				t.Fatalf("%s from %s: %+v, %v", v, period.from, verdict, err)
+			}
+			if read.Opening.Amount.String() != period.opening+" EUR" || read.Closing.Amount.String() != period.closing+" EUR" {
+				t.Errorf("%s from %s: %s to %s", v, period.from, read.Opening.Amount, read.Closing.Amount)
+			}
+			last = bankfile.Last{Closing: read.Closing.Amount, To: read.To}
+		}
+	}
+	before, err := message(camt.V8, "bank", "", "2026-01-01", "2026-01-31")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.on("2026-03-01")
+	b.transfer("bank", "customers:1", 5)
+	b.write(t, conn)
+	if after, err := message(camt.V8, "bank", "", "2026-01-01", "2026-01-31"); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the statement of a day that is over changed (%v):\n%s\nbefore\n%s", err, after, before)
+	}
+	if out, err := message(camt.V8, "bank", "no IBAN", "2026-01-01", "2026-01-31"); !errors.Is(err, camt.ErrUnfit) || len(out) > 0 {
+		t.Errorf("%d bytes, %v", len(out), err)
+	}
+}
+
+// outputs returns the reports of a run by name.
+func outputs(tb testing.TB, db *store.DB, run uuid.UUID, names []string) map[string]*report.Document {
+	tb.Helper()
+	all := map[string]*report.Document{}
+	for _, name := range names {
+		encoded, err := reconcile.ReadOutput(tb.Context(), db, run, reconcile.ReportOutput, name)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if all[name], err = report.Decode(encoded); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return all
+}
+
+func TestARunPutsOutEveryReport(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := institution()
+		b.write(t, connect(t, url))
+		deps := nightDeps(t, url)
+		p := testPolicy(t)
+		p.BankAccounts = map[string]string{"BE68539007547034": "bank", "GB33BUKB20201555555555": "nowhere"}
+		day := dateOf("2026-01-31")
+		result := runNight(t, deps, b, reconcile.NightOptions{AsOf: &day, Policy: p})
+		var names []string
+		for _, o := range result.Outputs {
+			if o.Kind == reconcile.ReportOutput && o.Phase == "reports" {
+				names = append(names, o.Name)
+			}
+		}
+		slices.Sort(names)
+		want := []string{"integrity"}
+		for _, k := range reconcile.ReportKinds {
+			want = append(want, k.Name)
+		}
+		slices.Sort(want)
+		if !slices.Equal(names, want) {
+			t.Fatalf("reports %v, want %v", names, want)
+		}
+		docs := outputs(t, deps.DB, result.Run.ID, names)
+		if v := cells(t, docs["trial-balance"], "trial-balance-eur", "closing_debit")["bank"]; v.String() != "1508.51" {
+			t.Errorf("the bank has %s", v)
+		}
+		if v := cells(t, docs["income-statement"], "income-statement-eur", "amount")["Result of the period"]; v.String() != "-1.5" {
+			t.Errorf("the result is %s", v)
+		}
+		if text := asText(t, docs["account-statement"]); !strings.Contains(text, "\nbank\n") || strings.Contains(text, "Überweisung") {
+			t.Errorf("the statements of accounts at banks:\n%s", text)
+		}
+		if text := asText(t, docs["integrity"]); !strings.Contains(text, "Findings by phase") || !strings.Contains(text, "chain") {
+			t.Errorf("integrity:\n%s", text)
+		}
+		// An account at a bank that the ledger does not have is said, and not left out.
+		said := false
+		for _, phase := range result.Phases {
+			for _, what := range phase.NotChecked {
+				said = said || phase.Phase == "reports" && strings.Contains(what, "nowhere")
+			}
+		}
+		if !said {
+			t.Errorf("%+v", result.Phases)
+		}
+		if again := runNight(t, deps, b, reconcile.NightOptions{AsOf: &day, Policy: p, Again: true}); len(again.Disputed) > 0 {
+			t.Errorf("the second time: %+v", again.Disputed)
+		}
+	})
+}
+
+func TestARunSaysWhichReportsItCannotMake(t *testing.T) {
+	t.Parallel()
+	url := storetest.Database(t)
+	b := institution()
+	b.write(t, connect(t, url))
+	mustExec(t, connect(t, url), "delete from book.accounts where code = 'customers:2'")
+	deps := nightDeps(t, url)
+	day := dateOf("2026-01-31")
+	result := runNight(t, deps, b, reconcile.NightOptions{AsOf: &day})
+	said := map[string]bool{}
+	for _, phase := range result.Phases {
+		for _, what := range phase.NotChecked {
+			if name, _, ok := strings.Cut(strings.TrimPrefix(what, "report "), ":"); ok && phase.Phase == "reports" {
+				said[name] = true
+			}
+		}
+	}
+	for _, name := range []string{"trial-balance", "balance-sheet", "roll-forward", "general-ledger"} {
+		if !said[name] {
+			t.Errorf("nothing is said of %s: %+v", name, result.Phases)
+		}
+	}
+}
+
+func TestARunFindsAReportThatDoesNotBalance(t *testing.T) {
+	t.Parallel()
+	url := storetest.Database(t)
+	b := institution()
+	b.write(t, connect(t, url))
+	mustExec(t, connect(t, url), "update book.postings set posted = posted + 1 where seq = 25 and direction = 'debit'")
+	deps := nightDeps(t, url)
+	day := dateOf("2026-01-31")
+	result := runNight(t, deps, b, reconcile.NightOptions{AsOf: &day})
+	found := false
+	for _, phase := range result.Phases {
+		for _, f := range phase.Findings {
+			found = found || f.Code == reconcile.ReportUnbalanced
+		}
+	}
+	if !found {
+		t.Errorf("%+v", result.Phases)
 	}
 }

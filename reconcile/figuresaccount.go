@@ -40,8 +40,8 @@ func (b *bookReader) readStatement(ctx context.Context, code string) error {
 	if err != nil {
 		return err
 	}
-	if n := newest.accountSeq - first + 1; n > figures.MaxLines {
-		return fmt.Errorf("%w: account %s has %d postings from %s to %s, at most %d are listed; ask for a shorter period", ErrReportTooLong, code, n, b.From, b.AsOf, figures.MaxLines)
+	if n := newest.accountSeq - first + 1; n > b.MaxLines {
+		return fmt.Errorf("%w: account %s has %d postings from %s to %s, at most %d are listed; ask for a shorter period", ErrReportTooLong, code, n, b.From, b.AsOf, b.MaxLines)
 	}
 	a := &b.Accounts[0]
 	a.StatedClosing = newest.posted
@@ -112,7 +112,7 @@ func (b *bookReader) newestBefore(ctx context.Context, account uuid.UUID, seq in
 func (b *bookReader) numbered(ctx context.Context, account uuid.UUID, accountSeq int64) (postingRow, error) {
 	rows, err := b.postingsOf(ctx, numberedPostingSQL, account, accountSeq)
 	if err == nil && len(rows) != 1 {
-		err = fmt.Errorf("reading posting %d of account %s: there are %d\nhint: run tallystick verify", accountSeq, account, len(rows))
+		err = damaged("reading posting %d of account %s: there are %d", accountSeq, account, len(rows))
 	}
 	if err != nil {
 		return postingRow{}, err
@@ -167,7 +167,7 @@ func (b *bookReader) readLines(ctx context.Context, account uuid.UUID, low, high
 		return err
 	}
 	if int64(len(rows)) != high-low+1 {
-		return fmt.Errorf("reading postings %d to %d of account %s: there are %d\nhint: run tallystick verify", low, high, b.Accounts[0].Code, len(rows))
+		return damaged("reading postings %d to %d of account %s: there are %d", low, high, b.Accounts[0].Code, len(rows))
 	}
 	seqs := make([]int64, len(rows))
 	for i := range rows {
@@ -183,7 +183,7 @@ func (b *bookReader) readLines(ctx context.Context, account uuid.UUID, low, high
 	first := len(b.Lines)
 	for i := range rows {
 		if i >= len(b.entries) || b.entries[i].seq != rows[i].seq {
-			return fmt.Errorf("reading entry %d: it is not there\nhint: run tallystick verify", rows[i].seq)
+			return damaged("reading entry %d: it is not there", rows[i].seq)
 		}
 		if !rows[i].amount.IsZero() {
 			if !add(&b.Accounts[0], &b.entries[i], &rows[i]) {
@@ -191,6 +191,9 @@ func (b *bookReader) readLines(ctx context.Context, account uuid.UUID, low, high
 			}
 			b.addLine(&b.entries[i], &rows[i])
 		}
+	}
+	if b.textless {
+		return nil
 	}
 	return b.readTexts(ctx, b.Lines[first:])
 }
@@ -278,7 +281,7 @@ func (b *bookReader) openItems(ctx context.Context, account *Balance, most int) 
 		}
 	}
 	if left.Sign() > 0 {
-		return nil, fmt.Errorf("reading what is open on account %s: its postings do not give its balance\nhint: run tallystick verify", account.Code)
+		return nil, damaged("reading what is open on account %s: its postings do not give its balance", account.Code)
 	}
 	return open, nil
 }

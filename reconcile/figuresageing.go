@@ -18,7 +18,7 @@ import (
 // clearing accounts.
 func (b *bookReader) ageing(ctx context.Context, p *policy.Policy) (report.Document, error) {
 	if p == nil {
-		return figures.Ageing(&b.Books, nil, calendar.Calendar{}, "")
+		return finished(figures.Ageing(&b.Books, nil, calendar.Calendar{}))
 	}
 	all, err := BalancesAt(ctx, b.from, b.End)
 	if err != nil {
@@ -49,7 +49,7 @@ func (b *bookReader) ageing(ctx context.Context, p *policy.Policy) (report.Docum
 	if err := b.dateItems(ctx, open); err != nil {
 		return report.Document{}, err
 	}
-	return figures.Ageing(&b.Books, open, p.Days(), p.Name+" "+p.Version)
+	return finished(figures.Ageing(&b.Books, open, p.Days()))
 }
 
 // maxAge returns for how many business days a policy lets a balance stand.
@@ -85,7 +85,7 @@ func (b *bookReader) dateItems(ctx context.Context, items []figures.OpenItem) er
 		for i := range page {
 			e := at[page[i].Seq]
 			if e == nil {
-				return fmt.Errorf("reading entry %d: it is not there\nhint: run tallystick verify", page[i].Seq)
+				return damaged("reading entry %d: it is not there", page[i].Seq)
 			}
 			page[i].Booked, page[i].Request = e.booked, e.request
 		}

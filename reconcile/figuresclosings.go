@@ -25,6 +25,9 @@ const (
 	maxClosingParts = 32
 )
 
+// errTooManyClosings: there are more closings than a report looks at.
+var errTooManyClosings = fmt.Errorf("the ledger has more than %d closings", maxClosings)
+
 // Index: entries_rules.
 const closingsSQL = `
 select e.seq, e.request_id, e.kind
@@ -47,7 +50,7 @@ func (b *bookReader) readClosings(ctx context.Context) error {
 				return nil
 			}
 			if len(all) == maxClosings {
-				return fmt.Errorf("the ledger has more than %d closings", maxClosings)
+				return errTooManyClosings
 			}
 			all = append(all, closing{r.Int64(0), r.UUID(1)})
 			return readable(r, "book.entries", r.Int64(0))
@@ -121,7 +124,7 @@ func (b *bookReader) nameClosings(ctx context.Context, seqs []int64) error {
 				s.upto, err = chain.ParseDate(value)
 			}
 			if err != nil {
-				return fmt.Errorf("entry %d: %w\nhint: run tallystick verify", seq, err)
+				return damaged("entry %d: %w", seq, err)
 			}
 			by[seq] = s
 			return readable(r, "book.details", seq)
@@ -135,7 +138,7 @@ func (b *bookReader) nameClosings(ctx context.Context, seqs []int64) error {
 		switch {
 		case !known || s.last < 0:
 		case !b.closing[s.last]:
-			return fmt.Errorf("reading the closing at entry %d: transfer %d, by which it moved a result, was not made by it\nhint: run tallystick verify", seq, s.last)
+			return damaged("reading the closing at entry %d: transfer %d, by which it moved a result, was not made by it", seq, s.last)
 		case seq >= b.First:
 			b.Closings = append(b.Closings, figures.Closing{Seq: seq, Upto: s.upto})
 		}

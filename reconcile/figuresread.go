@@ -120,7 +120,7 @@ func (b *bookReader) readAccounts(ctx context.Context, p *policy.Policy) error {
 	}
 	for _, c := range b.Currencies() {
 		if i := slices.IndexFunc(b.Accounts, func(a figures.Account) bool { return a.Currency == c.Code && a.Scale != c.Scale }); i >= 0 {
-			return fmt.Errorf("account %s has %d decimals and others in %s have %d\nhint: run tallystick verify", b.Accounts[i].Code, b.Accounts[i].Scale, c.Code, c.Scale)
+			return damaged("account %s has %d decimals and others in %s have %d", b.Accounts[i].Code, b.Accounts[i].Scale, c.Code, c.Scale)
 		}
 	}
 	return nil
@@ -211,7 +211,7 @@ func (b *bookReader) loadPage(ctx context.Context, low, high int64) error {
 		return fmt.Errorf("reading book.entries: %w", err)
 	}
 	if int64(len(b.entries)) != high-low {
-		return fmt.Errorf("reading entries %d to %d: there are %d\nhint: run tallystick verify", low, high-1, len(b.entries))
+		return damaged("reading entries %d to %d: there are %d", low, high-1, len(b.entries))
 	}
 	if err := b.from.Scan(ctx, bookedPostingsSQL, args, b.addPosting); err != nil {
 		return fmt.Errorf("reading book.postings: %w", err)
@@ -241,7 +241,7 @@ func (b *bookReader) addPosting(r *store.Row) error {
 	id := r.UUID(1)
 	at, ok := b.at[id]
 	if !ok {
-		return fmt.Errorf("reading a posting at entry %d: there is no account %s\nhint: run tallystick verify", p.seq, id)
+		return damaged("reading a posting at entry %d: there is no account %s", p.seq, id)
 	}
 	p.account = at
 	scale := b.Accounts[at].Scale
@@ -264,7 +264,7 @@ func (b *bookReader) addPage(days bool) error {
 		p := &b.rows[i]
 		place := p.seq - first
 		if place < 0 || place >= int64(len(b.entries)) || b.entries[place].seq != p.seq {
-			return fmt.Errorf("reading a posting of entry %d: there is no such entry\nhint: run tallystick verify", p.seq)
+			return damaged("reading a posting of entry %d: there is no such entry", p.seq)
 		}
 		e, a := &b.entries[place], &b.Accounts[p.account]
 		if !add(a, e, p) {
@@ -312,7 +312,7 @@ func (b *bookReader) addLate(e *bookedEntry, p *postingRow) {
 
 // addLine gathers a line; beyond the bound, lines are only counted.
 func (b *bookReader) addLine(e *bookedEntry, p *postingRow) {
-	if b.Skipped == 0 && len(b.Lines) < figures.MaxLines {
+	if b.Skipped == 0 && int64(len(b.Lines)) < b.MaxLines {
 		b.Lines = append(b.Lines, figures.Line{Account: int(p.account), AccountSeq: p.accountSeq, Seq: p.seq, Kind: e.kind, Request: e.request,
 			Booked: e.booked, Valued: p.valued, Direction: p.direction, Amount: p.amount, Posted: p.posted, PriorPeriod: e.prior})
 		return

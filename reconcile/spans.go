@@ -20,7 +20,10 @@ type Cut struct {
 }
 
 // Span is the entries from From up to, and without, To.
-type Span struct{ From, To int64 }
+type Span struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
 
 // Entries returns how many there are.
 func (s Span) Entries() int64 { return s.To - s.From }
@@ -28,6 +31,7 @@ func (s Span) Entries() int64 { return s.To - s.From }
 // Has reports whether an entry is one of them.
 func (s Span) Has(seq int64) bool { return s.From <= seq && seq < s.To }
 
+// String names the entries.
 func (s Span) String() string {
 	if s.Entries() == 1 {
 		return fmt.Sprintf("entry %d", s.From)

@@ -61,6 +61,12 @@ type commands struct {
 	Bundle    struct {
 		Create bundleCreateCommand `cmd:"" help:"Write the ledger at a signed checkpoint to a file, with all that it takes to check it elsewhere."`
 	} `cmd:"" help:"Evidence bundles."`
+	Report struct {
+		List reportListCommand `cmd:"" help:"List the reports there are."`
+		Make reportCommand     `cmd:"" default:"withargs" help:"Compute a report of what a ledger holds; make may be left out."`
+	} `cmd:"" help:"Financial reports: trial balance, balance sheet, income statement and others."`
+	Statement statementCommand `cmd:"" help:"Write the statement of an account, also as camt.053."`
+
 	Risk   riskCommand `cmd:"" help:"Compute the risk figures of a ledger by a policy file."`
 	Policy struct {
 		Check   policyCheckCommand   `cmd:"" help:"Read a policy file as a run would, and say what is wrong with it."`

@@ -129,7 +129,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	asked := newNightServer(watched, work, func(format string, args ...any) { slog.Error(fmt.Sprintf(format, args...)) })
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
-		Erase: eraseTexts(database.url), Signer: signs.stats, Night: asked.api(nights),
+		Erase: eraseTexts(database.url), Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(),
 	}), slog.Default())
 	var watching sync.WaitGroup
 	if nights != nil {

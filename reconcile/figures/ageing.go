@@ -40,18 +40,16 @@ func bucketOf(age int) int {
 
 // Ageing lists what is open on suspense and clearing accounts, and for how many business days. The items come by account,
 // the oldest first.
-func Ageing(b *Books, items []OpenItem, days calendar.Calendar, policy string) (report.Document, error) {
+func Ageing(b *Books, items []OpenItem, days calendar.Calendar) (report.Document, error) {
 	d := b.document(NameAgeing, "Suspense and clearing accounts: ageing")
 	d.Notes = append(d.Notes, "What came first is taken as settled first: a balance consists of the newest postings on its side. Age is counted in business days from the booking date to "+b.AsOf.String()+".")
 	switch {
-	case policy == "":
+	case b.Policy == "":
 		d.Blocks = append(d.Blocks, report.Block{Figures: []report.Figure{{ID: NameAgeing + ".accounts", Title: "Suspense and clearing accounts",
 			Value: report.Cell{Absent: "not computed: no policy"}, Meaning: "A policy says which accounts are to be zero, sooner or later (accounts: suspense, clearing)."}}})
-		return finish(d)
 	case len(b.Accounts) == 0:
-		d.Blocks = append(d.Blocks, report.Block{Text: []string{"No account of the ledger is a suspense or a clearing account by policy " + policy + "."}})
+		d.Blocks = append(d.Blocks, report.Block{Text: []string{"No account of the ledger is a suspense or a clearing account by the policy."}})
 	}
-	d.Facts = append(d.Facts, report.Fact{Name: "Policy", Value: policy})
 	ages := make([]int, len(items))
 	for i := range items {
 		ages[i] = max(0, days.Between(items[i].Booked, b.AsOf))
@@ -59,7 +57,57 @@ func Ageing(b *Books, items []OpenItem, days calendar.Calendar, policy string) (
 	for _, c := range b.Currencies() {
 		d.Blocks = append(d.Blocks, b.agedAccounts(c, items, ages), b.agedItems(c, items, ages))
 	}
+	b.breaks(&d)
 	return finish(d)
+}
+
+// BreakAges counts the breaks of an account with its bank by age.
+type BreakAges struct {
+	Account, Currency string
+	Counts            [5]int64 // by bucket
+	Overdue           int64    // those that are older than the policy lets them be
+	More              int64    // those whose age is not known here
+}
+
+// Add counts a break of an age in business days.
+func (a *BreakAges) Add(age int, overdue bool) {
+	a.Counts[bucketOf(age)]++
+	if overdue {
+		a.Overdue++
+	}
+}
+
+// breaks lists how old the breaks with banks are.
+func (b *Books) breaks(d *report.Document) {
+	if b.Breaks == nil {
+		d.Notes = append(d.Notes, "Breaks with banks are not in this report: they are those of a run, which puts them out as report breaks.")
+		return
+	}
+	columns := []report.Column{column("account", "Account", report.Code), column("currency", "Currency", report.Text)}
+	for i, bucket := range buckets {
+		columns = append(columns, column("age_"+strconv.Itoa(i+1), bucket.name+" days", report.Count))
+	}
+	t := &report.Table{Name: "breaks", Columns: append(columns, column("more", "Not listed", report.Count), column("open", "Open", report.Count), column("overdue", "Too old", report.Count))}
+	var sums [8]int64
+	for i := range b.Breaks {
+		a := &b.Breaks[i]
+		numbers := append(a.Counts[:len(a.Counts):len(a.Counts)], a.More, a.More, a.Overdue)
+		for _, n := range a.Counts {
+			numbers[6] += n
+		}
+		cells := []report.Cell{accountCell(a.Account), text(a.Currency)}
+		for k, n := range numbers {
+			sums[k] += n
+			cells = append(cells, count(n))
+		}
+		t.Rows = append(t.Rows, report.Row{Cells: cells})
+	}
+	total := []report.Cell{text("Total"), {}}
+	for _, n := range sums {
+		total = append(total, count(n))
+	}
+	t.Rows = append(t.Rows, report.Row{Kind: report.Total, Cells: total})
+	d.Blocks = append(d.Blocks, report.Block{Heading: "Breaks with banks, by age in business days", Text: []string{"What each of them is stands in the report breaks."}, Table: t})
 }
 
 // agedAccounts lists the accounts of a currency, what is open by age, and whether it is open for too long.

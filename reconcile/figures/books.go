@@ -17,7 +17,8 @@ type Books struct {
 	LedgerID uuid.UUID
 	Origin   string
 	TimeZone string
-	Cutoff   int32 // seconds after midnight at which the next booking day begins
+	Cutoff   int32  // seconds after midnight at which the next booking day begins
+	Policy   string // that gives accounts their roles; empty: none
 
 	Size int64      // entries that the reader was pinned to
 	Head chain.Hash // of the last of them
@@ -25,20 +26,22 @@ type Books struct {
 	From, AsOf chain.Date // booking dates, both in the period
 	First, End int64      // entries of the period: First ≤ seq < End
 
-	Accounts []Account // by code; those that were open at its end
-	Late     []Late    // booked in the period with a value date in a closed one, by seq
-	MoreLate int64     // beyond MaxLate
-	Closings []Closing // that moved a result in the period, by seq
-	Days     []Day     // of the period, where they were asked for
-	Lines    []Line    // postings of the period, where they were asked for, by account and account_seq
-	Skipped  int64     // lines that were not gathered because there are more than MaxLines
+	Accounts []Account   // by code; those that were open at its end
+	Late     []Late      // booked in the period with a value date in a closed one, by seq
+	MoreLate int64       // beyond MaxLate
+	Breaks   []BreakAges // with banks; nil: not known
+	Closings []Closing   // that moved a result in the period, by seq
+	Days     []Day       // of the period, where they were asked for
+	Lines    []Line      // postings of the period, where they were asked for, by account and account_seq
+	MaxLines int64       // how many lines are gathered at most
+	Skipped  int64       // lines that were not gathered because there are more
 }
 
 // Bounds of what is held at once.
 const (
 	// MaxLate is how many late postings a report lists; the others are counted.
 	MaxLate = 1000
-	// MaxLines is how many postings a report lists.
+	// MaxLines is how many postings a report lists at most.
 	MaxLines = 100_000
 	// MaxDays is how many days a report of days has: ten years.
 	MaxDays = 3660

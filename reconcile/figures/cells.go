@@ -127,6 +127,9 @@ func (b *Books) facts() []report.Fact {
 		{Name: "Ledger size", Value: strconv.FormatInt(b.Size, 10)},
 		{Name: "Head", Value: b.Head.String()},
 	}
+	if b.Policy != "" {
+		facts = append(facts, report.Fact{Name: "Policy", Value: b.Policy})
+	}
 	return facts
 }
 

@@ -24,5 +24,5 @@
 // Revenue and expense run on until a closing moves them to equity, which is booked after the year is over. So the
 // transfers of a closing are no revenue and no expense of the period in which they are booked: the income statement
 // leaves them out, names them, and proves that result, closings and what is left on the accounts add up. The balance
-// sheet prints what no closing has moved yet as two lines of equity, of earlier years and of the current one.
+// sheet prints what no closing has moved yet as a line of equity.
 package figures

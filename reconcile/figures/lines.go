@@ -3,6 +3,7 @@ package figures
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 
 	"tallystick/ledger/chain"
 	"tallystick/reconcile/report"
@@ -14,7 +15,7 @@ func GeneralLedger(b *Books) (report.Document, error) {
 	if b.Skipped > 0 {
 		d.Blocks = append(d.Blocks, report.Block{Text: []string{fmt.Sprintf(
 			"The period has %d postings, more than the %d that one report lists, so that only the sums of each account stand here. "+
-				"For the lines, ask for a shorter period or for the accounts under a prefix; for all of them, export the ledger.", b.Skipped, MaxLines)}})
+				"For the lines, ask for a shorter period or for the accounts under a prefix; for all of them, export the ledger.", b.Skipped, b.MaxLines)}})
 	}
 	for _, c := range b.Currencies() {
 		s := newSheet(NameGeneralLedger, c, lineColumns(column("account", "Account", report.Code))...)
@@ -112,21 +113,49 @@ func Statement(b *Books) (report.Document, error) {
 	d := b.document(NameStatement, "Account statement "+a.Code)
 	d.Facts = append([]report.Fact{{Name: "Account", Value: a.Code}, {Name: "Type", Value: a.Type.String()}, {Name: "Currency", Value: a.Currency}}, d.Facts...)
 	s := newSheet(NameStatement, b.Currencies()[0], append(lineColumns(), column("reference", "Reference", report.Text), column("description", "Description", report.Text))...)
+	b.statement(s, true)
+	d.Blocks = append(d.Blocks, report.Block{Table: &s.table})
+	d.Notes = append(d.Notes, statementNotes...)
+	return finish(d)
+}
+
+var statementNotes = []string{"Debit stands left and credit right, without signs. " + lineNote, lateNote,
+	"Difference is opening balance + debits − credits − the closing balance that the account's last posting states."}
+
+// Statements lists the postings of several accounts, each of which has books of its own, without texts.
+func Statements(b *Books, accounts []*Books) (report.Document, error) {
+	d := b.document(NameStatement, "Statements of the accounts at banks")
+	for i, of := range accounts {
+		s := newSheet(NameStatement, of.Currencies()[0], lineColumns()...)
+		s.table.Name += "-" + strconv.Itoa(i+1)
+		of.statement(s, false)
+		d.Blocks = append(d.Blocks, report.Block{Heading: of.Accounts[0].Code, Table: &s.table})
+	}
+	if len(accounts) == 0 {
+		d.Blocks = append(d.Blocks, report.Block{Text: []string{"The policy names no account of the ledger as one at a bank. The statement of any account is made on demand."}})
+	}
+	d.Notes = append(d.Notes, statementNotes...)
+	d.Notes = append(d.Notes, "References and descriptions can be erased, and so are not kept here; statements made on demand have them.")
+	return finish(d)
+}
+
+// statement lists the postings of the only account.
+func (b *Books) statement(s *sheet, texts bool) {
+	a := &b.Accounts[0]
 	opening, closing := s.balance(a, a.Opening.Big()), s.balance(a, a.Closing())
 	s.row(report.Subtotal, 0, append([]report.Cell{day(b.From), {}, {}, text("opening"), {}, {}}, opening[:]...)...)
 	for i := range b.Lines {
 		l := &b.Lines[i]
-		cells := append(s.line(a, l), text(l.Reference), text(l.Description))
-		if l.Erased {
-			cells[len(cells)-1] = report.Cell{Absent: "erased"}
+		cells := s.line(a, l)
+		switch {
+		case texts && l.Erased:
+			cells = append(cells, text(l.Reference), report.Cell{Absent: "erased"})
+		case texts:
+			cells = append(cells, text(l.Reference), text(l.Description))
 		}
 		s.row(report.Record, 0, cells...)
 	}
 	sums := s.both(a.Debits.Big(), a.Credits.Big())
 	s.row(report.Total, 0, append([]report.Cell{day(b.AsOf), {}, {}, text("closing"), sums[0], sums[1]}, closing[:]...)...)
 	s.row(report.Difference, 0, report.Cell{}, report.Cell{}, report.Cell{}, text("difference"), report.Cell{}, report.Cell{}, s.amount(a.proof()))
-	d.Blocks = append(d.Blocks, report.Block{Table: &s.table})
-	d.Notes = append(d.Notes, "Debit stands left and credit right, without signs. "+lineNote, lateNote,
-		"Difference is opening balance + debits − credits − the closing balance that the account's last posting states.")
-	return finish(d)
 }

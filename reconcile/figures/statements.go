@@ -31,9 +31,6 @@ func (b *Books) result(currency string) result {
 	return r
 }
 
-// earlier returns what closings have not moved of the result before the period.
-func (r result) earlier() *big.Int { return new(big.Int).Sub(r.opening, r.moved) }
-
 // BalanceSheet lists assets, and what they stand against, at the end and at the beginning of the period.
 func BalanceSheet(b *Books) (report.Document, error) {
 	d := b.document(NameBalanceSheet, "Balance sheet")
@@ -48,15 +45,15 @@ func BalanceSheet(b *Books) (report.Document, error) {
 		r := b.result(c.Code)
 		d.Blocks = append(d.Blocks, report.Block{Heading: c.Code, Table: &s.table, Figures: []report.Figure{
 			b.figure(c, NameBalanceSheet, "assets", "Total assets", assets[0], "What the ledger has, at the end of the period."),
-			b.figure(c, NameBalanceSheet, "equity", "Total equity", equity[0], "What is left of it after all liabilities, the result before the close included."),
-			b.figure(c, NameBalanceSheet, "result", "Result not moved to equity", r.closing, "Revenue less expense that no closing has moved to an equity account yet."),
+			b.figure(c, NameBalanceSheet, "equity", "Total equity", equity[0], "What is left of them after all liabilities, the result before the close included."),
+			b.figure(c, NameBalanceSheet, "result", "Result before the close", r.closing, "Revenue less expense that no closing has moved to an equity account yet."),
 		}})
 	}
 	b.nothing(&d)
 	b.late(&d, nil)
 	d.Notes = append(d.Notes, "Balances are positive on the normal side of their section: debit for assets, credit for liabilities and equity. Each currency stands by itself.",
 		"Accounts without a balance on either day are not listed.",
-		"The result is that of revenue and expense accounts: what no closing has moved to equity yet stands in two lines, from before "+b.From.String()+" and since.")
+		"The result before the close is what revenue and expense accounts show. A closing moves what they show at the end of a year by value date; what was booked then with a later value date stays in it.")
 	return finish(d)
 }
 
@@ -91,9 +88,7 @@ func (b *Books) equity(s *sheet) [2]*big.Int {
 	s.row(report.Group, 0, text("Equity"))
 	sums := b.accounts(s, chain.Equity)
 	r := b.result(s.currency.Code)
-	earlier, zero := r.earlier(), new(big.Int)
-	s.row(report.Record, 1, text("Result before "+b.From.String()+", not closed"), s.amount(earlier), s.amount(r.opening))
-	s.row(report.Record, 1, text("Result since "+b.From.String()+", before the close"), s.amount(r.earned), s.amount(zero))
+	s.row(report.Record, 1, text("Result before the close"), s.amount(r.closing), s.amount(r.opening))
 	sums[0].Add(sums[0], r.closing)
 	sums[1].Add(sums[1], r.opening)
 	s.row(report.Subtotal, 0, text("Total equity"), s.amount(sums[0]), s.amount(sums[1]))

@@ -114,6 +114,9 @@ func (b *book) formBatch(r policy.Rule, lines []int32, want certainty) error {
 		d.status = Suggested
 	case want == unequal && bank != ledger && simple:
 		d.status = AmountMismatch
+		if len(lines) == 2 {
+			d.how = ""
+		}
 	default:
 		return nil
 	}

@@ -51,6 +51,10 @@ func TestDecisionsGoBeforeRules(t *testing.T) {
 			[]string{"unmatched_bank: b1", "unmatched_ledger: l1"}, nil},
 		{"one line is not parted from itself", pair, []match.Decision{decided(1, match.DoUnmatch, "b1")},
 			[]string{"matched exact end-to-end: b1 l1"}, []string{"unmatch: it names one line, which no decision had matched: name the lines that do not belong together"}},
+		{"a line that a later match let go", []string{"b1 2024-11-01 7 EUR", "l1 2024-11-29 7 EUR", "l2 2024-11-29 7 EUR"},
+			[]match.Decision{decided(1, match.DoMatch, "b1 l1"), decided(2, match.DoMatch, "b1 l2"), decided(3, match.DoUnmatch, "l1")},
+			[]string{"matched exact by hand: b1 l2", "unmatched_ledger: l1"}, []string{"unmatch: it names one line, which no decision had matched: name the lines that do not belong together"}},
+		{"a fee that is none", fee[:2], []match.Decision{decided(1, match.DoUnmatch, "b1 l1")}, []string{"unmatched_bank: b1", "unmatched_ledger: l1"}, nil},
 		{"a suggestion, accepted with the fee booked", fee, []match.Decision{decided(1, match.DoAccept, "b1 l1", 2)},
 			[]string{"matched tolerance by hand: b1 l1 l2"}, nil},
 		{"a suggestion, accepted before the fee is booked", fee[:2], []match.Decision{decided(1, match.DoAccept, "b1 l1", 2)},
@@ -109,7 +113,13 @@ func TestABreakStandsWithWhatIsKnownOfIt(t *testing.T) {
 		{Seq: 4, Action: match.DoNote, Lines: []string{"l1"}, Note: "asked the bank"},
 	}
 	alone := match.GroupID([]string{"b1"})
-	in.FirstSeen = func(id string) (chain.Date, bool) { return day(t, "2024-12-02"), id == alone }
+	later := match.GroupID([]string{"b2"})
+	in.FirstSeen = func(id string) (chain.Date, bool) {
+		if id == later { // as a run of a later day has it
+			return in.AsOf + 1, true
+		}
+		return day(t, "2024-12-02"), id == alone
+	}
 	r := run(t, in)
 	g, _ := r.GroupOf("l1")
 	want := match.Standing{FirstSeen: day(t, "2024-12-02"), Since: day(t, "2024-11-28"), Age: 23, Bucket: "16-30", Owner: "treasury", Cause: "typing", Note: "asked the bank"}

@@ -22,13 +22,13 @@ func (b *book) reversedPairs() {
 	}
 }
 
-// takenBack returns the open line that a reversal takes back: the last one not after it.
+// takenBack returns the open line that a reversal takes back: the one it names, otherwise the last one not after it.
 func (b *book) takenBack(i int32) (int32, bool) {
 	l := &b.lines[i]
 	back, _ := l.Units.Neg()
 	fits := func(o int32) bool {
 		x := &b.lines[o]
-		return o != i && b.open(o) && x.Side == l.Side && x.Currency == l.Currency && x.Units == back && x.Booked <= l.Booked && !b.parted(i, o)
+		return o != i && b.open(o) && x.Side == l.Side && x.Currency == l.Currency && x.Units == back && !b.parted(i, o)
 	}
 	if l.Reverses != "" {
 		o, there := b.byID[l.Reverses]

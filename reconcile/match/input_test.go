@@ -134,6 +134,8 @@ func TestAnExplanationNamesTheNearestAndTheFailingTest(t *testing.T) {
 			"nearest is l1 (2024-11-29, 7.00 EUR): the amounts differ by 0.30 EUR; booking -0.30 EUR against expenses:bank would settle it"},
 		{"a reference that leads elsewhere", "l2", []string{"b1 2024-11-29 7 EUR end_to_end=E", "l1 2024-11-29 9 EUR reference=E", "l2 2024-11-29 7 EUR"}, nil,
 			"b1", match.StillFree, "nearest is b1 (2024-11-29, 7.00 EUR): b1 goes with l1 (amount_mismatch)"},
+		{"a free line before a taken one", "b1", []string{"b1 2024-11-20 7 EUR", "l1 2024-11-29 7 EUR", "b2 2024-11-21 7 EUR end_to_end=E", "l2 2024-11-21 7 EUR reference=E"}, nil,
+			"l1", match.NearDate, "nearest is l1"},
 		{"a batch", "b1", []string{"b1 2024-11-29 60 EUR batch=B", "l1 2024-11-28 10 EUR metadata.batch=B", "l2 2024-11-28 20 EUR metadata.batch=B"}, nil,
 			"l1", match.SameAmount, "1 line of the bank and 2 of the ledger belong together: the sums differ by 30.00 EUR"},
 		{"nothing moved", "b1", []string{"b1 2024-11-29 0 EUR", "l1 2024-11-29 0 EUR"}, nil, "l1", match.SameAmount, "nearest is l1 (2024-11-29, 0.00 EUR): nothing moved, so that the amount is no evidence"},

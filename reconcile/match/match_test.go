@@ -212,6 +212,40 @@ func TestEveryStatus(t *testing.T) {
 			[]string{"matched exact end-to-end: b1 l1", "matched exact end-to-end: b2 l2"}},
 		{"the repeated one taken back", []string{"b1 2024-11-28 7 EUR end_to_end=E", "b2 2024-11-28 7 EUR end_to_end=E", "b3 2024-11-29 -7 EUR end_to_end=E reversal", "l1 2024-11-28 7 EUR reference=E"},
 			[]string{"matched exact end-to-end: b1 l1", "reversed_pair: b2 b3"}},
+		{"a batch that lies too far apart", []string{"b1 2024-11-29 30 EUR batch=B", "l1 2024-11-22 10 EUR metadata.batch=B", "l2 2024-11-15 20 EUR metadata.batch=B"},
+			[]string{"unmatched_bank: b1", "unmatched_ledger: l2", "unmatched_ledger: l1"}},
+		{"a batch of both directions", []string{"b1 2024-11-29 60 EUR batch=B", "l1 2024-11-29 100 EUR metadata.batch=B", "l2 2024-11-29 -40 EUR metadata.batch=B"},
+			[]string{"amount_mismatch batch: b1 l1", "unmatched_ledger: l2"}},
+		{"two payments in a line, one of them posted with the sum", []string{"b1 2024-11-29 60 EUR end_to_end=X,Y", "l1 2024-11-29 60 EUR reference=X"},
+			[]string{"matched exact batch-details: b1 l1"}},
+		{"a standing order whose first was not posted", []string{"b1 2024-11-01 5 EUR end_to_end=E1", "b2 2024-12-02 5 EUR end_to_end=E1", "l1 2024-12-02 5 EUR reference=E1"},
+			[]string{"unmatched_bank: b1", "matched exact end-to-end: b2 l1"}},
+		{"booked again after it was taken back", []string{"b1 2024-11-27 7 EUR end_to_end=E", "b2 2024-11-28 -7 EUR end_to_end=E reversal", "b3 2024-11-29 7 EUR end_to_end=E"},
+			[]string{"reversed_pair: b1 b2", "unmatched_bank: b3"}},
+		{"a reversal is no duplicate", []string{"b1 2024-11-28 -7 EUR end_to_end=E", "b2 2024-11-28 -7 EUR end_to_end=E reversal"},
+			[]string{"unmatched_bank: b1", "unmatched_bank: b2"}},
+		{"a reversal does not take a reversal back", []string{"b1 2024-11-28 7 EUR end_to_end=E reversal", "b2 2024-11-28 -7 EUR end_to_end=E reversal"},
+			[]string{"unmatched_bank: b1", "unmatched_bank: b2"}},
+		{"nothing is taken back beforehand", []string{"b1 2024-11-28 -7 EUR end_to_end=E reversal", "b2 2024-11-29 7 EUR end_to_end=E"},
+			[]string{"unmatched_bank: b1", "unmatched_bank: b2"}},
+		{"a reversal is not the other side", []string{"b1 2024-11-28 -7 EUR end_to_end=E reversal", "l1 2024-11-28 7 EUR reference=E"},
+			[]string{"unmatched_bank: b1", "unmatched_ledger: l1"}},
+		{"years apart", []string{"b1 2022-11-01 7 EUR end_to_end=E", "l1 2024-11-29 7 EUR reference=E"},
+			[]string{"unmatched_bank: b1", "unmatched_ledger: l1"}},
+		{"a reference far away outweighs an amount", []string{"b1 2024-11-01 7 EUR end_to_end=E", "l1 2024-12-20 7 EUR reference=E", "l2 2024-11-01 7 EUR"},
+			[]string{"date_drift end-to-end: b1 l1", "unmatched_ledger: l2"}},
+		{"what repeats is not matched by its amount", []string{"b1 2024-11-28 7 EUR end_to_end=E", "b2 2024-11-29 7 EUR end_to_end=E", "l1 2024-11-28 7 EUR reference=E", "l2 2024-11-29 7 EUR"},
+			[]string{"matched exact end-to-end: b1 l1", "duplicate_bank: b2", "unmatched_ledger: l2"}},
+		{"a currency that two could have meant", []string{"b1 2024-11-29 5 EUR end_to_end=E", "b2 2024-11-29 6 EUR end_to_end=E", "l1 2024-11-29 7 USD reference=E"},
+			[]string{"unmatched_bank: b1", "unmatched_bank: b2", "unmatched_ledger: l1"}},
+		{"a fee that two could have cost", []string{"b1 2024-11-29 9.70 EUR end_to_end=E", "b2 2024-11-29 9.80 EUR end_to_end=E", "l1 2024-11-29 10 EUR reference=E"},
+			[]string{"amount_mismatch grouped batch-details: b1 b2 l1"}},
+		{"a fee too late", []string{"b1 2024-11-29 9.70 EUR end_to_end=E", "l1 2024-11-01 10 EUR reference=E"},
+			[]string{"unmatched_bank: b1", "unmatched_ledger: l1"}},
+		{"two sums that fit", []string{"b1 2024-11-29 60 EUR", "l1 2024-11-29 10 EUR", "l2 2024-11-29 20 EUR", "l3 2024-11-29 40 EUR", "l4 2024-11-29 50 EUR"},
+			[]string{"unmatched_bank: b1", "unmatched_ledger: l1", "unmatched_ledger: l2", "unmatched_ledger: l3", "unmatched_ledger: l4"}},
+		{"the smaller sum goes first", []string{"b0 2024-11-29 60 EUR", "b1 2024-11-29 30 EUR", "l1 2024-11-29 10 EUR", "l2 2024-11-29 20 EUR", "l3 2024-11-29 25 EUR", "l4 2024-11-29 15 EUR"},
+			[]string{"unmatched_bank: b0", "suggested grouped subset: b1 l1 l2", "unmatched_ledger: l3", "unmatched_ledger: l4"}},
 		{"never the other direction", []string{"b1 2024-11-28 7 EUR", "l1 2024-11-28 -7 EUR"},
 			[]string{"unmatched_bank: b1", "unmatched_ledger: l1"}},
 		{"nothing moved", []string{"b1 2024-11-28 0 EUR", "l1 2024-11-28 0 EUR"},
@@ -245,5 +279,44 @@ func TestEveryStatus(t *testing.T) {
 				t.Logf("%s: %s: %s", l.ID, e.Status, e.Words)
 			}
 		})
+	}
+}
+
+// Among many lines some sum fits by chance, so that none is searched for.
+func TestSumsOfManyLinesAreNotSearchedFor(t *testing.T) {
+	t.Parallel()
+	lines := []string{"b1 2024-11-29 1000 EUR"}
+	for i := range match.MaxSubsetLines - 2 {
+		lines = append(lines, fmt.Sprintf("l%02d 2024-11-29 0.%02d EUR", 10+i, 1+i))
+	}
+	lines = append(lines, "l50 2024-11-29 600 EUR", "l51 2024-11-29 400 EUR")
+	if g, _ := run(t, input(t, "2024-12-31", lines...)).GroupOf("b1"); g.Status != match.Suggested || len(g.Ledger) != 2 {
+		t.Errorf("of %d lines the sum is not found: %+v", match.MaxSubsetLines, g)
+	}
+	lines = append(lines, "l52 2024-11-29 0.99 EUR")
+	if g, _ := run(t, input(t, "2024-12-31", lines...)).GroupOf("b1"); g.Status != match.UnmatchedBank {
+		t.Errorf("of %d lines a sum is suggested: %+v", match.MaxSubsetLines+1, g)
+	}
+}
+
+func TestRulesAreThoseOfThePolicy(t *testing.T) {
+	t.Parallel()
+	lines := []string{"b1 2024-11-27 7 EUR servicer=S", "b2 2024-11-28 -7 EUR servicer=S reversal", "b3 2024-11-28 5 EUR end_to_end=E", "b4 2024-11-28 3 EUR", "l1 2024-11-28 5 EUR reference=E", "l2 2024-11-28 3 EUR"}
+	for _, c := range []struct {
+		rules []policy.Rule
+		want  []string
+	}{
+		{[]policy.Rule{{ID: "r", Kind: policy.ByReference, Bank: []string{"end_to_end"}, Ledger: []string{"reference"}}},
+			[]string{"reversed_pair: b1 b2", "matched exact r: b3 l1", "unmatched_bank: b4", "unmatched_ledger: l2"}},
+		{[]policy.Rule{{ID: "r", Kind: policy.ByReference, Bank: []string{"end_to_end"}, Ledger: []string{"reference"}, Suggest: true}, {ID: "a", Kind: policy.ByAmount, Suggest: true}},
+			[]string{"reversed_pair: b1 b2", "suggested exact r: b3 l1", "suggested exact a: b4 l2"}},
+		{[]policy.Rule{{ID: "b", Kind: policy.ByBatch, Bank: []string{"end_to_end"}, Ledger: []string{"reference"}, Suggest: true}},
+			[]string{"reversed_pair: b1 b2", "suggested exact b: b3 l1", "unmatched_bank: b4", "unmatched_ledger: l2"}},
+		{[]policy.Rule{{ID: "a", Kind: policy.ByAmount}}, // which, without a rule about references, ties nothing
+			[]string{"reversed_pair: b1 b2", "matched exact a: b3 l1", "matched exact a: b4 l2"}},
+	} {
+		in := input(t, "2024-12-31", lines...)
+		in.Rules.Rules = c.rules
+		same(t, groups(run(t, in)), c.want)
 	}
 }
