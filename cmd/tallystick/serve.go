@@ -130,6 +130,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
 		Erase: eraseTexts(database.url), Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(),
+		Bank: (&bankDesk{db: db}).forAPI(),
 	}), slog.Default())
 	var watching sync.WaitGroup
 	if nights != nil {
