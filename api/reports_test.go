@@ -195,3 +195,26 @@ func TestReportsAreComputedInTurn(t *testing.T) {
 		}
 	})
 }
+
+func TestRiskIsThatOfARunTheLatestByDefault(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		var asked []ReportRequest
+		b.reports.Report = func(_ context.Context, _ ledger.LedgerID, r ReportRequest) (ReportFile, error) {
+			asked = append(asked, r)
+			return ReportFile{}, &ReportRefusal{NoSuchReport, "the run put out no such report"}
+		}
+		const path = "/v1/ledgers/main/risk"
+		b.get(path).is(404, codeReportNotFound)
+		b.get(path+"?report=safeguarding&run=0197-x&format=text").is(404, codeReportNotFound)
+		b.get(path+"?report=trial-balance").is(400, codeInvalidParameter)
+		b.get(path+"?format=doc").is(400, codeInvalidParameter)
+		b.get("/v1/ledgers/nowhere/risk").is(404, codeLedgerNotFound)
+		if len(asked) != 2 || asked[0].Name != "risk" || asked[0].Run != "latest" || asked[1].Name != "safeguarding" || asked[1].Run != "0197-x" {
+			t.Errorf("asked for %+v", asked)
+		}
+		if asked[0].Links == "" {
+			t.Error("the figures lead nowhere")
+		}
+	})
+}

@@ -95,7 +95,7 @@ func (r *reporting) make(ctx context.Context, id uuid.UUID, asked api.ReportRequ
 	if err != nil {
 		return api.ReportFile{}, err
 	}
-	return r.write(&doc, format)
+	return r.write(&doc, format, asked.Links)
 }
 
 // latestRun stands for the newest run that has ended.
@@ -129,7 +129,7 @@ func (r *reporting) kept(ctx context.Context, id uuid.UUID, asked api.ReportRequ
 	if err != nil {
 		return api.ReportFile{}, err
 	}
-	return r.write(doc, format)
+	return r.write(doc, format, asked.Links)
 }
 
 // run finds a run that has ended.
@@ -167,10 +167,10 @@ func (r *reporting) run(ctx context.Context, id ledger.LedgerID, name string) (s
 // runsPage is how many runs are looked at at once.
 const runsPage = 50
 
-// write writes a document in a format.
-func (r *reporting) write(doc *report.Document, format report.Format) (api.ReportFile, error) {
+// write writes a document in a format, with links that begin with the address of the ledger.
+func (r *reporting) write(doc *report.Document, format report.Format, ledger string) (api.ReportFile, error) {
 	var body bytes.Buffer
-	if err := report.Write(&body, doc, format, report.Options{}); err != nil {
+	if err := report.Write(&body, doc, format, report.Options{Href: hrefs(ledger)}); err != nil {
 		return api.ReportFile{}, err
 	}
 	file := api.ReportFile{ContentType: format.ContentType(), Body: body.Bytes()}
@@ -179,6 +179,26 @@ func (r *reporting) write(doc *report.Document, format report.Format) (api.Repor
 		file.Name = report.FileName(doc, format)
 	}
 	return file, nil
+}
+
+// hrefs leads to accounts and entries through the API, and to other reports; without an address nothing is a link.
+func hrefs(ledger string) func(report.Link) string {
+	if ledger == "" {
+		return nil
+	}
+	return func(l report.Link) string {
+		switch {
+		case l.Seq != nil:
+			return fmt.Sprintf("%s/entries/%d", ledger, *l.Seq)
+		case l.Transfer != "":
+			return ledger + "/transfers/" + l.Transfer
+		case l.Account != "":
+			return ledger + "/accounts/" + l.Account
+		case l.Report != "":
+			return ledger + "/reports/" + l.Report
+		}
+		return ""
+	}
 }
 
 // camtFile writes the statement of an account as a message.
