@@ -147,25 +147,20 @@ func (a *assembly) readAt(ctx context.Context, seqs []int64) error {
 	}
 	before, last := seqs[0]-1, seqs[len(seqs)-1]
 	dense := len(seqs) > 1 && last-before == int64(len(seqs))
-	var b pgx.Batch
+	b := new(pgx.Batch)
+	if !dense {
+		b = a.db.lookups()
+	}
 	for _, part := range parts {
 		if dense {
-			b.Queue(part.between, uuidOf(&a.id.UUID), before, last)
+			b.Queue(part.between, uuidOf(&a.id.UUID), before, last).Query(part.scan)
 		} else {
-			b.Queue(part.at.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
+			b.Queue(part.at.on(a.db.engine), uuidOf(&a.id.UUID), seqs).Query(part.scan)
 		}
 	}
 	a.records, a.hashes = make([]chain.Entry, 0, len(seqs)), make([]chain.Hash, 0, len(seqs))
-	results := a.db.pool.SendBatch(ctx, &b)
-	defer results.Close()
-	for _, part := range parts {
-		rows, err := results.Query()
-		if err != nil {
-			return fmt.Errorf("reading entries: %w", err)
-		}
-		if err := part.scan(rows); err != nil {
-			return err
-		}
+	if err := a.db.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("reading entries: %w", err)
 	}
 	return nil
 }

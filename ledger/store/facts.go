@@ -23,12 +23,13 @@ const (
 // need not ask for it again:
 //
 //   - which account a code stands for, and its type, currency and scale;
+//   - which lower limit an account had from one entry to another;
 //   - after which entry a day ended, once a later day has entries: booking dates
 //     never go back;
 //   - what an account turned over between two of its postings.
 //
-// Limits, names and what is frozen change, and are never kept, and nor is that
-// there is no such account. The sequencers do not use facts.
+// What limits and names are now, and what is frozen, changes and is never kept,
+// and nor is that there is no such account. The sequencers do not use facts.
 //
 // Entries can be deleted behind the server's back, from the newest on. A read
 // begins with the head: one that is behind, or another than, what an earlier read
@@ -38,6 +39,7 @@ type facts struct {
 	heads     map[ledger.LedgerID]ledger.Head // the newest seen
 	codes     kept[accountKey, accountRow]
 	accounts  kept[uuid.UUID, accountRow]
+	minimums  kept[uuid.UUID, minimumSpan]
 	days      kept[dayKey, int64]
 	turnovers kept[turnoverKey, turnover]
 }
@@ -127,6 +129,7 @@ func (f *facts) saw(id ledger.LedgerID, before, head ledger.Head) {
 	switch {
 	case head.Seq < before.Seq || head.Seq == before.Seq && head.Hash != before.Hash:
 		f.codes, f.accounts = kept[accountKey, accountRow]{}, kept[uuid.UUID, accountRow]{}
+		f.minimums = kept[uuid.UUID, minimumSpan]{}
 		f.days, f.turnovers = kept[dayKey, int64]{}, kept[turnoverKey, turnover]{}
 	case head.Seq <= f.heads[id].Seq:
 		return
@@ -190,6 +193,34 @@ func (f *facts) keep(id uuid.UUID, a *assembledAccount) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.accounts.put(id, accountRow{id: id, code: a.code, kind: a.kind, currency: a.currency, scale: a.scale}, keptAccounts)
+}
+
+// minimumSpan is the lower limit of an account as of its own seq and up to another.
+type minimumSpan struct {
+	minimum
+	upTo int64
+}
+
+// minimum returns the lower limit of an account, if one is known to be in force
+// from one entry to another.
+func (f *facts) minimum(account uuid.UUID, first, last int64) (minimum, bool) {
+	if f == nil {
+		return minimum{}, false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m, ok := f.minimums.get(account, keptAccounts)
+	return m.minimum, ok && m.seq <= first && last <= m.upTo
+}
+
+// keepMinimum remembers a lower limit that was still in force at an entry.
+func (f *facts) keepMinimum(account uuid.UUID, m minimum, upTo int64) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.minimums.put(account, minimumSpan{m, upTo}, keptAccounts)
 }
 
 // dayEnd returns the last seq booked on or before a day that is over.

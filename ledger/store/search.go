@@ -19,9 +19,10 @@ const (
 	// the other conditions hold.
 	searchLoaded = 2_000
 	// pageBytes is about how much a page may hold before it ends early; entries are
-	// read pageTogether at a time to see that in time.
+	// read pageTogether at a time to see that in time, which is enough for a page
+	// of the usual size and the entry that tells whether there is another.
 	pageBytes    = 8 << 20
-	pageTogether = 100
+	pageTogether = 128
 )
 
 // EntryFilter selects entries; zero fields select everything.
