@@ -68,17 +68,25 @@ type assembly struct {
 
 // assembledAccount is what entries need of an account they touch.
 type assembledAccount struct {
-	code     string
-	kind     chain.AccountType
-	currency string
-	scale    uint8
-	minimums []minimum // in order of seq
+	code       string
+	kind       chain.AccountType
+	currency   string
+	scale      uint8
+	minimums   []minimum   // in order of seq
+	remembered minimumSpan // none when its upTo is 0
+	read       bool        // something of it was read, and is to be remembered
 }
 
 // minimum is the lower limit of an account from an entry on.
 type minimum struct {
 	seq   int64
 	units *money.Int128
+}
+
+// minimumSpan is a lower limit that was still in force at another entry.
+type minimumSpan struct {
+	minimum
+	upTo int64
 }
 
 // Tail returns up to limit entries after seq, in order, without their text but

@@ -38,8 +38,7 @@ type facts struct {
 	mu        sync.Mutex
 	heads     map[ledger.LedgerID]ledger.Head // the newest seen
 	codes     kept[accountKey, accountRow]
-	accounts  kept[uuid.UUID, accountRow]
-	minimums  kept[uuid.UUID, minimumSpan]
+	accounts  kept[uuid.UUID, assembledAccount]
 	days      kept[dayKey, int64]
 	turnovers kept[turnoverKey, turnover]
 }
@@ -128,8 +127,7 @@ func (f *facts) saw(id ledger.LedgerID, before, head ledger.Head) {
 	defer f.mu.Unlock()
 	switch {
 	case head.Seq < before.Seq || head.Seq == before.Seq && head.Hash != before.Hash:
-		f.codes, f.accounts = kept[accountKey, accountRow]{}, kept[uuid.UUID, accountRow]{}
-		f.minimums = kept[uuid.UUID, minimumSpan]{}
+		f.codes, f.accounts = kept[accountKey, accountRow]{}, kept[uuid.UUID, assembledAccount]{}
 		f.days, f.turnovers = kept[dayKey, int64]{}, kept[turnoverKey, turnover]{}
 	case head.Seq <= f.heads[id].Seq:
 		return
@@ -175,8 +173,8 @@ func (f *facts) known(accounts map[uuid.UUID]*assembledAccount) uuids {
 	}
 	for id := range accounts {
 		if f != nil {
-			if row, ok := f.accounts.get(id, keptAccounts); ok {
-				accounts[id] = &assembledAccount{code: row.code, kind: row.kind, currency: row.currency, scale: row.scale}
+			if a, ok := f.accounts.get(id, keptAccounts); ok {
+				accounts[id] = &a
 				continue
 			}
 		}
@@ -185,42 +183,18 @@ func (f *facts) known(accounts map[uuid.UUID]*assembledAccount) uuids {
 	return ids
 }
 
-// keep remembers what entries need of an account.
-func (f *facts) keep(id uuid.UUID, a *assembledAccount) {
+// keep remembers what entries need of accounts.
+func (f *facts) keep(accounts map[uuid.UUID]*assembledAccount) {
 	if f == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.accounts.put(id, accountRow{id: id, code: a.code, kind: a.kind, currency: a.currency, scale: a.scale}, keptAccounts)
-}
-
-// minimumSpan is the lower limit of an account as of its own seq and up to another.
-type minimumSpan struct {
-	minimum
-	upTo int64
-}
-
-// minimum returns the lower limit of an account, if one is known to be in force
-// from one entry to another.
-func (f *facts) minimum(account uuid.UUID, first, last int64) (minimum, bool) {
-	if f == nil {
-		return minimum{}, false
+	for id, a := range accounts {
+		if a != nil && a.read {
+			f.accounts.put(id, assembledAccount{code: a.code, kind: a.kind, currency: a.currency, scale: a.scale, remembered: a.remembered}, keptAccounts)
+		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	m, ok := f.minimums.get(account, keptAccounts)
-	return m.minimum, ok && m.seq <= first && last <= m.upTo
-}
-
-// keepMinimum remembers a lower limit that was still in force at an entry.
-func (f *facts) keepMinimum(account uuid.UUID, m minimum, upTo int64) {
-	if f == nil {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.minimums.put(account, minimumSpan{m, upTo}, keptAccounts)
 }
 
 // dayEnd returns the last seq booked on or before a day that is over.

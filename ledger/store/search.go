@@ -59,7 +59,8 @@ type EntryPage struct {
 
 // Entries returns the entries that f selects, in order of seq.
 func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (EntryPage, error) {
-	head, err := db.head(ctx, id)
+	s := search{db: db, id: id, filter: f}
+	head, err := s.begin(ctx)
 	if err != nil {
 		return EntryPage{}, err
 	}
@@ -67,10 +68,7 @@ func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (E
 	if err != nil {
 		return EntryPage{}, err
 	}
-	s := search{db: db, id: id, filter: f, last: last}
-	if err := s.plan(ctx); err != nil {
-		return EntryPage{}, err
-	}
+	s.plan()
 	end := last
 	if len(s.leads) == 0 && s.scan != nil {
 		end = min(last, first+searchWindow-1)

@@ -35,6 +35,7 @@ func (a *assembly) readAccounts(ctx context.Context) error {
 	if err := a.db.pool.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("reading accounts: %w", err)
 	}
+	a.db.facts.keep(a.accounts)
 	if a.limits {
 		return a.readEarlierMinimums(ctx)
 	}
@@ -47,8 +48,7 @@ func (a *assembly) scanAccounts(rows pgx.Rows) error {
 	var scale int64
 	_, err := pgx.ForEachRow(rows, []any{&id, &code, &kind, &currency, &scale}, func() error {
 		t, _ := chain.ParseAccountType(kind)
-		a.accounts[id] = &assembledAccount{code: code, kind: t, currency: currency, scale: scaleOf(scale)}
-		a.db.facts.keep(id, a.accounts[id])
+		a.accounts[id] = &assembledAccount{code: code, kind: t, currency: currency, scale: scaleOf(scale), read: true}
 		return nil
 	})
 	return err
@@ -69,9 +69,8 @@ func (a *assembly) queueMinimums(b *pgx.Batch) {
 	asOf := max(last, a.db.facts.newest(a.id).Seq)
 	places := make([]place, 0, len(first))
 	for id, seq := range first {
-		acc := a.accounts[id]
-		if m, ok := a.db.facts.minimum(id, seq, last); ok && acc != nil {
-			acc.minimums = append(acc.minimums, m)
+		if acc := a.accounts[id]; acc != nil && acc.remembered.seq <= seq && last <= acc.remembered.upTo {
+			acc.minimums = append(acc.minimums, acc.remembered.minimum)
 			continue
 		}
 		places = append(places, place{account: id, asOf: asOf})
@@ -81,23 +80,20 @@ func (a *assembly) queueMinimums(b *pgx.Batch) {
 		if err != nil {
 			return err
 		}
-		if m, ok := a.addMinimum(&v); ok {
-			a.db.facts.keepMinimum(v.accountID, m, asOf)
+		if acc := a.addMinimum(&v); acc != nil {
+			acc.remembered, acc.read = minimumSpan{acc.minimums[0], asOf}, true
 		}
 		return nil
 	})
 }
 
-// addMinimum adds a lower limit to those of its account. ok is false when it
-// cannot be read.
-func (a *assembly) addMinimum(v *version) (m minimum, ok bool) {
+// addMinimum adds a lower limit to those of its account, and returns it.
+func (a *assembly) addMinimum(v *version) *assembledAccount {
 	acc := a.accounts[v.accountID]
-	if acc == nil {
-		return m, false
+	if acc != nil {
+		acc.minimums = append(acc.minimums, minimum{seq: v.seq, units: v.min.limit(acc.scale)})
 	}
-	m = minimum{seq: v.seq, units: v.min.limit(acc.scale)}
-	acc.minimums = append(acc.minimums, m)
-	return m, m.units == nil || m.units.InRange()
+	return acc
 }
 
 // readEarlierMinimums reads the lower limits in force at entries before the last
@@ -114,7 +110,9 @@ func (a *assembly) readEarlierMinimums(ctx context.Context) error {
 	}
 	err := a.db.latest(ctx, latestVersion, places, func(row pgx.Row) error {
 		v, err := scanVersion(row)
-		a.addMinimum(&v)
+		if err == nil {
+			a.addMinimum(&v)
+		}
 		return err
 	})
 	if err != nil {
