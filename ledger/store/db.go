@@ -55,6 +55,7 @@ type DB struct {
 	ledgers ledgerNames
 	facts   *facts // nil for sequencers
 
+	grown    atomic.Bool  // plans may be kept, see lookups
 	farSweep atomic.Int64 // when SweepHolds last began at the watermark, in microseconds
 }
 

@@ -96,17 +96,32 @@ var (
 	commitPlans = []string{"set enable_seqscan = off"}
 )
 
-// keptPlansSQL makes the statements that follow in a batch, which is a transaction,
-// keep their plans on PostgreSQL.
-const keptPlansSQL = `select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)`
+// Statements of a batch, which is a transaction, keep their plans on PostgreSQL
+// after keptPlansSQL. For those made while a table is small, any index is as good
+// as the right one: grownSQL says whether book.entries, which has several that
+// begin alike, was large enough when it was last analyzed.
+const (
+	keptPlansSQL = `select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)`
+	grownSQL     = `select reltuples >= 10000 from pg_class where oid = 'book.entries'::regclass`
+)
 
-// lookups returns a batch for statements that descend an index for each of their
-// keys (keyed, latestOf). There is no other plan for them, so it is kept: planning
-// the handful of a page anew takes as long as running two of them.
+// lookups returns a batch for statements that descend one index of entries or
+// their parts for each of their keys, or in its order. There is no other plan for
+// them, so it is kept: planning the handful that a page takes costs as much as
+// running two of them.
 func (db *DB) lookups() *pgx.Batch {
 	b := new(pgx.Batch)
-	if !db.engine.cockroach {
+	switch {
+	case db.engine.cockroach:
+	case db.grown.Load():
 		b.Queue(keptPlansSQL)
+	default:
+		b.Queue(grownSQL).QueryRow(func(row pgx.Row) error {
+			var grown bool
+			err := row.Scan(&grown)
+			db.grown.Store(grown)
+			return err
+		})
 	}
 	return b
 }

@@ -13,8 +13,9 @@ import (
 
 // Bounds of one page of a search.
 const (
-	// searchWindow bounds the entries looked at where no index leads to the hits.
-	searchWindow = 20_000
+	// searchWindow bounds the entries looked at where no index leads to the hits:
+	// looking at these takes no longer than reading a page.
+	searchWindow = 10_000
 	// searchLoaded bounds the candidates of an index that are read to see whether
 	// the other conditions hold.
 	searchLoaded = 2_000

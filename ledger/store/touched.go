@@ -21,18 +21,17 @@ func (a *assembly) readAccounts(ctx context.Context) error {
 	if len(a.accounts) == 0 {
 		return nil
 	}
-	b := a.db.lookups()
-	before := b.Len()
+	var b pgx.Batch
 	if unknown := a.db.facts.known(a.accounts); len(unknown) > 0 {
 		b.Queue(accountsByID.on(a.db.engine), unknown).Query(a.scanAccounts)
 	}
 	if a.limits {
-		a.queueMinimums(b)
+		a.queueMinimums(&b)
 	}
-	if b.Len() == before {
+	if b.Len() == 0 {
 		return nil
 	}
-	if err := a.db.pool.SendBatch(ctx, b).Close(); err != nil {
+	if err := a.db.pool.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("reading accounts: %w", err)
 	}
 	a.db.facts.keep(a.accounts)
