@@ -116,14 +116,16 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
 	defer sequencers.Stop()
 	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), actor: key.id, poster: sequencers, db: db}
+	finishing := &finisher{db: db, erase: eraseTexts(database.url), log: slog.Default()}
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
-		Erase: eraseTexts(database.url), Signer: signs.stats,
+		Erase: finishing.erase, Signer: signs.stats,
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() { database.keepRunning(watched) })
 	watching.Go(func() { (&sweeper{db: db, poster: sequencers, log: slog.Default()}).keepSweeping(watched) })
+	watching.Go(func() { finishing.keepFinishing(watched) })
 	if c.Signer == "on" {
 		watching.Go(func() { signs.keepSigning(watched) })
 	}

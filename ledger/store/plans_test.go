@@ -232,6 +232,7 @@ func (d *desk) checkPlans(t *testing.T, p *payments, state string, now time.Time
 		}},
 		{"opening", []string{"entries_rules", "entries_keys"}, 20, func() error { _, err := db.Opening(t.Context(), d.id); return err }},
 		{"erasures", []string{"i12_entries_erased"}, 10, func() error { _, err := db.Erasures(t.Context(), d.id, []int64{5, 6, 7}); return err }},
+		{"unfinished erasures", []string{"i12_entries_erased"}, 10, func() error { _, err := db.UnfinishedErasures(t.Context(), nil); return err }},
 		{"commitments", []string{"entries_commitments"}, 10, func() error { _, err := db.Commitments(t.Context(), d.id, 1000, 10); return err }},
 		{"balance tree", []string{"i9_postings_account_seq"}, 20_000, func() error {
 			_, err := db.BalanceTree(t.Context(), d.id, p.s.head.Seq/2, nil)
