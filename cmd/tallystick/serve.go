@@ -119,7 +119,8 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	finishing := &finisher{db: db, erase: eraseTexts(database.url), log: slog.Default()}
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
-		Erase: finishing.erase, Signer: signs.stats,
+		Erase: finishing.erase, Signer: signs.stats, Reports: (&reporting{db: db}).forAPI(),
+		Bank: (&bankDesk{db: db}).forAPI(),
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup
