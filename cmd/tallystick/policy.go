@@ -19,7 +19,7 @@ type policyCheckCommand struct {
 func (c *policyCheckCommand) Run() error { return c.run(os.Stdout) }
 
 func (c *policyCheckCommand) run(stdout io.Writer) error {
-	p, err := readPolicy(c.File)
+	p, err := policyFile(c.File)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ type policyAdoptCommand struct {
 
 // Run checks the file and adopts it through the API; the key needs the scope approve.
 func (c *policyAdoptCommand) Run(ctx context.Context) error {
-	p, err := readPolicy(c.File)
+	p, err := policyFile(c.File)
 	if err != nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func (c *policyAdoptCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// readPolicy reads a policy file; errors name it.
-func readPolicy(path string) (*policy.Policy, error) {
+// policyFile reads a policy file; errors name it.
+func policyFile(path string) (*policy.Policy, error) {
 	file, err := readBounded(path, policy.MaxFile)
 	if err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func (c *riskCommand) run(ctx context.Context, stdout, stderr *os.File) error {
 
 // read reads the files.
 func (f *riskFiles) read() (r reconcile.RiskRequest, err error) {
-	if r.Policy, err = readPolicy(f.Policy); err != nil {
+	if r.Policy, err = policyFile(f.Policy); err != nil {
 		return r, err
 	}
 	if f.Rates != "" {
