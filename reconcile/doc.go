@@ -200,6 +200,7 @@
 // many postings have come as it has lines, so that all together are never more than
 // the postings, and none need be deleted. They are stored as compressed parts of
 // 8192 accounts, not as rows.
+//
 // # Reports
 //
 //	size N, dates ──▶ First, End ──▶ BalancesAt(First) ──┐
