@@ -26,6 +26,9 @@ func (n *Night) riskPhase(ctx context.Context) error {
 		n.Find(nightFinding(RiskNotComputed, noSeq, "no policy was given", ""))
 		return nil
 	}
+	if err := n.checkPolicy(ctx); err != nil {
+		return err
+	}
 	r := RiskRequest{AsOf: &n.AsOf, Policy: n.Policy, Progress: n.tell}
 	if n.Rates != nil {
 		r.Rates = n.Rates.Data

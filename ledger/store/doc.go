@@ -35,7 +35,13 @@
 // are found by probing (bisect.go), and a search follows the most selective of
 // its conditions (candidates.go). TestReadsUseTheirIndexes holds them to it.
 //
-// Rejected: an index of amounts over all postings (a sixth of the throughput of
+// A page of entries from all over a ledger costs two round trips: where they are,
+// and all that they consist of (assembly.readAt). Its lookups keep their plans
+// once the tables have grown (DB.lookups); the accounts that entries touch, with
+// the limits of their time, are remembered (facts).
+//
+// Rejected: plans kept from the start (made of empty tables, they take any index
+// that begins with the ledger), an index of amounts over all postings (a sixth of the throughput of
 // commits; over one posting of those that say the same, a few percent at most),
 // foreign keys on the hot tables (a third of the throughput of a
 // prototype), a table of current balances (as much again, and a place to tamper
