@@ -110,7 +110,10 @@ func negated(text string) string {
 
 // compound runs one of hledger's compound statements and returns its accounts, and its totals under the names of their
 // sections.
-func compound(ctx context.Context, journal string, args ...string) (accounts, totals amounts, err error) {
+func compound(ctx context.Context, journal string, depth int, args ...string) (accounts, totals amounts, err error) {
+	if depth > 0 {
+		args = append(args, fmt.Sprintf("--depth=%d", depth))
+	}
 	out, err := Run(ctx, journal, append(args, "--flat", "--output-format=csv", "--layout=bare")...)
 	if err != nil {
 		return nil, nil, err
@@ -147,9 +150,26 @@ func compound(ctx context.Context, journal string, args ...string) (accounts, to
 // closings are the transfers of closings, which are neither revenue nor expense, by their description.
 const closings = "not:desc:^Result of the period to "
 
+// clipped adds up accounts that share the first depth segments of their codes; 0 leaves each by itself.
+func (a amounts) clipped(depth int) amounts {
+	if depth == 0 {
+		return a
+	}
+	sums := amounts{}
+	for which, v := range a {
+		segments := strings.Split(which.account, ":")
+		which.account = strings.Join(segments[:min(depth, len(segments))], ":")
+		if sums[which] = sums[which].Add(v); sums[which].IsZero() {
+			delete(sums, which)
+		}
+	}
+	return sums
+}
+
 // CompareReports compares trial balance, balance sheet and income statement of a period, both days in it, with what
-// hledger makes of the journal, and returns how many amounts they had in common.
-func CompareReports(ctx context.Context, journal, from, to string, report Report) (compared int, err error) {
+// hledger makes of the journal, and returns how many amounts they had in common. Where depth is not 0, the two statements
+// are compared by the first segments of codes: what hledger needs for them grows with the square of the accounts.
+func CompareReports(ctx context.Context, journal, from, to string, depth int, report Report) (compared int, err error) {
 	last, err := time.Parse(time.DateOnly, to)
 	if err != nil {
 		return 0, fmt.Errorf("reading the last day: %w", err)
@@ -157,8 +177,8 @@ func CompareReports(ctx context.Context, journal, from, to string, report Report
 	end := last.AddDate(0, 0, 1).Format(time.DateOnly) // hledger's periods end before it
 	for _, compare := range []func() (int, error){
 		func() (int, error) { return compareTrialBalance(ctx, journal, from, to, end, report) },
-		func() (int, error) { return compareBalanceSheet(ctx, journal, from, to, end, report) },
-		func() (int, error) { return compareIncome(ctx, journal, from, to, end, report) },
+		func() (int, error) { return compareBalanceSheet(ctx, journal, from, to, end, depth, report) },
+		func() (int, error) { return compareIncome(ctx, journal, from, to, end, depth, report) },
 	} {
 		n, err := compare()
 		if err != nil {
@@ -216,7 +236,7 @@ func balancesBy(ctx context.Context, journal string, args ...string) (amounts, e
 	return all, nil
 }
 
-func compareBalanceSheet(ctx context.Context, journal, from, to, end string, report Report) (int, error) {
+func compareBalanceSheet(ctx context.Context, journal, from, to, end string, depth int, report Report) (int, error) {
 	text, err := report(ctx, "balance-sheet", from, to)
 	if err != nil {
 		return 0, err
@@ -230,18 +250,18 @@ func compareBalanceSheet(ctx context.Context, journal, from, to, end string, rep
 			delete(ours, which) // hledger leaves it on the accounts, and its net total shows it: below
 		}
 	}
-	accounts, _, err := compound(ctx, journal, "balancesheetequity", "--end="+end)
+	accounts, _, err := compound(ctx, journal, depth, "balancesheetequity", "--end="+end)
 	if err != nil {
 		return 0, err
 	}
-	if err := accounts.differs("balance sheet", ours); err != nil {
+	if err := accounts.differs("balance sheet", ours.clipped(depth)); err != nil {
 		return 0, err
 	}
 	sums, err := reported(text, "balance-sheet", "closing", "", "subtotal", "total")
 	if err != nil {
 		return 0, err
 	}
-	_, totals, err := compound(ctx, journal, "balancesheet", "--end="+end)
+	_, totals, err := compound(ctx, journal, depth, "balancesheet", "--end="+end)
 	if err != nil {
 		return 0, err
 	}
@@ -259,7 +279,7 @@ func compareBalanceSheet(ctx context.Context, journal, from, to, end string, rep
 	return len(ours) + len(want), totals.differs("totals of the balance sheet", want)
 }
 
-func compareIncome(ctx context.Context, journal, from, to, end string, report Report) (int, error) {
+func compareIncome(ctx context.Context, journal, from, to, end string, depth int, report Report) (int, error) {
 	text, err := report(ctx, "income-statement", from, to)
 	if err != nil {
 		return 0, err
@@ -268,11 +288,11 @@ func compareIncome(ctx context.Context, journal, from, to, end string, report Re
 	if err != nil {
 		return 0, err
 	}
-	accounts, totals, err := compound(ctx, journal, "incomestatement", "--begin="+from, "--end="+end, closings)
+	accounts, totals, err := compound(ctx, journal, depth, "incomestatement", "--begin="+from, "--end="+end, closings)
 	if err != nil {
 		return 0, err
 	}
-	if err := accounts.differs("income statement", ours); err != nil {
+	if err := accounts.differs("income statement", ours.clipped(depth)); err != nil {
 		return 0, err
 	}
 	sums, err := reported(text, "income-statement", "amount", "", "subtotal", "total")
