@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -110,10 +111,7 @@ func negated(text string) string {
 
 // compound runs one of hledger's compound statements and returns its accounts, and its totals under the names of their
 // sections.
-func compound(ctx context.Context, journal string, depth int, args ...string) (accounts, totals amounts, err error) {
-	if depth > 0 {
-		args = append(args, fmt.Sprintf("--depth=%d", depth))
-	}
+func compound(ctx context.Context, journal string, args ...string) (accounts, totals amounts, err error) {
 	out, err := Run(ctx, journal, append(args, "--flat", "--output-format=csv", "--layout=bare")...)
 	if err != nil {
 		return nil, nil, err
@@ -175,10 +173,17 @@ func CompareReports(ctx context.Context, journal, from, to string, depth int, re
 		return 0, fmt.Errorf("reading the last day: %w", err)
 	}
 	end := last.AddDate(0, 0, 1).Format(time.DateOnly) // hledger's periods end before it
+	clipped := journal
+	if depth > 0 {
+		clipped = journal + ".clipped"
+		if err := clip(journal, clipped, depth); err != nil {
+			return 0, fmt.Errorf("clipping the accounts of %s: %w", journal, err)
+		}
+	}
 	for _, compare := range []func() (int, error){
 		func() (int, error) { return compareTrialBalance(ctx, journal, from, to, end, report) },
-		func() (int, error) { return compareBalanceSheet(ctx, journal, from, to, end, depth, report) },
-		func() (int, error) { return compareIncome(ctx, journal, from, to, end, depth, report) },
+		func() (int, error) { return compareBalanceSheet(ctx, clipped, from, to, end, depth, report) },
+		func() (int, error) { return compareIncome(ctx, clipped, from, to, end, depth, report) },
 	} {
 		n, err := compare()
 		if err != nil {
@@ -187,6 +192,34 @@ func CompareReports(ctx context.Context, journal, from, to string, depth int, re
 		compared += n
 	}
 	return compared, nil
+}
+
+// clip writes a journal whose accounts have only the first depth segments of their codes.
+func clip(from, to string, depth int) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	declared := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		prefix := "account "
+		if strings.HasPrefix(line, "    ") && !strings.HasPrefix(line, "    ;") {
+			prefix = "    "
+		}
+		code, rest, ok := strings.Cut(strings.TrimPrefix(line, prefix), "  ")
+		if !strings.HasPrefix(line, prefix) || !ok {
+			out.WriteString(line)
+			continue
+		}
+		segments := strings.Split(code, ":")
+		code = strings.Join(segments[:min(depth, len(segments))], ":")
+		if prefix == "    " || !declared[code] {
+			out.WriteString(prefix + code + "  " + rest)
+		}
+		declared[code] = true
+	}
+	return os.WriteFile(to, out.Bytes(), 0o600)
 }
 
 func compareTrialBalance(ctx context.Context, journal, from, to, end string, report Report) (compared int, err error) {
@@ -250,7 +283,7 @@ func compareBalanceSheet(ctx context.Context, journal, from, to, end string, dep
 			delete(ours, which) // hledger leaves it on the accounts, and its net total shows it: below
 		}
 	}
-	accounts, _, err := compound(ctx, journal, depth, "balancesheetequity", "--end="+end)
+	accounts, _, err := compound(ctx, journal, "balancesheetequity", "--end="+end)
 	if err != nil {
 		return 0, err
 	}
@@ -261,7 +294,7 @@ func compareBalanceSheet(ctx context.Context, journal, from, to, end string, dep
 	if err != nil {
 		return 0, err
 	}
-	_, totals, err := compound(ctx, journal, depth, "balancesheet", "--end="+end)
+	_, totals, err := compound(ctx, journal, "balancesheet", "--end="+end)
 	if err != nil {
 		return 0, err
 	}
@@ -288,7 +321,7 @@ func compareIncome(ctx context.Context, journal, from, to, end string, depth int
 	if err != nil {
 		return 0, err
 	}
-	accounts, totals, err := compound(ctx, journal, depth, "incomestatement", "--begin="+from, "--end="+end, closings)
+	accounts, totals, err := compound(ctx, journal, "incomestatement", "--begin="+from, "--end="+end, closings)
 	if err != nil {
 		return 0, err
 	}
