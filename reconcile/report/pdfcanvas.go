@@ -16,6 +16,7 @@ type canvas struct {
 	pdf     *fpdf.Fpdf
 	glyphs  [faces]map[rune]bool // whether a face has a character, as far as that was asked
 	missing map[rune]bool        // what no face has
+	font    [2]int               // face and size that are set
 }
 
 // face is one of the fonts.
@@ -67,8 +68,11 @@ func newCanvas(doc *Document, landscape bool) *canvas {
 
 func points(n int) float64 { return float64(n) / 100 }
 
-// page begins one; the first, the second.
-func (c *canvas) page() { c.pdf.AddPage() }
+// page begins one.
+func (c *canvas) page() {
+	c.pdf.AddPage()
+	c.font = [2]int{}
+}
 
 // onEach goes to every page that there is.
 func (c *canvas) onEach(draw func(page, pages int)) {
@@ -76,11 +80,16 @@ func (c *canvas) onEach(draw func(page, pages int)) {
 	for page := 1; page <= pages; page++ {
 		c.pdf.SetPage(page)
 		c.pdf.SetFontSize(1) // the page has another font set than fpdf remembers
+		c.font = [2]int{}
 		draw(page, pages)
 	}
 }
 
 func (c *canvas) set(f face, size int) {
+	if c.font == [2]int{int(f), size} {
+		return
+	}
+	c.font = [2]int{int(f), size}
 	c.pdf.SetFont(fontStyles[f][0], fontStyles[f][1], points(size))
 }
 
