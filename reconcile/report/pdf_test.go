@@ -201,3 +201,22 @@ func TestOnlyReportsThatNeedItAreAcross(t *testing.T) {
 		t.Error("links are there without addresses, or are not there with them")
 	}
 }
+
+// fpdf writes into the fonts that it is given: a report must not depend on those that were written before it.
+func TestOneReportDoesNotChangeTheNext(t *testing.T) {
+	t.Parallel()
+	before := make([][]byte, faces)
+	for f := range faces {
+		before[f] = bytes.Clone(fonts[f])
+	}
+	one := rendered(t, rich(t), PDF, Options{})
+	rendered(t, stacked(t, 3), PDF, Options{})
+	if !bytes.Equal(one, rendered(t, rich(t), PDF, Options{})) {
+		t.Error("after another report it is another")
+	}
+	for f := range faces {
+		if !bytes.Equal(before[f], fonts[f]) {
+			t.Errorf("face %d was written into", f)
+		}
+	}
+}

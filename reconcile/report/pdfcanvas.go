@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"io"
 	"time"
 
@@ -61,7 +62,7 @@ func newCanvas(doc *Document, landscape bool) *canvas {
 	c.pdf.SetLang("en")
 	for f := range faces {
 		c.glyphs[f] = map[rune]bool{}
-		c.pdf.AddUTF8FontFromBytes(fontStyles[f][0], fontStyles[f][1], fonts[f])
+		c.pdf.AddUTF8FontFromBytes(fontStyles[f][0], fontStyles[f][1], bytes.Clone(fonts[f])) // fpdf writes into it
 	}
 	return c
 }
