@@ -68,7 +68,23 @@ const (
 	codeAccountNotFound  ledger.Code = "account_not_found"
 	codeTileNotFound     ledger.Code = "tile_not_found"
 	codeNoCommitment     ledger.Code = "commitment_not_found"
+	codeReportNotFound   ledger.Code = "report_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
+
+	// Banks.
+	codeBankStatementNotFound ledger.Code = "bank_statement_not_found"
+	codeBreakNotFound         ledger.Code = "break_not_found"
+	codeBankQuarantined       ledger.Code = "bank_file_quarantined"
+	codeBankAccountUnknown    ledger.Code = "bank_account_unknown"
+	codeBankFileCut           ledger.Code = "bank_file_cut"
+	codeLineNotFound          ledger.Code = "line_not_found"
+	codeLinesApart            ledger.Code = "lines_of_several_accounts"
+	codeNothingOpen           ledger.Code = "nothing_open"
+	codeWrittenOff            ledger.Code = "already_written_off"
+
+	// Reports.
+	codeReportTooLong  ledger.Code = "report_too_long"
+	codeStatementUnfit ledger.Code = "statement_unfit"
 
 	// Checkpoints and proofs.
 	codeNoCheckpoint  ledger.Code = "no_checkpoint"
@@ -124,16 +140,29 @@ var statusOf = map[ledger.Code]int{
 	codeCursorInvalid:     http.StatusBadRequest,
 	codeEmptyBaseline:     http.StatusBadRequest,
 
+	codeWrittenOff:            http.StatusConflict,
+	codeBankFileCut:           http.StatusBadRequest,
+	codeBankStatementNotFound: http.StatusNotFound,
+	codeBreakNotFound:         http.StatusNotFound,
+	codeBankQuarantined:       http.StatusUnprocessableEntity,
+	codeBankAccountUnknown:    http.StatusUnprocessableEntity,
+	codeLineNotFound:          http.StatusUnprocessableEntity,
+	codeLinesApart:            http.StatusUnprocessableEntity,
+	codeNothingOpen:           http.StatusUnprocessableEntity,
+
 	codeUnauthenticated: http.StatusUnauthorized,
 
 	codeForbidden:               http.StatusForbidden,
 	ledger.CodeApprovalRequired: http.StatusForbidden,
+	ledger.CodeSecondPerson:     http.StatusForbidden,
 
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
 	codeNoCommitment:            http.StatusNotFound,
+	codeReportNotFound:          http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
+	ledger.CodeRunNotFound:      http.StatusNotFound,
 	codeTileNotFound:            http.StatusNotFound,
 	codeNoCheckpoint:            http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
@@ -146,11 +175,15 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
 	ledger.CodeCurrencyExists:      http.StatusConflict,
 	ledger.CodeKeyExists:           http.StatusConflict,
+	ledger.CodeRunNotReviewed:      http.StatusConflict,
+	ledger.CodeRunRejected:         http.StatusConflict,
 
 	codeBodyTooLarge:         http.StatusRequestEntityTooLarge,
 	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
 	codeMediaType:            http.StatusUnsupportedMediaType,
 
+	codeReportTooLong:            http.StatusUnprocessableEntity,
+	codeStatementUnfit:           http.StatusUnprocessableEntity,
 	codeSeqNotReached:            http.StatusUnprocessableEntity,
 	ledger.CodeTooLate:           http.StatusUnprocessableEntity,
 	ledger.CodePostingCount:      http.StatusUnprocessableEntity,
@@ -202,6 +235,9 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
 	ledger.CodeSizeNotReached:        http.StatusUnprocessableEntity,
 	ledger.CodeTooManyCurrencies:     http.StatusUnprocessableEntity,
+	ledger.CodeRunInvalid:            http.StatusUnprocessableEntity,
+	ledger.CodeDecisionInvalid:       http.StatusUnprocessableEntity,
+	ledger.CodePolicyInvalid:         http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 
@@ -237,7 +273,7 @@ type problem struct {
 	// field is a JSON Pointer into the body, or the name of a query parameter or
 	// header.
 	field   string
-	reasons []string // of not_ready: the checks that fail
+	reasons []string // of not_ready: the checks that fail; of bank_file_quarantined: what speaks against it
 	item    *int     // of an atomic batch: the item that is refused
 
 	refusal *ledger.Refusal // when the ledger refused

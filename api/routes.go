@@ -48,9 +48,23 @@ var routes = []route{
 	{"GET", "/v1/ledgers/{ledger}/currencies", scopeRead, (*handlers).listCurrencies},
 	{"POST", "/v1/ledgers/{ledger}/periods/close", scopeApprove, (*handlers).closePeriod},
 	{"POST", "/v1/ledgers/{ledger}/periods/reopen", scopeApprove, (*handlers).reopenPeriod},
+	{"POST", "/v1/ledgers/{ledger}/policies", scopeApprove, (*handlers).adoptPolicy},
 	{"GET", "/v1/ledgers/{ledger}/periods", scopeRead, (*handlers).listPeriods},
 	{"POST", "/v1/ledgers/{ledger}/keys", scopeAdmin, (*handlers).changeKey},
 	{"GET", "/v1/ledgers/{ledger}/keys", scopeRead, (*handlers).listKeys},
+
+	{"POST", "/v1/ledgers/{ledger}/bank-statements", scopePost, (*handlers).takeBankFile},
+	{"GET", "/v1/ledgers/{ledger}/bank-statements", scopeRead, (*handlers).listBankStatements},
+	{"GET", "/v1/ledgers/{ledger}/bank-statements/{statement}", scopeRead, (*handlers).oneBankStatement},
+	{"GET", "/v1/ledgers/{ledger}/bank-files", scopeRead, (*handlers).listBankFiles},
+	{"GET", "/v1/ledgers/{ledger}/breaks", scopeRead, (*handlers).listBreaks},
+	{"GET", "/v1/ledgers/{ledger}/breaks/{break}", scopeRead, (*handlers).oneBreak},
+	{"POST", "/v1/ledgers/{ledger}/decisions", scopeApprove, (*handlers).decide},
+	{"GET", "/v1/ledgers/{ledger}/decisions", scopeRead, (*handlers).listDecisions},
+
+	{"GET", "/v1/ledgers/{ledger}/reports", scopeRead, (*handlers).listReports},
+	{"GET", "/v1/ledgers/{ledger}/reports/{name}", scopeRead, (*handlers).oneReport},
+	{"GET", "/v1/ledgers/{ledger}/risk", scopeRead, (*handlers).riskReport},
 
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},
@@ -64,6 +78,11 @@ var routes = []route{
 	{"GET", "/v1/super-log/checkpoint", scopeRead, (*handlers).superCheckpoint},
 	{"GET", "/v1/super-log/tile/{tile}", scopeRead, (*handlers).superTile},
 	{"GET", "/v1/super-log/tile/entries/{bundle}", scopeRead, (*handlers).superBundle},
+
+	{"POST", "/v1/ledgers/{ledger}/runs", scopeApprove, (*handlers).startRun},
+	{"GET", "/v1/ledgers/{ledger}/runs", scopeRead, (*handlers).listRuns},
+	{"GET", "/v1/ledgers/{ledger}/runs/{id}", scopeRead, (*handlers).oneRun},
+	{"POST", "/v1/ledgers/{ledger}/runs/{id}/sign-off", scopeApprove, (*handlers).signOff},
 
 	{"GET", "/v1/engine", scopeRead, (*handlers).engine},
 	{"GET", "/metrics", scopeRead, (*handlers).showMetrics},

@@ -4,7 +4,7 @@
 -- statements and decisions are inputs that a run is pinned to, so they are kept as they came. All of it is in ops: what
 -- must not be denied later (a run's digest, a decision, a sign-off) is an entry of the ledger beside it.
 -- Deploy order: before the servers that read it. Reversible: its tables may be dropped; the book does not refer to them.
--- Append-only by grants, but for ops.runs (its phase and lease) and ops.night_turns (who runs the night).
+-- Append-only by grants, but for ops.runs (its phase and lease), ops.night_turns (who runs the night) and ops.bank_turns (a lock).
 
 -- +goose NO TRANSACTION
 -- +goose Up
@@ -62,72 +62,81 @@ create table if not exists ops.night_turns (
     tries      int8 not null,
     constraint night_turns_due primary key (ledger_id, due)
 );
+create index if not exists night_turns_open on ops.night_turns (ledger_id, due) where done_at is null;
 
--- Bank files as they were judged. A quarantined one has no statements.
+-- The row of a ledger is locked by the process that stores a bank file: what follows what is decided one after the other.
+create table if not exists ops.bank_turns (
+    ledger_id uuid not null,
+    constraint bank_turns_ledger primary key (ledger_id)
+);
+
+-- Bank files as they were judged, numbered from 1 without gaps: as with seq, a number is a cut. A quarantined one has no
+-- statements.
 create table if not exists ops.bank_files (
-    file_id     uuid not null,
     ledger_id   uuid not null,
+    file        int8 not null,
     sha256      bytea not null,
     name        text not null,          -- as it was handed in; no path
-    format      text not null,
+    format      text not null,          -- empty when it could not be told
+    bytes       int8 not null,
     verdict     text not null,
     reasons     jsonb not null,
     imported_at timestamptz not null,
     imported_by text not null,
-    constraint bank_files_id primary key (file_id),
+    constraint bank_files_number primary key (ledger_id, file),
     constraint bank_files_content unique (ledger_id, sha256, verdict),
+    constraint bank_files_hash check (length(sha256) = 32),
     constraint bank_files_verdict check (verdict in ('accepted', 'quarantined'))
 );
 
+-- One row a statement and currency, numbered from 1 without gaps.
 create table if not exists ops.bank_statements (
-    statement_id uuid not null,
     ledger_id    uuid not null,
-    file_id      uuid not null,
+    statement    int8 not null,
+    file         int8 not null,
     account_code text not null,         -- of the ledger, by the policy or by hand
     bank_account text not null,         -- IBAN, or the number the bank uses
     currency     text not null,
+    scale        int8 not null,
+    format       text not null,
     bank_id      text not null,         -- the bank's own id of the statement
     sha256       bytea not null,        -- digest of its content
     number       int8 not null,
     page         int8 not null,
     from_date    date,
     to_date      date not null,
-    opening      decimal not null,
-    closing      decimal not null,
+    opening      decimal,               -- null where the bank states none
+    closing      decimal,
+    credits      decimal not null,      -- of the booked lines
+    debits       decimal not null,
     lines        int8 not null,
     notes        jsonb not null,
-    constraint bank_statements_id primary key (statement_id),
-    constraint bank_statements_content unique (ledger_id, bank_account, currency, sha256)
+    constraint bank_statements_number primary key (ledger_id, statement),
+    constraint bank_statements_content unique (ledger_id, bank_account, currency, sha256),
+    constraint bank_statements_hash check (length(sha256) = 32),
+    constraint bank_statements_scale check (scale between 0 and 18)
 );
-create index if not exists bank_statements_by_account on ops.bank_statements (ledger_id, account_code, to_date, number, page);
+create index if not exists bank_statements_by_account on ops.bank_statements (ledger_id, account_code, statement);
+create index if not exists bank_statements_in_order on ops.bank_statements (ledger_id, bank_account, currency, to_date, number, page, statement);
 
 create table if not exists ops.bank_lines (
-    statement_id uuid not null,
-    line         int8 not null,
+    ledger_id    uuid not null,
+    statement    int8 not null,
+    line         int8 not null,         -- from 1
     booked       date not null,
     valued       date,
     amount       decimal not null,      -- signed: positive raises the balance at the bank
-    status       text not null,
+    status       text not null,         -- only BOOK moves the balance
     reversal     bool not null,
-    refs        jsonb not null,        -- end-to-end id, bank's reference, batch id, … by name
+    code         text not null,         -- the bank's code of the kind of transaction
+    party        text not null,         -- who stands at the other end
     description  text not null,
-    constraint bank_lines_line primary key (statement_id, line)
+    refs         jsonb not null,        -- end-to-end id, bank's reference, batch id, … by name
+    constraint bank_lines_line primary key (ledger_id, statement, line)
 );
 
--- What people decided about breaks. Append-only; entry_seq is the decision entry that vouches for it.
-create table if not exists ops.decisions (
-    decision_id uuid not null,
-    ledger_id   uuid not null,
-    made_at     timestamptz not null,
-    actor       text not null,
-    action      text not null,
-    subjects    jsonb not null,         -- ids of lines: bank:<statement>/<line>, ledger:<seq>/<posting>, break:<id>, run:<id>
-    detail      jsonb not null,         -- owner, cause, account, amount, …
-    reason      text not null,
-    entry_seq   int8 not null,
-    constraint decisions_id primary key (decision_id),
-    constraint decisions_entry unique (ledger_id, entry_seq)
-);
+-- What people decided about breaks has no table here: it stands in the ledger, and the reasons in ops.payloads, where they
+-- can be erased. A copy could not.
 
 -- Breaks through time: one row a break, first seen once. What a break is now is in the newest run's output.
 create table if not exists ops.breaks (
@@ -139,7 +148,7 @@ create table if not exists ops.breaks (
 );
 
 -- Balances of all accounts at a size: derived, held against the postings by the next run (I11). A part is a few thousand
--- accounts, compressed: as rows of their own they cost ten times as much. A snapshot counts once all its parts are there.
+-- accounts, compressed to some 20 bytes an account: as rows of their own they cost several times as much. A snapshot counts once all its parts are there.
 -- It is taken when as many postings have come since the one before as there are accounts, and never deleted: so all
 -- snapshots together have no more lines than the book has postings.
 create table if not exists ops.snapshots (
@@ -154,15 +163,19 @@ create table if not exists ops.snapshots (
     constraint i11_snapshots_parts check (size > 0 and part >= 0 and part < parts and accounts >= 0 and length(sha256) = 32)
 );
 
-grant select, insert, update on ops.runs, ops.night_turns to tallystick_app;
-grant select, insert on ops.run_outputs, ops.bank_files, ops.bank_statements, ops.bank_lines, ops.decisions, ops.breaks, ops.snapshots to tallystick_app;
-grant select on ops.runs, ops.night_turns, ops.run_outputs, ops.bank_files, ops.bank_statements, ops.bank_lines, ops.decisions, ops.breaks, ops.snapshots to tallystick_auditor, tallystick_signer;
+-- What the night and the people who look at it put on record, in order: for who lists or checks them.
+create index if not exists entries_night on book.entries (ledger_id, seq) where kind in ('policy_adopted', 'run', 'decision');
+
+grant select, insert, update on ops.runs, ops.night_turns, ops.bank_turns to tallystick_app;
+grant select, insert on ops.run_outputs, ops.bank_files, ops.bank_statements, ops.bank_lines, ops.breaks, ops.snapshots to tallystick_app;
+grant select on ops.runs, ops.night_turns, ops.run_outputs, ops.bank_files, ops.bank_statements, ops.bank_lines, ops.breaks, ops.snapshots to tallystick_auditor, tallystick_signer;
 
 -- +goose Down
+drop index if exists book.entries_night;
 drop table if exists ops.snapshots;
 drop table if exists ops.breaks;
-drop table if exists ops.decisions;
 drop table if exists ops.bank_lines;
+drop table if exists ops.bank_turns;
 drop table if exists ops.bank_statements;
 drop table if exists ops.bank_files;
 drop table if exists ops.night_turns;

@@ -114,9 +114,7 @@ func TestBalancesAtASizeAreThoseThatItsEntriesLeft(t *testing.T) {
 		mustExec(t, conn, "delete from ops.snapshots where size = 80 and part = 1")
 		check("with a snapshot that was not finished")
 		mustExec(t, conn, "update ops.snapshots set body = substr(body, 1, length(body) - 1) where size = 40 and part = 2")
-		if all, err := reconcile.BalancesAt(t.Context(), from, 100); err == nil || !strings.Contains(err.Error(), "part 2 of the snapshot of 40 entries") {
-			t.Errorf("with a damaged snapshot: %d balances, %v", len(all), err)
-		}
+		check("with a snapshot that is damaged")
 		if all, err := reconcile.BalancesAt(t.Context(), from, entries+1); err == nil {
 			t.Errorf("beyond the cut: %d balances", len(all))
 		}

@@ -131,6 +131,7 @@ func (p *Policy) check(c *checking) {
 	p.Accounts.check(c)
 	p.Matching.check(c)
 	p.checkClasses(c)
+	p.Risk.check(c, p)
 	slices.SortStableFunc(c.wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 }
 
@@ -227,6 +228,9 @@ func (m *Matching) check(c *checking) {
 		at := []any{"matching", "fees", i}
 		if !money.ValidCurrencyCode(f.Currency) {
 			c.add(append(at, "currency"), "%q is no code of a currency", f.Currency)
+		}
+		if slices.ContainsFunc(m.Fees[:i], func(other Fee) bool { return other.Currency == f.Currency }) {
+			c.add(append(at, "currency"), "%s stands here twice; a currency has one tolerance", f.Currency)
 		}
 		if f.Tolerance.Sign() <= 0 {
 			c.add(append(at, "tolerance"), "the tolerance is more than zero")

@@ -1,7 +1,7 @@
 package policy
 
 // Matching says how lines of bank statements find their postings. Rules are tried in their order, each over all lines that
-// are still open.
+// are still open: first for what is certain, and when all have been, again for what can only be suggested.
 type Matching struct {
 	Rules []Rule `yaml:"rules"` // DefaultRules when empty
 	// Transit is how many business days an open line may be on its way before it is more than timing; the default is
@@ -28,7 +28,7 @@ type RuleKind string
 const (
 	ByReference RuleKind = "reference" // one to one: equal references and equal amount
 	ByAmount    RuleKind = "amount"    // one to one: equal amount, dates within the window, unique on both sides
-	ByBatch     RuleKind = "batch"     // one to many, many to one: equal batch reference, sums equal
+	ByBatch     RuleKind = "batch"     // one to many, many to one: equal batch reference, or references of its payments, sums equal
 	BySubset    RuleKind = "subset"    // one to many by sums of at most MaxSubset lines: only ever suggested
 	ByFee       RuleKind = "fee"       // equal reference, amount differs by a fee at most: only ever suggested
 )
@@ -56,6 +56,7 @@ var DefaultRules = []Rule{
 	{ID: "end-to-end", Kind: ByReference, Bank: []string{"end_to_end"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end"}, Window: 10},
 	{ID: "reference", Kind: ByReference, Bank: []string{"uetr", "transaction", "servicer", "instruction", "client", "entry", "cheque"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end", "metadata.bank_reference"}, Window: 10},
 	{ID: "batch", Kind: ByBatch, Bank: []string{"batch", "message"}, Ledger: []string{"metadata.batch", "reference"}, Window: 5},
+	{ID: "batch-details", Kind: ByBatch, Bank: []string{"end_to_end", "instruction", "transaction"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end"}, Window: 5},
 	{ID: "amount-and-date", Kind: ByAmount, Window: 3},
 	{ID: "fee", Kind: ByFee, Bank: []string{"end_to_end", "transaction", "servicer", "client"}, Ledger: []string{"reference", "request_id", "metadata.end_to_end"}, Window: 10},
 	{ID: "subset", Kind: BySubset, Window: 3},

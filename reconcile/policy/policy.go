@@ -34,6 +34,7 @@ type Policy struct {
 	Accounts     Accounts          `yaml:"accounts"`
 	Matching     Matching          `yaml:"matching"`
 	Classes      []Class           `yaml:"classes"`
+	Risk         Risk              `yaml:"risk"`
 
 	// SHA256 is that of the file's bytes.
 	SHA256 chain.Hash `yaml:"-"`

@@ -62,10 +62,12 @@ func TestAPolicyIsReadWhole(t *testing.T) {
 func TestAPolicyThatIsWrongIsRefusedWithTheLine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown key":      {"kind: amount", "kind: amount, winow: 3", "line 18: there is no key winow here"},
-		"key twice":        {"version:", "name: x\nversion:", "line 3"},
-		"wrong kind":       {"kind: amount", "kind: amont", "line 18: matching.rules[1].kind: a rule is of kind"},
-		"no number":        {`tolerance: "0.50"`, "tolerance: 0.50", "line 21: numbers are texts here"},
+		"unknown key": {"kind: amount", "kind: amount, winow: 3", "line 18: there is no key winow here"},
+		"key twice":   {"version:", "name: x\nversion:", "line 3"},
+		"wrong kind":  {"kind: amount", "kind: amont", "line 18: matching.rules[1].kind: a rule is of kind"},
+		"no number":   {`tolerance: "0.50"`, "tolerance: 0.50", "line 21: numbers are texts here"},
+		"two tolerances": {"expenses:bank:eur}", `expenses:bank:eur}
+    - {currency: EUR, tolerance: "1", account: expenses:bank:eur}`, "line 22: matching.fees[1].currency: EUR stands here twice"},
 		"no date":          {"2026-01-01", "2026-13-01", `line 4: "2026-13-01" is no date`},
 		"wrong reference":  {"[end_to_end]", "[end_to_eend]", "line 17: matching.rules[0].bank[0]: a line of a bank has the references"},
 		"control in sum":   {"control:customers,", "customers:all,", "line 12: accounts.control[0].sum: customers:** matches the control account itself"},

@@ -62,7 +62,7 @@ func FuzzTexts(f *testing.F) {
 	for _, row := range hostileBlock(1).Table.Rows {
 		f.Add(row.Cells[1].Value, 10)
 	}
-	c := newCanvas(small(f), false)
+	c := newCanvas(small(f))
 	f.Fuzz(func(t *testing.T, text string, limit int) {
 		if !utf8.ValidString(text) || len(text) > 4096 {
 			return

@@ -18,6 +18,7 @@ type canvas struct {
 	glyphs  [faces]map[rune]bool // whether a face has a character, as far as that was asked
 	missing map[rune]bool        // what no face has
 	font    [2]int               // face and size that are set
+	across  bool                 // how pages lie
 }
 
 // face is one of the fonts.
@@ -46,12 +47,8 @@ const (
 // The same report is the same bytes, so a PDF says this of when it was made.
 var pdfDate = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func newCanvas(doc *Document, landscape bool) *canvas {
-	orientation := fpdf.OrientationPortrait
-	if landscape {
-		orientation = fpdf.OrientationLandscape
-	}
-	c := &canvas{pdf: fpdf.New(orientation, fpdf.UnitPoint, fpdf.PageSizeA4, ""), missing: map[rune]bool{}}
+func newCanvas(doc *Document) *canvas {
+	c := &canvas{pdf: fpdf.New(fpdf.OrientationPortrait, fpdf.UnitPoint, fpdf.PageSizeA4, ""), missing: map[rune]bool{}}
 	c.pdf.SetCreationDate(pdfDate)
 	c.pdf.SetModificationDate(pdfDate)
 	c.pdf.SetCatalogSort(true)
@@ -71,7 +68,11 @@ func points(n int) float64 { return float64(n) / 100 }
 
 // page begins one.
 func (c *canvas) page() {
-	c.pdf.AddPage()
+	orientation := fpdf.OrientationPortrait
+	if c.across {
+		orientation = fpdf.OrientationLandscape
+	}
+	c.pdf.AddPageFormat(orientation, c.pdf.GetPageSizeStr(fpdf.PageSizeA4))
 	c.font = [2]int{}
 }
 
