@@ -48,6 +48,7 @@ var routes = []route{
 	{"GET", "/v1/ledgers/{ledger}/currencies", scopeRead, (*handlers).listCurrencies},
 	{"POST", "/v1/ledgers/{ledger}/periods/close", scopeApprove, (*handlers).closePeriod},
 	{"POST", "/v1/ledgers/{ledger}/periods/reopen", scopeApprove, (*handlers).reopenPeriod},
+	{"POST", "/v1/ledgers/{ledger}/policies", scopeApprove, (*handlers).adoptPolicy},
 	{"GET", "/v1/ledgers/{ledger}/periods", scopeRead, (*handlers).listPeriods},
 	{"POST", "/v1/ledgers/{ledger}/keys", scopeAdmin, (*handlers).changeKey},
 	{"GET", "/v1/ledgers/{ledger}/keys", scopeRead, (*handlers).listKeys},
@@ -77,6 +78,11 @@ var routes = []route{
 	{"GET", "/v1/super-log/checkpoint", scopeRead, (*handlers).superCheckpoint},
 	{"GET", "/v1/super-log/tile/{tile}", scopeRead, (*handlers).superTile},
 	{"GET", "/v1/super-log/tile/entries/{bundle}", scopeRead, (*handlers).superBundle},
+
+	{"POST", "/v1/ledgers/{ledger}/runs", scopeApprove, (*handlers).startRun},
+	{"GET", "/v1/ledgers/{ledger}/runs", scopeRead, (*handlers).listRuns},
+	{"GET", "/v1/ledgers/{ledger}/runs/{id}", scopeRead, (*handlers).oneRun},
+	{"POST", "/v1/ledgers/{ledger}/runs/{id}/sign-off", scopeApprove, (*handlers).signOff},
 
 	{"GET", "/v1/engine", scopeRead, (*handlers).engine},
 	{"GET", "/metrics", scopeRead, (*handlers).showMetrics},
