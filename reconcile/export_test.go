@@ -132,12 +132,50 @@ func ReadBothWays(ctx context.Context, db *store.DB, ledger uuid.UUID, low, high
 		s.expected = expected{currency: "EUR", scale: 2}
 	}
 	args := []any{ledger, low, high}
+	like := &a.expected
 	scans := []error{
-		from.Scan(ctx, packedEntriesSQL, append(args[:3:3], base, a.expected.booking.Time()), func(r *store.Row) error { return a.addPackedEntry(ledger, r, base, &a.expected) }),
-		from.Scan(ctx, packedPostingsSQL, append(args[:3:3], base, "EUR", int64(2), a.expected.effective.Time()), func(r *store.Row) error { return a.addPacked(r, base, &a.expected, &words) }),
+		from.Scan(ctx, a.entryShape.of(entryExtras).sql, append(args[:3:3], base, like.booking.Time(), like.actor), func(r *store.Row) error { return a.addPackedEntry(ledger, r, base, like) }),
+		from.Scan(ctx, a.postingShape.of(postingExtras).sql, append(args[:3:3], base, "EUR", int64(2), like.effective.Time()), func(r *store.Row) error { return a.addPacked(r, base, like, &words) }),
 		from.Scan(ctx, entriesSQL, args, func(r *store.Row) error { return b.addEntry(ledger, r) }),
 		from.Scan(ctx, postingsSQL, args, func(r *store.Row) error { return b.addPosting(r, &words) }),
 	}
-	show := func(s *segment) string { return fmt.Sprintf("%+v\n%+v\n%+v", s.entries, s.postings, s.places) }
-	return show(&a), show(&b), len(a.entries) + len(a.postings), errors.Join(scans...)
+	return a.show(), b.show(), len(a.entries) + len(a.postings), errors.Join(scans...)
+}
+
+func (s *segment) show() string { return fmt.Sprintf("%+v\n%+v\n%+v", s.entries, s.postings, s.places) }
+
+// ReadInShapes reads the entries below size with their postings, so many at a time,
+// in the columns that a worker would choose and as they stand, and calls each with
+// both as text. columns is how many more columns the last one was read in than are
+// always sent; −1: as it stands.
+func ReadInShapes(ctx context.Context, db *store.DB, ledger uuid.UUID, size, step int64, each func(low int64, shaped, whole string, columns int)) error {
+	from, err := db.Snapshot(ctx, ledger)
+	if err != nil {
+		return err
+	}
+	var words words
+	shaped := segment{bounds: &standard}
+	for low := int64(0); low < size; low += step {
+		whole := segment{bounds: &standard}
+		whole.reset(low, low+step)
+		shaped.reset(low, low+step)
+		whole.low, shaped.low = low, low
+		args := []any{ledger, low, low + step}
+		entries, postings := shaped.entryShape.reads, shaped.postingShape.reads
+		err := errors.Join(
+			shaped.loadEntries(ctx, from), shaped.loadPostings(ctx, from, &words),
+			from.Scan(ctx, entriesSQL, args, func(r *store.Row) error { return whole.addEntry(ledger, r) }),
+			from.Scan(ctx, postingsSQL, args, func(r *store.Row) error { return whole.addPosting(r, &words) }),
+		)
+		if err != nil {
+			return err
+		}
+		shaped.expect()
+		columns := len(shaped.entryShape.sent) + len(shaped.postingShape.sent)
+		if entries == shaped.entryShape.reads || postings == shaped.postingShape.reads {
+			columns = -1
+		}
+		each(low, shaped.show(), whole.show(), columns)
+	}
+	return nil
 }

@@ -28,7 +28,9 @@ type segment struct {
 	details   []detailRow
 	accounts  map[uuid.UUID]accountRow // those of versions, and those that the worker did not know
 	text      int                      // bytes in versions and details
-	expected  expected                 // of the next postings, by those read last
+	expected  expected                 // of the next rows, by those read last
+
+	entryShape, postingShape shape // what rows are read in
 }
 
 // entryRow is a row of book.entries. The optional fields of entry are set by
