@@ -28,6 +28,16 @@ func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts 
 	})
 }
 
+// VerifyJoining is VerifyNarrowly with all accounts held, so that what they have
+// before a region is left by the one before.
+func VerifyJoining(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (Report, error) {
+	return verifyWithin(ctx, db, ledgerID, opts, &bounds{
+		follow:         alongChain,
+		segmentEntries: 3, segmentPostings: 40, segmentText: 16_000, cachedAccounts: 1000, cachedHolds: 5, stolenEntries: 2,
+		findings: 1000, erasures: 10, page: 2,
+	})
+}
+
 // NewNarrowFollower is NewFollower with bounds so small that the sample ledger
 // is cut into many segments.
 func NewNarrowFollower(db *store.DB) *Follower {
@@ -100,8 +110,20 @@ func (c AccountCache) NextSegment() { c.epoch++ }
 // Finds reports whether an account is held.
 func (c AccountCache) Finds(id uuid.UUID) bool { return c.find(id) != nil }
 
-// Hold makes room for an account.
-func (c AccountCache) Hold(id uuid.UUID) (at int32, strange bool) { return c.hold(id) }
+// Hold makes room for some accounts, as for the postings of a segment: their places
+// are guessed first. It returns these, and which accounts were not held.
+func (c AccountCache) Hold(ids []uuid.UUID) (places []int32, strange []bool) {
+	postings, guesses := make([]chain.Posting, len(ids)), make([]int32, len(ids))
+	for i := range ids {
+		postings[i].AccountID = ids[i]
+	}
+	c.fetch(postings, guesses)
+	for i := range ids {
+		at, unknown := c.hold(&ids[i], guesses[i]-1)
+		places, strange = append(places, at), append(strange, unknown)
+	}
+	return places, strange
+}
 
 // Suspects returns which of some requests a filter for that many entries suspects
 // of standing twice; ok is false when they are too many, or the entries.
@@ -111,7 +133,8 @@ func Suspects(entries int64, limit int, requests []uuid.UUID) (ids []uuid.UUID, 
 		return nil, false
 	}
 	for _, id := range requests {
-		f.meet(id)
+		word, mask := f.bits(&id)
+		f.meet(word, mask, &id)
 	}
 	return f.suspected()
 }
