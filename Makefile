@@ -25,7 +25,7 @@ demo: ## make the ledger demo: a year of a small payment institution (ARGS="--cu
 
 .PHONY: test
 test: ## install what is missing, then vet, staticcheck and all tests with the race detector
-	@sh scripts/install.sh postgres compiler curl jq hledger
+	@sh scripts/install.sh postgres compiler curl jq hledger xmllint
 	@sh scripts/test.sh
 
 .PHONY: build

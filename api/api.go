@@ -43,6 +43,8 @@ type Config struct {
 	// Signer returns what the signer in this process says of each ledger, and
 	// whether there is one; nil: there never is.
 	Signer func() (ledgers map[ledger.LedgerID]SignerStats, signs bool)
+	// Reports makes reports; nil: there are none.
+	Reports *Reporter
 }
 
 // handlers serves the routes.
@@ -52,6 +54,7 @@ type handlers struct {
 	gates    *gates
 	seals    *seals
 	trees    *semaphore.Weighted // turns to have a balance tree added up
+	reports  *semaphore.Weighted // turns to have a report computed
 	metrics  *metrics
 	unrouted observer
 	// calendars holds a *calendar for each ledger.LedgerID that was asked for.
@@ -61,7 +64,7 @@ type handlers struct {
 // New returns the handler of the whole surface; see routes.go.
 func New(c Config) *echo.Echo {
 	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint),
-		trees: semaphore.NewWeighted(MaxBalanceTrees), metrics: newMetrics(c.Poster.Stats, c.Signer)}
+		trees: semaphore.NewWeighted(MaxBalanceTrees), reports: semaphore.NewWeighted(MaxReports), metrics: newMetrics(c.Poster.Stats, c.Signer)}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

@@ -68,7 +68,12 @@ const (
 	codeAccountNotFound  ledger.Code = "account_not_found"
 	codeTileNotFound     ledger.Code = "tile_not_found"
 	codeNoCommitment     ledger.Code = "commitment_not_found"
+	codeReportNotFound   ledger.Code = "report_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
+
+	// Reports.
+	codeReportTooLong  ledger.Code = "report_too_long"
+	codeStatementUnfit ledger.Code = "statement_unfit"
 
 	// Checkpoints and proofs.
 	codeNoCheckpoint  ledger.Code = "no_checkpoint"
@@ -128,12 +133,15 @@ var statusOf = map[ledger.Code]int{
 
 	codeForbidden:               http.StatusForbidden,
 	ledger.CodeApprovalRequired: http.StatusForbidden,
+	ledger.CodeSecondPerson:     http.StatusForbidden,
 
 	codeRouteNotFound:           http.StatusNotFound,
 	codeLedgerNotFound:          http.StatusNotFound,
 	codeAccountNotFound:         http.StatusNotFound,
 	codeNoCommitment:            http.StatusNotFound,
+	codeReportNotFound:          http.StatusNotFound,
 	ledger.CodeEntryNotFound:    http.StatusNotFound,
+	ledger.CodeRunNotFound:      http.StatusNotFound,
 	codeTileNotFound:            http.StatusNotFound,
 	codeNoCheckpoint:            http.StatusNotFound,
 	ledger.CodeTransferNotFound: http.StatusNotFound,
@@ -146,11 +154,15 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeIdempotencyConflict: http.StatusConflict,
 	ledger.CodeCurrencyExists:      http.StatusConflict,
 	ledger.CodeKeyExists:           http.StatusConflict,
+	ledger.CodeRunNotReviewed:      http.StatusConflict,
+	ledger.CodeRunRejected:         http.StatusConflict,
 
 	codeBodyTooLarge:         http.StatusRequestEntityTooLarge,
 	ledger.CodeBatchTooHeavy: http.StatusRequestEntityTooLarge,
 	codeMediaType:            http.StatusUnsupportedMediaType,
 
+	codeReportTooLong:            http.StatusUnprocessableEntity,
+	codeStatementUnfit:           http.StatusUnprocessableEntity,
 	codeSeqNotReached:            http.StatusUnprocessableEntity,
 	ledger.CodeTooLate:           http.StatusUnprocessableEntity,
 	ledger.CodePostingCount:      http.StatusUnprocessableEntity,
@@ -202,6 +214,9 @@ var statusOf = map[ledger.Code]int{
 	ledger.CodeNothingToErase:        http.StatusUnprocessableEntity,
 	ledger.CodeSizeNotReached:        http.StatusUnprocessableEntity,
 	ledger.CodeTooManyCurrencies:     http.StatusUnprocessableEntity,
+	ledger.CodeRunInvalid:            http.StatusUnprocessableEntity,
+	ledger.CodeDecisionInvalid:       http.StatusUnprocessableEntity,
+	ledger.CodePolicyInvalid:         http.StatusUnprocessableEntity,
 
 	codeInternal: http.StatusInternalServerError,
 

@@ -52,6 +52,9 @@ var routes = []route{
 	{"POST", "/v1/ledgers/{ledger}/keys", scopeAdmin, (*handlers).changeKey},
 	{"GET", "/v1/ledgers/{ledger}/keys", scopeRead, (*handlers).listKeys},
 
+	{"GET", "/v1/ledgers/{ledger}/reports", scopeRead, (*handlers).listReports},
+	{"GET", "/v1/ledgers/{ledger}/reports/{name}", scopeRead, (*handlers).oneReport},
+
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},
 	{"POST", "/v1/ledgers/{ledger}/entries/{seq}/erase", scopeAdmin, (*handlers).eraseEntry},

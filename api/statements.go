@@ -24,6 +24,9 @@ func (h *handlers) statement(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if x.query(statementParameters...).has("format") {
+		return h.statementFile(x, code)
+	}
 	f, list, err := h.statementFilter(x, code)
 	if err != nil {
 		return err
@@ -46,10 +49,16 @@ func (h *handlers) statement(x *exchange) error {
 	return x.send(200)
 }
 
+// statementParameters are those of a page of a statement, and of a file of it.
+var statementParameters = []string{"from", "to", "limit", "cursor", "format", "iban"}
+
 // statementFilter reads the query. What it leaves out is from the first of the
 // month to today, or as on the page before.
 func (h *handlers) statementFilter(x *exchange, code string) (f store.StatementFilter, list [cursorListSize]byte, err error) {
-	q := x.query("from", "to", "limit", "cursor")
+	q := x.query(statementParameters...)
+	if q.has("iban") {
+		q.fail(codeInvalidParameter, "iban", "only a format such as camt.053.001.08 names an account by its IBAN")
+	}
 	f = store.StatementFilter{Code: code, AsOf: store.Newest, Limit: q.limit()}
 	from, to := q.date("from"), q.date("to")
 	list = listID("statement", x.ledger.String(), code, q.values["from"], q.values["to"])

@@ -17,7 +17,8 @@
 // and reversals.go), account_rules.go when an account may change, periods.go when
 // the books may be closed, currencies.go what is a currency, keys.go which keys are valid,
 // erasures.go when text is erased, commitments.go how
-// balances are bound. book.go is the state
+// balances are bound, runs.go, decisions.go and policies.go what the night and the
+// people who look at it put on record. book.go is the state
 // in memory and ruleset.go the part of it that concerns all accounts; apply.go is
 // the pure step on it and batch.go that of several transfers at once. queue.go is
 // where requests wait, sequencer.go the loop, targets.go what it reads for a batch,

@@ -129,6 +129,23 @@ const (
 	// MaxCommittedCurrencies.
 	CodeTooManyCurrencies Code = "too_many_currencies"
 
+	// CodeRunInvalid: the run is not one of this ledger, or contradicts itself.
+	CodeRunInvalid Code = "run_invalid"
+	// CodeRunNotFound: no run of that id is on record.
+	CodeRunNotFound Code = "run_not_found"
+	// CodeDecisionInvalid: the decision says too little, too much, or refers to
+	// what it must not.
+	CodeDecisionInvalid Code = "decision_invalid"
+	// CodeSecondPerson: the key has prepared or signed the run before.
+	CodeSecondPerson Code = "second_person_required"
+	// CodeRunNotReviewed: a run is approved after its review only.
+	CodeRunNotReviewed Code = "run_not_reviewed"
+	// CodeRunRejected: a rejected run stays so.
+	CodeRunRejected Code = "run_rejected"
+	// CodePolicyInvalid: the policy would apply to a closed period, or is not well
+	// named.
+	CodePolicyInvalid Code = "policy_invalid"
+
 	// CodeBatchPartlyPosted: some ids of an atomic batch stand for entries, others
 	// do not.
 	CodeBatchPartlyPosted Code = "batch_partly_posted"

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"slices"
+
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger/chain"
@@ -52,6 +54,12 @@ func sameBound(r Request, e *Entry) bool {
 		return e.record.Kind == chain.PeriodReopened && hasDetail(e, "period_end", r.PeriodEnd.String())
 	case *ChangeKey:
 		return e.record.Kind == chain.KeyChanged && hasDetail(e, "action", r.Action) && hasDetail(e, "role", r.Role) && hasDetail(e, "key_id", r.Key)
+	case *RecordRun:
+		return e.record.Kind == chain.Run && slices.Equal(r.details(), e.record.Details)
+	case *Decide:
+		return r.sameDecision(e)
+	case *AdoptPolicy:
+		return r.samePolicy(e)
 	}
 	return false // requests without text, which nothing erases
 }
@@ -60,6 +68,10 @@ func sameBound(r Request, e *Entry) bool {
 // long as there is one: a release of one hold is no answer for another. Of a hold
 // that was captured, a reversal acts on the capture.
 func (b *Book) actsOn(r Request, e *Entry) bool {
+	switch r.(type) {
+	case *RecordRun, *Decide:
+		return true // they refer to others in their details, which were compared
+	}
 	for _, id := range r.targets(nil) {
 		t, acted := b.targets[id], e.record.RefSeq
 		if t == nil || acted == nil || t.Entry.Seq() != *acted && (t.Settled == nil || t.Settled.Seq() != *acted) {

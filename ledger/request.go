@@ -13,7 +13,7 @@ import (
 // Apply accepts it and the store has committed it. The implementations are
 // TransferRequest, CaptureHold, ReleaseHold, ReverseTransfer, AtomicBatch,
 // OpenAccount, ChangeAccount, DefineCurrency, ClosePeriod, ReopenPeriod, ChangeKey,
-// EraseText and CommitBalances.
+// EraseText, CommitBalances, RecordRun, Decide and AdoptPolicy.
 type Request interface {
 	// common returns what every request carries.
 	common() *Common
@@ -83,6 +83,9 @@ const (
 	OperationChangeKey      = "key_changed"
 	OperationErase          = "erasure"
 	OperationCommitBalances = "balance_commitment"
+	OperationRecordRun      = "run"
+	OperationDecide         = "decision"
+	OperationAdoptPolicy    = "policy_adopted"
 )
 
 // Leg is one posting of a TransferRequest.

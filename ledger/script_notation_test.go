@@ -34,6 +34,10 @@ type step struct {
 // scriptLedger is the ledger of all scripts.
 var scriptLedger = ledger.LedgerID{UUID: [16]byte{15: 1}}
 
+// defaultOpened is when the ledger of a script was opened, unless it says
+// otherwise.
+var defaultOpened = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
 // notation reads a script.
 type notation struct {
 	t     *testing.T
@@ -60,7 +64,7 @@ func readScript(t *testing.T, file string) *notation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &notation{t: t, file: file, terms: defaultTerms(), sizes: batchSizes, clock: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)}
+	n := &notation{t: t, file: file, terms: defaultTerms(), sizes: batchSizes, clock: defaultOpened}
 	lines := strings.Split(string(text), "\n")
 	for i := 0; i < len(lines); i++ {
 		first := i
@@ -330,6 +334,14 @@ func (n *notation) request(verb string) ledger.Request {
 		return r
 	case "key":
 		return n.key()
+	case "run":
+		return n.recordRun()
+	case "signoff":
+		return n.signOff()
+	case "decide":
+		return n.decide()
+	case "adopt":
+		return n.adopt()
 	case "transfer", "hold":
 		return n.transfer(verb == "hold")
 	case "capture":

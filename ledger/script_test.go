@@ -275,6 +275,14 @@ func (r *run) load(b *ledger.Book, requests []ledger.Request) {
 			ids = append(ids, q.Target)
 		case *ledger.EraseText:
 			ids = append(ids, q.Target)
+		case *ledger.RecordRun:
+			ids = append(ids, q.Last)
+		case *ledger.Decide:
+			for _, id := range []*ledger.RequestID{q.Run, q.Entry, q.Supersedes} {
+				if id != nil {
+					ids = append(ids, *id, ledger.SignOffID(*id, ledger.StageReview))
+				}
+			}
 		case *ledger.ClosePeriod:
 			if len(q.Retain) > 0 {
 				incomes = r.scene.incomes(q.PeriodEnd)

@@ -109,7 +109,7 @@ func (b *book) append(e chain.Entry, t words) chain.Entry {
 	if e.EffectiveDate == 0 {
 		e.EffectiveDate = e.BookingDate
 	}
-	if !b.byItself {
+	if !b.byItself && e.Actor == (uuid.UUID{}) {
 		e.Actor = stableID("key")
 	}
 	b.byItself = false

@@ -74,10 +74,12 @@ func (v *verification) checkBooks(ctx context.Context) error {
 	switch {
 	case v.incomplete.Load():
 		return nil
+	case !v.whole():
+		return v.checkNumbers(ctx)
 	case v.alongChain && v.books.postings != v.scope.knownPostings:
 		return v.findRepeats(ctx)
 	case !v.alongChain && v.books.postings != v.scope.postings:
-		v.stripes = newStripes(0, v.snapshot.Size, v.workers, v.bounds)
+		v.stripes = newStripes(v.spans, v.workers, v.bounds)
 		return v.walkStripes(ctx, true)
 	}
 	return nil
@@ -408,20 +410,29 @@ order by request_id, seq`
 
 // checkDuplicates holds I8 without relying on the unique key that enforces it.
 func (v *verification) checkDuplicates(ctx context.Context) error {
+	if !v.whole() {
+		return v.checkRequests(ctx)
+	}
 	ids, err := v.requestsToLookUp(ctx)
 	if err != nil {
 		return err
 	}
+	return v.lookUpRequests(ctx, ids, Span{0, v.snapshot.Size})
+}
+
+// lookUpRequests reports the entries of a span whose request stands twice.
+func (v *verification) lookUpRequests(ctx context.Context, ids []uuid.UUID, in Span) error {
 	for chunk := range slices.Chunk(ids, v.bounds.page) {
 		var before uuid.UUID
 		var first int64
 		err := v.snapshot.Scan(ctx, requestSeqsSQL, []any{v.snapshot.LedgerID, chunk, v.snapshot.Size}, func(r *store.Row) error {
 			id, seq := r.UUID(0), r.Int64(1)
-			if id == before {
+			switch {
+			case id != before:
+				before, first = id, seq
+			case in.Has(seq):
 				v.findings.add(finding{code: DuplicateTransfer, seq: seq, column: "request_id", stored: id.String(),
 					recomputed: fmt.Sprintf("first at entry %d", first)})
-			} else {
-				before, first = id, seq
 			}
 			return nil
 		})

@@ -42,6 +42,9 @@ const (
 	ErasureInvalid            = "ERASURE_INVALID"
 	PayloadNotErased          = "PAYLOAD_NOT_ERASED"
 	BalanceCommitmentMismatch = "BALANCE_COMMITMENT_MISMATCH"
+	RunInvalid                = "RUN_INVALID"
+	DecisionInvalid           = "DECISION_INVALID"
+	PolicyInvalid             = "POLICY_INVALID"
 
 	// Of checkpoints, the tree, and what lies outside the database.
 
@@ -122,6 +125,9 @@ var Checks = []Check{
 	{CurrencyUnknown, "I10", chain.Critical, "the currency is not one of ISO 4217 with these decimals, and was not defined before", whoPosted, false},
 	{CurrencyInvalid, "I10", chain.Critical, "the currency was there already", whoPosted, false},
 	{KeyInvalid, "I7", chain.Critical, "a key was put on record against the rules", whoPosted, false},
+	{RunInvalid, "I6", chain.Critical, "a run is on record that cannot be one of this ledger, or its pin does not hold any more", whoPosted, false},
+	{DecisionInvalid, "I10", chain.Critical, "a decision is on record against the rules, such as a sign-off without a second person", whoPosted, false},
+	{PolicyInvalid, "I10", chain.Critical, "a policy was adopted for days that were closed", whoPosted, false},
 	{ErasureInvalid, "I4", chain.Critical, "an erasure is on record of an entry that has no text, or a second one", whoPosted, false},
 	{BalanceCommitmentMismatch, "I11", chain.Critical, "an entry binds other balances than the postings before it give", recommit, false},
 	{CommitmentMismatch, "I6", chain.Critical, "a text is not the one that the entry commits to", restoreText, false},

@@ -22,7 +22,8 @@ type evidence struct {
 		newest int64 // size of the newest checkpoint; −1 when there is none
 		nodes  int64 // leaves that the stored nodes cover
 	}
-	shown *shownHead
+	shown      *shownHead
+	shownLater bool // what is shown came after the cut
 
 	roots map[int64]chain.Hash // of the sizes that somebody asks for; nil values until known
 	asked map[int64]bool
@@ -139,6 +140,7 @@ type checkpointRow struct {
 type checkpointReader struct {
 	v       *verification
 	after   int64
+	upTo    int64 // sizes beyond are not read
 	workers int
 	page    []checkpointRow
 	done    bool
@@ -153,9 +155,9 @@ const checkpointPage = 128
 const checkpointsSQL = `
 select size, root, left(note, 65537), signed_at
 from book.checkpoints
-where ledger_id = $1::uuid and size > $2::int8
+where ledger_id = $1::uuid and size > $2::int8 and size <= $3::int8
 order by size
-limit $3::int8`
+limit $4::int8`
 
 // peek returns the next checkpoint, nil when there is none.
 func (c *checkpointReader) peek(ctx context.Context) (*checkpointRow, error) {
@@ -185,7 +187,7 @@ func (c *checkpointReader) at(ctx context.Context, size int64) (*checkpointRow, 
 
 func (c *checkpointReader) read(ctx context.Context) error {
 	var page []checkpointRow
-	args := []any{c.v.snapshot.LedgerID, c.after, int64(checkpointPage)}
+	args := []any{c.v.snapshot.LedgerID, c.after, c.upTo, int64(checkpointPage)}
 	err := c.v.snapshot.Scan(ctx, checkpointsSQL, args, func(r *store.Row) error {
 		row := checkpointRow{size: r.Int64(0), root: r.Hash(1), note: string(r.Text(2)), signedAt: time.UnixMicro(r.Micros(3)).UTC()}
 		row.rejected = rejected(r)

@@ -23,7 +23,7 @@ func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts 
 	}
 	return verifyWithin(ctx, db, ledgerID, opts, &bounds{
 		follow:         follow,
-		segmentEntries: 3, segmentPostings: 4, segmentText: 1600, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
+		segmentEntries: 3, segmentPostings: 4, segmentText: 3000, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
 		findings: 1000, erasures: 10, page: 2,
 	})
 }
@@ -43,7 +43,7 @@ func VerifyJoining(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts O
 func NewNarrowFollower(db *store.DB) *Follower {
 	return newFollower(db, &bounds{
 		follow:         alongChain,
-		segmentEntries: 3, segmentPostings: 4, segmentText: 1200, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
+		segmentEntries: 3, segmentPostings: 4, segmentText: 2600, cachedAccounts: 4, cachedHolds: 5, stolenEntries: 1,
 		findings: 1000, erasures: 10, page: 2,
 	})
 }
@@ -199,6 +199,49 @@ func ReadInShapes(ctx context.Context, db *store.DB, ledger uuid.UUID, size, ste
 			columns = -1
 		}
 		each(low, shaped.show(), whole.show(), columns)
+	}
+	return nil
+}
+
+// SnapshotOf cuts balances into the parts of a snapshot.
+func SnapshotOf(all []Balance, lines int) ([]store.SnapshotPart, error) {
+	return snapshotOf(all, lines)
+}
+
+// Rehash computes the hashes of a ledger anew, from its columns as they now stand,
+// each over the one before: what a forger does who wants no hash to give an edit
+// away.
+func Rehash(ctx context.Context, db *store.DB, ledgerID uuid.UUID, set func(seq int64, prev, hash chain.Hash) error) error {
+	cut, err := db.Snapshot(ctx, ledgerID)
+	if err != nil {
+		return err
+	}
+	v := &verification{level: LevelChain, bounds: &standard, snapshot: cut, findings: newFindings(standard.findings)}
+	if err := v.readTerms(ctx); err != nil {
+		return err
+	}
+	w := v.newWorker()
+	w.stripe = &stripe{}
+	prev := chain.Genesis
+	for seq := range cut.Size {
+		w.segment.reset(seq, seq+1)
+		if err := w.segment.load(ctx, cut, &w.words); err != nil {
+			return err
+		}
+		if err := w.meet(ctx); err != nil {
+			return err
+		}
+		if len(w.segment.entries) != 1 {
+			return fmt.Errorf("rehashing entry %d: there are %d", seq, len(w.segment.entries))
+		}
+		w.derive()
+		e := &w.segment.entries[0].entry
+		e.PrevHash = prev
+		hash := e.Hash()
+		if err := set(seq, prev, hash); err != nil {
+			return err
+		}
+		prev = hash
 	}
 	return nil
 }

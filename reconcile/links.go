@@ -91,12 +91,24 @@ func missing(first, last int64) finding {
 
 func showMicros(t int64) string { return time.UnixMicro(t).UTC().Format(time.RFC3339Nano) }
 
-// join holds the stripes against each other, and the last one against the head
-// that was pinned.
+// join holds the stripes against each other, and the spans against what stands on
+// both sides of them; the last one against the head that was pinned.
 func (v *verification) join(all []*stripe) {
 	slices.SortFunc(all, func(a, b *stripe) int { return cmp.Compare(a.low, b.low) })
-	prev := v.base
-	known := v.from == 0 || prev != nil // prev is really the last entry before the stripe at hand
+	for i := range v.spans {
+		s := &v.spans[i]
+		n := 0
+		for n < len(all) && all[n].low < s.To {
+			n++
+		}
+		v.joinSpan(s, all[:n])
+		all = all[n:]
+	}
+}
+
+func (v *verification) joinSpan(span *readSpan, all []*stripe) {
+	prev := span.before
+	known := span.From == 0 || prev != nil // prev is really the last entry before the stripe at hand
 	for _, s := range all {
 		if s.first != nil && known && !s.frontUnknown {
 			v.findings.add(compareLinks(prev, s.first)...)
@@ -113,14 +125,15 @@ func (v *verification) join(all []*stripe) {
 			known = false
 		}
 	}
-	size := v.snapshot.Size
 	switch {
-	case !known || size == v.from:
+	case !known || span.Entries() == 0:
 	case prev == nil:
-		v.findings.add(missing(0, size-1))
-	case prev.seq < size-1:
-		v.findings.add(missing(max(prev.seq+1, 0), size-1))
-	case prev.stored != v.snapshot.Head && prev.rejected != "entry_hash":
+		v.findings.add(missing(0, span.To-1))
+	case prev.seq < span.To-1:
+		v.findings.add(missing(max(prev.seq+1, 0), span.To-1))
+	case span.To < v.snapshot.Size && span.after != nil && !v.reads(span.To):
+		v.findings.add(compareLinks(prev, span.after)...)
+	case span.To == v.snapshot.Size && prev.stored != v.snapshot.Head && prev.rejected != "entry_hash":
 		v.findings.add(finding{code: HeadMismatch, seq: prev.seq, stored: prev.stored.String(), recomputed: v.snapshot.Head.String()})
 	}
 }

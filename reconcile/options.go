@@ -82,6 +82,13 @@ type Options struct {
 	// signer: evidence of LevelEvidence.
 	Archived, Receipts []Document
 	SignerState        *Document
+	// At, unless nil, is the cut to verify, as it was made some time ago. What has
+	// come since is looked at only as far as it shows that entries are gone.
+	At *Cut
+	// Spans, unless empty, are the entries to read, from LevelColumns on. All others
+	// are taken as they stand, but for what is about the ledger as a whole: its
+	// balances, its rules, its checkpoints and its schema.
+	Spans []Span
 	// Others has the other ledgers reported that vanished whole from the database.
 	Others bool
 }

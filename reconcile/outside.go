@@ -109,8 +109,8 @@ func (v *verification) checkPin(ctx context.Context, opts *Options) error {
 // holdOutside returns the root that the ledger has at a size that somebody
 // outside knows it to have had. A ledger that is shorter was rolled back.
 func (v *verification) holdOutside(ctx context.Context, size int64, what string) (root chain.Hash, shorter bool, err error) {
-	if size > v.snapshot.Size {
-		v.findings.add(finding{code: LogRollback, seq: v.snapshot.Size, stored: fmt.Sprintf("%d entries", v.snapshot.Size),
+	if size > v.present {
+		v.findings.add(finding{code: LogRollback, seq: v.present, stored: fmt.Sprintf("%d entries", v.present),
 			recomputed: fmt.Sprintf("%d entries, by %s", size, what)})
 		return chain.Hash{}, true, nil
 	}

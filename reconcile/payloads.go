@@ -104,7 +104,7 @@ func (w *worker) checkTexts(ctx context.Context, row *entryRow) error {
 		if c == nil || row.hasText[i] {
 			continue
 		}
-		erased, err := w.v.erasures.of(ctx, w.v.snapshot, row.entry.Seq)
+		erased, err := w.v.erasures.of(ctx, w.v, row.entry.Seq)
 		switch {
 		case errors.Is(err, errTooManyErasures):
 			w.doubt(row.entry.Seq, "a text is gone, and there are more erasures than are looked up")
@@ -113,11 +113,13 @@ func (w *worker) checkTexts(ctx context.Context, row *entryRow) error {
 			return err
 		}
 		f := finding{code: PayloadMissing, seq: row.entry.Seq, column: texts[i].column}
-		if erased {
+		if erased != notErased {
 			f.code = PayloadErased
 			row.terms.known = row.terms.known || texts[i].field == chain.FieldMetadata // erased with it
 		}
-		w.report(f)
+		if erased != erasedLater {
+			w.report(f)
+		}
 	}
 	return nil
 }
@@ -127,46 +129,66 @@ func (w *worker) checkTexts(ctx context.Context, row *entryRow) error {
 type erasures struct {
 	limit int
 
-	mu   sync.Mutex
-	read bool
-	seqs []int64 // sorted
+	mu    sync.Mutex
+	read  bool
+	seqs  []int64 // sorted
+	later []int64 // of those that were erased after the cut; likewise
 }
 
 var errTooManyErasures = errors.New("too many erasures to look up")
 
+// erased says whether an entry's texts were erased on record.
+type erased int
+
+const (
+	notErased erased = iota
+	erasedBefore
+	erasedLater // after the cut: at the cut they were there
+)
+
 // Index: i12_entries_erased; without it, the entries are read once.
 const erasuresSQL = `
-select ref_seq
+select ref_seq, seq
 from book.entries
 where ledger_id = $1::uuid and seq < $2::int8 and kind = 'erasure' and ref_seq is not null and ref_seq < seq
 limit $3::int8`
 
-// of reports whether an erasure of the entry at seq is on record.
-func (e *erasures) of(ctx context.Context, from *store.Snapshot, seq int64) (bool, error) {
+// of tells whether an erasure of the entry at seq is on record.
+func (e *erasures) of(ctx context.Context, v *verification, seq int64) (erased, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.read {
-		if err := e.load(ctx, from); err != nil {
-			return false, err
+		if err := e.load(ctx, v); err != nil {
+			return notErased, err
 		}
 		e.read = true
 	}
-	if len(e.seqs) > e.limit {
-		return false, errTooManyErasures
+	if len(e.seqs)+len(e.later) > e.limit {
+		return notErased, errTooManyErasures
 	}
-	_, found := slices.BinarySearch(e.seqs, seq)
-	return found, nil
+	if _, found := slices.BinarySearch(e.seqs, seq); found {
+		return erasedBefore, nil
+	}
+	if _, found := slices.BinarySearch(e.later, seq); found {
+		return erasedLater, nil
+	}
+	return notErased, nil
 }
 
-func (e *erasures) load(ctx context.Context, from *store.Snapshot) error {
-	e.seqs = e.seqs[:0]
-	err := from.Scan(ctx, erasuresSQL, []any{from.LedgerID, from.Size, int64(e.limit) + 1}, func(r *store.Row) error {
-		e.seqs = append(e.seqs, r.Int64(0))
+func (e *erasures) load(ctx context.Context, v *verification) error {
+	e.seqs, e.later = e.seqs[:0], e.later[:0]
+	err := v.snapshot.Scan(ctx, erasuresSQL, []any{v.snapshot.LedgerID, v.present, int64(e.limit) + 1}, func(r *store.Row) error {
+		if r.Int64(1) < v.snapshot.Size {
+			e.seqs = append(e.seqs, r.Int64(0))
+		} else {
+			e.later = append(e.later, r.Int64(0))
+		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("looking for erasures: %w", err)
 	}
 	slices.Sort(e.seqs)
+	slices.Sort(e.later)
 	return nil
 }

@@ -346,6 +346,9 @@ order by ref_seq, seq`
 // checkOnce holds the other half of I12: a hold is settled once, and an entry
 // reversed once.
 func (v *verification) checkOnce(ctx context.Context) error {
+	if !v.whole() {
+		return v.eachWindow(func(s Span) error { return v.checkOnceIn(ctx, s) })
+	}
 	for _, o := range once {
 		var refs []int64
 		err := retry(ctx, func() error {
@@ -362,7 +365,7 @@ func (v *verification) checkOnce(ctx context.Context) error {
 			v.findings.notChecked(noSeq, fmt.Sprintf("%s beyond the first %d", o.what, v.bounds.findings))
 		}
 		for chunk := range slices.Chunk(refs, v.bounds.page) {
-			if err := v.findRepeated(ctx, o.code, o.kinds, chunk); err != nil {
+			if err := v.findRepeated(ctx, o.code, o.kinds, chunk, Span{0, v.snapshot.Size}); err != nil {
 				return fmt.Errorf("looking for %s: %w", o.what, err)
 			}
 		}
@@ -370,16 +373,34 @@ func (v *verification) checkOnce(ctx context.Context) error {
 	return nil
 }
 
-// findRepeated reports all entries but the first that act on the same one.
-func (v *verification) findRepeated(ctx context.Context, code, kinds string, refs []int64) error {
+// checkOnceIn is checkOnce for what the entries of a span act on.
+func (v *verification) checkOnceIn(ctx context.Context, s Span) error {
+	for _, o := range once {
+		refs, err := v.refsIn(ctx, o.kinds, s)
+		if err != nil {
+			return fmt.Errorf("looking for %s: %w", o.what, err)
+		}
+		for chunk := range slices.Chunk(refs, v.bounds.page) {
+			if err := v.findRepeated(ctx, o.code, o.kinds, chunk, s); err != nil {
+				return fmt.Errorf("looking for %s: %w", o.what, err)
+			}
+		}
+	}
+	return nil
+}
+
+// findRepeated reports all entries of a span but the first that act on the same
+// one.
+func (v *verification) findRepeated(ctx context.Context, code, kinds string, refs []int64, in Span) error {
 	before, first := int64(-1), int64(0)
 	return v.snapshot.Scan(ctx, repeatsSQL(kinds), []any{v.snapshot.LedgerID, refs, v.snapshot.Size}, func(r *store.Row) error {
 		ref, seq := r.Int64(0), r.Int64(1)
-		if ref == before {
+		switch {
+		case ref != before:
+			before, first = ref, seq
+		case in.Has(seq):
 			v.findings.add(finding{code: code, seq: seq, column: "ref_seq",
 				stored: fmt.Sprint(ref), recomputed: fmt.Sprintf("entry %d did that already", first)})
-		} else {
-			before, first = ref, seq
 		}
 		return nil
 	})

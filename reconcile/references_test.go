@@ -401,7 +401,7 @@ func TestAnAccountChangedTooOftenIsNotAccused(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		b := small()
-		for range 8 {
+		for range 16 {
 			b.change("customers:1", func(a *chain.Account) { a.MinBalance = units(0) })
 		}
 		b.transfer("cash", "customers:1", 1)

@@ -90,7 +90,11 @@ type Scope struct {
 
 // Total is what the balances of a currency add up to, in natural units. Debits
 // and credits are equal unless the report says otherwise.
-type Total struct{ Currency, Debits, Credits string }
+type Total struct {
+	Currency string `json:"currency"`
+	Debits   string `json:"debits"`
+	Credits  string `json:"credits"`
+}
 
 // report puts the results together.
 func (v *verification) report(ctx context.Context, elapsed time.Duration) (Report, error) {

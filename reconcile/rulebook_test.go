@@ -203,7 +203,7 @@ func TestAClosingTooLargeToHoldIsNotChecked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		b := small()
 		var more []string
-		for i := range 8 {
+		for i := range 16 {
 			more = append(more, fmt.Sprintf("retain_account.C%d", i), "nobody")
 		}
 		b.close(day(2, 28), more...)

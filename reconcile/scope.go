@@ -109,6 +109,11 @@ func (v *verification) beyond() []string {
 	level := func(l Level, what string) { add(v.level < l, "%s: that takes --level %d", what, l.Number()) }
 	level(LevelChain, "the entries themselves, and every checkpoint but the newest")
 	level(LevelColumns, "accounts and their balances, limits, references and texts")
+	if v.level >= LevelColumns {
+		for _, s := range v.notRead() {
+			add(true, "%s: taken as they stand", s)
+		}
+	}
 	add(v.level == LevelChain && v.from > 0, "entries 0 to %d: the pinned checkpoint stands for them", v.from-1)
 	signed := e.seen.newest >= 0 || e.shown != nil
 	named := !e.keys.byPolicy && len(e.keys.signers) > 0

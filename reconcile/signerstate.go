@@ -38,6 +38,9 @@ func (v *verification) checkSignerState(ctx context.Context, doc *Document) erro
 		v.findings.notChecked(noSeq, fmt.Sprintf("the signer's state %s does not have this ledger", doc.Name))
 		return nil
 	}
+	if v.snapshot.Size < p.Size && p.Size <= v.present {
+		return v.holdLaterState(ctx, p)
+	}
 	root, shorter, err := v.holdOutside(ctx, p.Size, "the signer's state")
 	if err != nil || shorter {
 		return err
@@ -60,6 +63,17 @@ func (v *verification) checkSignerState(ctx context.Context, doc *Document) erro
 	}
 	_, err = v.proveFork(ctx, &Document{Name: "the signer's note", Data: []byte(p.Note)})
 	return err
+}
+
+// holdLaterState holds the state of a signer that went on after the cut. Its tree
+// need not be stored yet; its last entry must be there.
+func (v *verification) holdLaterState(ctx context.Context, p *signerPosition) error {
+	head, err := v.sealedAt(ctx, p.Size-1)
+	if err != nil || head == p.Head {
+		return err
+	}
+	v.findings.add(finding{code: LogRollback, seq: lastOf(p.Size), stored: "hash " + head, recomputed: "hash " + p.Head + ", by the signer's state"})
+	return nil
 }
 
 // readSignerState returns the position of a ledger, nil when the signer has none.

@@ -2,7 +2,7 @@ package reconcile
 
 import "sync"
 
-// stripes share the entries from one to the head out among workers. Each worker walks
+// stripes share the entries of some spans out among workers. Each worker walks
 // through a stripe of its own in order of seq, because the account states that
 // it holds are then those of the next entry; one that is done takes the back
 // half of the longest stripe that is left.
@@ -31,18 +31,10 @@ type stripe struct {
 	opens  []opening // of accounts that the region before knows
 }
 
-func newStripes(from, size int64, workers int, b *bounds) *stripes {
+func newStripes(spans []readSpan, workers int, b *bounds) *stripes {
 	s := &stripes{bounds: b}
-	step := b.wholeBlocks(max((size-from+int64(workers)-1)/int64(workers), b.segmentEntries))
-	for low := from; low < size; low += step {
-		end := low + step
-		if end > size || end < low {
-			end = size
-		}
-		s.all = append(s.all, &stripe{low: low, next: low, end: end})
-		if end == size {
-			break
-		}
+	for i := range spans {
+		s.share(spans[i].Span, workers)
 	}
 	s.fresh = s.all
 	return s
@@ -53,6 +45,21 @@ func (s *stripes) cutRegions() {
 	for _, c := range s.all {
 		c.region = newRegion(c, s.bounds.cachedAccounts)
 		s.regions = append(s.regions, c.region)
+	}
+}
+
+// share cuts a span into a stripe for each worker.
+func (s *stripes) share(of Span, workers int) {
+	step := s.bounds.wholeBlocks(max((of.Entries()+int64(workers)-1)/int64(workers), s.bounds.segmentEntries))
+	for low := of.From; low < of.To; low += step {
+		end := low + step
+		if end > of.To || end < low {
+			end = of.To
+		}
+		s.all = append(s.all, &stripe{low: low, next: low, end: end})
+		if end == of.To {
+			break
+		}
 	}
 }
 

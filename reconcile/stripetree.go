@@ -89,20 +89,11 @@ func (v *verification) stripesHold() bool {
 	if !v.growsTrees() {
 		return false
 	}
-	size, root := int64(0), chain.EmptyRoot
-	for _, s := range v.stripes.all { // in order of seq
-		if s.low > v.evidence.lastRoot() {
-			break
-		}
-		t := s.tree
-		if t == nil || t.gone || t.e.wrong() || s.low != size || t.begun != root {
+	e := &v.evidence
+	for i := range v.spans {
+		if !v.spanHolds(v.spans[i].Span) {
 			return false
 		}
-		size, root = t.walk.tree.size, t.walk.tree.root()
-	}
-	e := &v.evidence
-	if size < min(e.lastRoot(), v.snapshot.Size) {
-		return false
 	}
 	for _, s := range v.stripes.all {
 		if t := s.tree; t != nil {
@@ -117,4 +108,24 @@ func (v *verification) stripesHold() bool {
 		}
 	}
 	return true
+}
+
+// spanHolds reports whether the stripes of a span have held all of its tree, each
+// from where the one before ended.
+func (v *verification) spanHolds(of Span) bool {
+	size, root := of.From, chain.Hash{}
+	for _, s := range v.stripes.all { // in order of seq
+		if !of.Has(s.low) {
+			continue
+		}
+		if s.low > v.evidence.lastRoot() {
+			break
+		}
+		t := s.tree
+		if t == nil || t.gone || t.e.wrong() || s.low != size || s.low != of.From && t.begun != root {
+			return false
+		}
+		size, root = t.walk.tree.size, t.walk.tree.root()
+	}
+	return size >= min(v.evidence.lastRoot(), of.To)
 }

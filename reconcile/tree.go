@@ -31,7 +31,7 @@ type treeWalk struct {
 
 // newTreeWalk continues a tree; checkpoints are read from those beyond a size on.
 func (v *verification) newTreeWalk(ctx context.Context, f chain.Frontier, e *evidence, beyond int64, workers int) *treeWalk {
-	t := &treeWalk{v: v, e: e, ctx: ctx, tree: newMerkle(f), checkpoints: checkpointReader{v: v, after: beyond, workers: workers}}
+	t := &treeWalk{v: v, e: e, ctx: ctx, tree: newMerkle(f), checkpoints: checkpointReader{v: v, after: beyond, upTo: v.latest, workers: workers}}
 	t.onNode = t.compare
 	return t
 }
@@ -56,8 +56,8 @@ from book.entries
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq`
 
-// checkTree holds the tree and all checkpoints from the block of entry v.from on
-// against the leaves. Where the first pass has done so without finding anything,
+// checkTree holds the tree and all checkpoints over the spans, from the block of
+// their first entries on, against the leaves. Where the first pass has done so without finding anything,
 // that is all; otherwise the leaves are read once more, in order, to say exactly
 // what is wrong.
 func (v *verification) checkTree(ctx context.Context) error {
@@ -65,17 +65,29 @@ func (v *verification) checkTree(ctx context.Context) error {
 	if e.seen.newest < 0 && e.seen.nodes == 0 && len(e.asked) == 0 || v.stripesHold() {
 		return nil
 	}
-	base := v.from - v.from%chain.TileWidth
+	for i := range v.spans {
+		if err := v.checkSpanTree(ctx, v.spans[i].Span); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verification) checkSpanTree(ctx context.Context, s Span) error {
+	base := s.From - s.From%chain.TileWidth
 	frontier, err := chain.FrontierAt(base, v.nodes(ctx))
 	if err != nil {
 		return fmt.Errorf("reading the tree of the first %d entries: %w", base, err)
 	}
-	t := v.newTreeWalk(ctx, frontier, e, base-1, v.workers)
+	t := v.newTreeWalk(ctx, frontier, &v.evidence, base-1, v.workers)
+	if s.To < v.snapshot.Size {
+		t.checkpoints.upTo = s.To
+	}
 	if err := t.pass(); err != nil {
 		return err
 	}
-	for low := base; low < v.snapshot.Size && !t.lost; low += leafPage {
-		if err := t.walkPage(low, min(low+leafPage, v.snapshot.Size)); err != nil {
+	for low := base; low < s.To && !t.lost; low += leafPage {
+		if err := t.walkPage(low, min(low+leafPage, s.To)); err != nil {
 			return err
 		}
 	}

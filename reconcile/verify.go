@@ -86,6 +86,7 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 		{"what is settled or reversed twice", LevelColumns, v.checkOnce},
 		{"erasures", LevelColumns, v.checkErasures},
 		{"balance commitments", LevelColumns, v.checkCommitments},
+		{"runs, decisions and policies", LevelColumns, v.checkNightEntries},
 		v.schemaCheck(db),
 		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error {
 			if !opts.Others {
@@ -114,9 +115,11 @@ func (v *verification) run(ctx context.Context, c check) {
 // verification is one run of Verify.
 type verification struct {
 	level         Level
-	from          int64 // the first entry that is looked at; 0 but for LevelChain with a pin
-	base          *link // the entry before it; nil when from is 0
-	unreadable    bool  // the ledger could not even be begun
+	from          int64      // where a pinned checkpoint lets LevelChain begin; 0 otherwise
+	spans         []readSpan // the entries that the first pass walks through; rising
+	present       int64      // how many entries there are now; the cut may be an earlier one
+	latest        int64      // the last size that counts: that of a cut that was asked for
+	unreadable    bool       // the ledger could not even be begun
 	bounds        *bounds
 	snapshot      *store.Snapshot
 	workers       int
@@ -147,7 +150,7 @@ type verification struct {
 
 // walkStripes has the workers walk through all entries.
 func (v *verification) walkStripes(ctx context.Context, strangersOnly bool) error {
-	if v.alongChain && !strangersOnly {
+	if v.alongChain && !strangersOnly && v.whole() {
 		v.stripes.cutRegions()
 	}
 	return parallel(ctx, v.workers, func(ctx context.Context, _ int) error {
@@ -179,7 +182,7 @@ func (v *verification) advance(entries int64) {
 // counts as much again.
 func (v *verification) toDo() int64 {
 	if v.alongChain || v.level < LevelColumns {
-		return v.snapshot.Size - v.from
+		return v.toRead()
 	}
 	return 2 * v.snapshot.Size
 }
@@ -205,6 +208,9 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 		return err
 	}
 	v.snapshot = snapshot
+	if err := v.pinTo(ctx, opts.At); err != nil {
+		return err
+	}
 	if err := v.readTerms(ctx); err != nil {
 		return err
 	}
@@ -219,11 +225,14 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 		return err
 	}
 	v.askRoots(opts)
-	if err := v.readBase(ctx); err != nil {
+	if err := v.setSpans(opts.Spans); err != nil {
 		return err
 	}
-	v.stripes = newStripes(v.from, v.snapshot.Size, opts.Workers, v.bounds)
-	if v.level >= LevelColumns {
+	if err := v.readLinks(ctx); err != nil {
+		return err
+	}
+	v.stripes = newStripes(v.spans, opts.Workers, v.bounds)
+	if v.level >= LevelColumns && v.whole() {
 		v.requests = newRequestFilter(v.snapshot.Size, v.bounds.findings)
 	}
 	if err := v.chooseWay(ctx); err != nil {
@@ -266,34 +275,6 @@ func (v *verification) checkThere(ctx context.Context, db *store.DB, tables int)
 		v.findings.add(finding{code: LedgerMissing, seq: 0, stored: "nothing", recomputed: fmt.Sprintf("%d entries, by a checkpoint", v.evidence.seen.newest)})
 	default:
 		return fmt.Errorf("verifying ledger %s: %w", v.snapshot.LedgerID, ErrUnknownLedger)
-	}
-	return nil
-}
-
-// Index: the primary key.
-const linkSQL = `
-select prev_hash, entry_hash, recorded_at, booking_date
-from book.entries
-where ledger_id = $1::uuid and seq = $2::int8`
-
-// readBase reads the entry before the first that is looked at, which the
-// pinned checkpoint covers.
-func (v *verification) readBase(ctx context.Context) error {
-	if v.from == 0 {
-		return nil
-	}
-	err := v.snapshot.Scan(ctx, linkSQL, []any{v.snapshot.LedgerID, v.from - 1}, func(r *store.Row) error {
-		v.base = &link{seq: v.from - 1, prevHash: r.Hash(0), stored: r.Hash(1), recomputed: r.Hash(1), recordedAt: r.Micros(2), bookingDate: r.Date(3)}
-		if bad := rejected(r); bad != nil {
-			v.base.rejected = bad.column
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading entry %d: %w", v.from-1, err)
-	}
-	if v.base == nil {
-		v.findings.add(missing(v.from-1, v.from-1))
 	}
 	return nil
 }
@@ -344,7 +325,7 @@ func (v *verification) chooseWay(ctx context.Context) error {
 	}
 	switch {
 	case v.level < LevelColumns:
-	case v.bounds.follow == alongChain:
+	case v.bounds.follow == alongChain || !v.whole():
 		v.alongChain = true
 	case v.bounds.follow == cheapest:
 		v.alongChain = v.accounts <= int64(v.bounds.cachedAccounts) && v.accounts*int64(v.workers)*metOften <= v.snapshot.Size
@@ -356,11 +337,11 @@ func (v *verification) chooseWay(ctx context.Context) error {
 func (v *verification) findStrays(ctx context.Context, highest map[string]int64) error {
 	for _, table := range tables {
 		last, ok := highest[table]
-		if !ok || last < v.snapshot.Size {
+		if !ok || last < v.present {
 			continue
 		}
 		first := last
-		args := []any{v.snapshot.LedgerID, v.snapshot.Size, last}
+		args := []any{v.snapshot.LedgerID, v.present, last}
 		err := v.snapshot.Scan(ctx, nextRowSQL(table), args, func(r *store.Row) error {
 			first = r.Int64(0)
 			return nil

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Installs what is missing, on Debian and Ubuntu, as root or through sudo:
 #
-#   sh scripts/install.sh engine|postgres|compiler|curl|jq|hledger …
+#   sh scripts/install.sh engine|postgres|compiler|curl|jq|hledger|xmllint …
 #
 #   engine    a database engine: PostgreSQL, unless a cockroach binary or a database URL is there to be used
 #   postgres  the PostgreSQL server, version 15 or newer
 #   compiler  a C compiler, which the race detector links with
 #   curl, jq  which the README's session uses
 #   hledger   which the tests let add up what export wrote
+#   xmllint   which the tests let hold statements against their schema
 #
 # What is there already is left alone, and then nothing needs root. Elsewhere it says what to install by hand.
 set -eu
@@ -130,8 +131,9 @@ for what in "$@"; do
 	postgres) have_postgres || want_postgres=1 ;;
 	compiler) have_compiler || packages="$packages gcc libc6-dev" ;;
 	curl | jq | hledger) have "$what" || packages="$packages $what" ;;
+	xmllint) have xmllint || packages="$packages libxml2-utils" ;;
 	*)
-		say "install: unknown: $what (known: engine postgres compiler curl jq hledger)"
+		say "install: unknown: $what (known: engine postgres compiler curl jq hledger xmllint)"
 		exit 2
 		;;
 	esac

@@ -26,6 +26,8 @@ var layers = []layer{
 	{"cmd/tallystick/internal/mapping", []string{"cmd/tallystick/internal/tabular", "ledger/money"}, []string{"go.yaml.in/yaml/v3"}, outside},
 	{"cmd/tallystick/internal/tabular", nil, []string{"go-json-experiment/json", "golang.org/x/text"}, outside},
 	{"cmd/tallystick/internal/entryfile", nil, nil, outside},
+	{"cmd/tallystick/internal/simulate", []string{"ledger/chain"}, nil,
+		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
 	{"cmd/tallystick/internal/demo", []string{"ledger", "ledger/chain"}, []string{"google/uuid", "shopspring/decimal"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
 	{"scripts/receipt", nil, []string{"golang.org/x/mod", "transparency-dev/formats", "transparency-dev/merkle"}, nil}, // nothing of ours
@@ -35,8 +37,20 @@ var layers = []layer{
 	{"api", []string{"ledger", "ledger/chain", "ledger/money", "ledger/store"},
 		[]string{"labstack/echo/v4", "google/uuid", "shopspring/decimal", "prometheus/client_golang", "prometheus/common", "go-json-experiment/json", "go.yaml.in/yaml/v3", "golang.org/x/sync"}, []string{"database", "os/exec"}},
 
-	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/bankfile"}, // not ledger: an audit that shares the audited code shares its bugs
+	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/..."}, // not ledger: an audit that shares the audited code shares its bugs
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
+	{"reconcile/risk", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "gonum.org/v1/gonum"}, outside},
+	{"reconcile/intake", []string{"reconcile/bankfile", "ledger", "ledger/chain", "ledger/money", "ledger/store"}, []string{"go.yaml.in/yaml/v3"}, []string{"database", "os", "net"}},
+	{"reconcile/figures", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "google/uuid"}, outside},
+	{"reconcile/camt", []string{"ledger/chain", "ledger/money"}, nil, outside},
+	{"reconcile/report", []string{"reconcile/report/...", "ledger/money"},
+		[]string{"shopspring/decimal", "rivo/uniseg", "xuri/excelize/v2", "codeberg.org/go-pdf/fpdf", "go-fonts/dejavu", "golang.org/x/image", "golang.org/x/text"},
+		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the page's template
+	{"reconcile/bankbook", []string{"reconcile/match", "reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
+	{"reconcile/match", []string{"reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
+	{"reconcile/policy", []string{"reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "go.yaml.in/yaml/v3"},
+		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the example
+	{"reconcile/calendar", []string{"ledger/chain"}, nil, outside},
 	{"reconcile/bankfile", []string{"ledger/money"}, []string{"golang.org/x/text"}, outside},
 
 	{"ledger/store/storetest", []string{"ledger/chain", "ledger/store", "ledger/store/engine"}, []string{"jackc/pgx/v5", "google/uuid"}, []string{"log"}},

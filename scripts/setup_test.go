@@ -86,7 +86,7 @@ func TestNothingMissingInstallsNothing(t *testing.T) {
 		program(t, dir, forbidden, "echo called: $0; exit 1")
 	}
 	program(t, dir, "cockroach", "exit 1") // found, not run
-	for _, tool := range []string{"curl", "jq", "hledger"} {
+	for _, tool := range []string{"curl", "jq", "hledger", "xmllint"} {
 		program(t, dir, tool, "exit 1")
 	}
 	for _, env := range [][]string{
@@ -94,7 +94,7 @@ func TestNothingMissingInstallsNothing(t *testing.T) {
 		{"SSL_CERT_FILE=/x", "COCKROACH_BINARY=" + dir + "/cockroach"},
 		{"SSL_CERT_FILE=/x", "TALLYSTICK_DATABASE_URL=postgres://elsewhere/db", "TALLYSTICK_ENGINE=postgres"},
 	} {
-		if out, err := shell(t, dir, env, "install.sh", "engine", "curl", "jq", "hledger"); err != nil || out != "" {
+		if out, err := shell(t, dir, env, "install.sh", "engine", "curl", "jq", "hledger", "xmllint"); err != nil || out != "" {
 			t.Errorf("with %v: %v, %s", env, err, out)
 		}
 	}

@@ -24,6 +24,14 @@ var (
 	floatsAllowed = map[string]string{
 		"api/metrics.go":       "the metrics client takes every value as float64",
 		"api/signermetrics.go": "likewise",
+
+		"reconcile/risk/varmath.go":     "statistics of returns",
+		"reconcile/risk/var.go":         "likewise",
+		"reconcile/risk/benford.go":     "statistics of digits",
+		"reconcile/risk/outliers.go":    "statistics of logarithms",
+		"reconcile/risk/signals.go":     "scores and deviations",
+		"reconcile/report/pdfcanvas.go": "fpdf takes coordinates as float64; all others count hundredths of points",
+		"reconcile/report/xlsxsheet.go": "excelize takes widths of columns and margins as float64",
 	}
 )
 

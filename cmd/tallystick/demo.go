@@ -15,6 +15,7 @@ import (
 
 	"tallystick/cmd/tallystick/internal/demo"
 	"tallystick/ledger"
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
 
@@ -32,6 +33,7 @@ type demoCommand struct {
 	Host      string `env:"TALLYSTICK_HOST" placeholder:"NAME" help:"Host name in the ledger's origin; this machine's by default."`
 	Seed      uint64 `default:"1" help:"The same seed on the same day makes the same history, but for ids of accounts and salts."`
 	Customers int    `default:"300" help:"Clients, 20 to 5000; entries grow with them."`
+	Files     string `type:"path" placeholder:"DIR" help:"Write policy.yaml, rates.csv and inputs.csv there, for tallystick reconcile and risk."`
 	JSON      bool   `name:"json" help:"Print one JSON object."`
 }
 
@@ -45,7 +47,8 @@ type demoResult struct {
 	To      string `json:"to"`
 	Seconds string `json:"seconds"`
 
-	key adminKey
+	key   adminKey
+	files string
 }
 
 // Run makes the ledger and says what to look at.
@@ -89,16 +92,25 @@ func (c *demoCommand) make(ctx context.Context, db *store.DB, key adminKey, now 
 		Seed: c.Seed, Customers: c.Customers, Now: now, Zone: zone, Ledger: info.ID, Actor: key.id,
 		Salt: randomSalt, AccountID: h.accountID,
 	}
+	files := demoFiles{dir: c.Files}
+	if c.Files != "" {
+		options.Rate = files.quote
+	}
 	if err := h.post(ctx, options, stderr); err != nil {
 		return nil, fmt.Errorf("making ledger %s: %w\nhint: it is unfinished, and what is in a ledger stays; make another one with --ledger %s-2", c.Ledger, err, c.Ledger)
 	}
 	if info, err = db.Ledger(ctx, c.Ledger); err != nil {
 		return nil, err
 	}
+	if c.Files != "" {
+		if err := files.write(chain.DateOf(now.In(zone))); err != nil {
+			return nil, err
+		}
+	}
 	return &demoResult{
 		Ledger: c.Ledger, ID: info.ID.String(), Size: info.Size, Head: info.Head.String(),
 		From: start.Format(time.DateOnly), To: now.In(zone).Format(time.DateOnly),
-		Seconds: fmt.Sprintf("%.1f", time.Since(began).Seconds()), key: key,
+		Seconds: fmt.Sprintf("%.1f", time.Since(began).Seconds()), key: key, files: c.Files,
 	}, nil
 }
 
@@ -221,6 +233,9 @@ func (r *demoResult) print(w io.Writer) error {
 	if err == nil {
 		_, err = fmt.Fprintf(w, demoHints, r.Ledger, authorization, demo.Cases[0].Account)
 	}
+	if err == nil && r.files != "" {
+		_, err = fmt.Fprintf(w, demoRisk, r.Ledger, r.files)
+	}
 	return err
 }
 
@@ -233,4 +248,9 @@ With the server running (make run), paste for example:
 The API is explained at http://127.0.0.1:8080/docs. Without a server:
   bin/tallystick verify --ledger %[1]s
   bin/tallystick export --help
+`
+
+// demoRisk is a line to paste: ledger, folder.
+const demoRisk = `The risk of it, as a page:
+  bin/tallystick risk --ledger %[1]s --policy '%[2]s/policy.yaml' --rates '%[2]s/rates.csv' --inputs '%[2]s/inputs.csv' --format html --output risk.html
 `

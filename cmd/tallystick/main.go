@@ -53,17 +53,30 @@ type commands struct {
 		Balance     proveBalanceCommand     `cmd:"" help:"Get the proof of an account's balance by the newest balance commitment."`
 		Check       proveCheckCommand       `cmd:"" help:"Check a receipt, a statement proof or a balance proof, with no server and no database."`
 	} `cmd:"" help:"Proofs that stand without the server."`
-	Witness witnessCommand `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
-	Erase   eraseCommand   `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
-	Signer  signerCommand  `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
-	Verify  verifyCommand  `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
-	Bundle  struct {
+	Witness   witnessCommand    `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
+	Erase     eraseCommand      `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
+	Signer    signerCommand     `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
+	Verify    verifyCommand     `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
+	Reconcile reconcileCommands `cmd:"" help:"The night: reconcile a ledger with itself and with the bank, and report."`
+	Bundle    struct {
 		Create bundleCreateCommand `cmd:"" help:"Write the ledger at a signed checkpoint to a file, with all that it takes to check it elsewhere."`
 	} `cmd:"" help:"Evidence bundles."`
-	Import importCommand `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
-	Export exportCommand `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
-	Demo   demoCommand   `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
-	Bench  benchCommand  `cmd:"" help:"Measure a running server."`
+	Report struct {
+		List reportListCommand `cmd:"" help:"List the reports there are."`
+		Make reportCommand     `cmd:"" default:"withargs" help:"Compute a report of what a ledger holds; make may be left out."`
+	} `cmd:"" help:"Financial reports: trial balance, balance sheet, income statement and others."`
+	Statement statementCommand `cmd:"" help:"Write the statement of an account, also as camt.053."`
+
+	Risk   riskCommand `cmd:"" help:"Compute the risk figures of a ledger by a policy file."`
+	Policy struct {
+		Check   policyCheckCommand   `cmd:"" help:"Read a policy file as a run would, and say what is wrong with it."`
+		Example policyExampleCommand `cmd:"" help:"Print a policy to begin with, which goes with the ledger of tallystick demo."`
+	} `cmd:"" help:"Policy files."`
+	Import   importCommand   `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
+	Export   exportCommand   `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
+	Demo     demoCommand     `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`
+	Simulate simulateCommand `cmd:"" help:"Write made-up payments with planted patterns, and their answer key, as files to import."`
+	Bench    benchCommand    `cmd:"" help:"Measure a running server."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

@@ -118,7 +118,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), actor: key.id, poster: sequencers, db: db}
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
-		Erase: eraseTexts(database.url), Signer: signs.stats,
+		Erase: eraseTexts(database.url), Signer: signs.stats, Reports: (&reporting{db: db}).forAPI(),
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup

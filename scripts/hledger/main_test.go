@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -124,6 +125,26 @@ func TestHledgerComesToTheSameBalancesOfTheDemonstration(t *testing.T) {
 	accounts, err := run(t.Context(), options{URL: server.Client.URL(), Ledger: "demo", Binary: rig.Binary}, rig.Key)
 	if err != nil || accounts < 100 {
 		t.Errorf("%d accounts: %v", accounts, err)
+	}
+	// A year that is closed on the way, by its months, with holds, reversals, late entries and four currencies.
+	journal := filepath.Join(t.TempDir(), "demo.journal")
+	if out, code, err := rig.Run(t.Context(), "export", "--url", server.Client.URL(), "--ledger", "demo", "--format", "hledger", "--output", journal); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	today := time.Now().UTC()
+	first := time.Date(today.Year(), today.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for _, period := range [][2]time.Time{{today.AddDate(-2, 0, 0), today.AddDate(0, 0, 1)}, {first.AddDate(0, -6, 0), first.AddDate(0, -3, -1)}, {first.AddDate(0, -12, 0), first.AddDate(0, 0, -1)}} {
+		from, to := period[0].Format(time.DateOnly), period[1].Format(time.DateOnly)
+		if compared, err := hledger.CompareReports(t.Context(), journal, from, to, rig.Report("demo")); err != nil || compared < 50 {
+			t.Errorf("%s to %s: %d amounts of reports compared: %v", from, to, compared, err)
+		}
+	}
+	spoiled := func(ctx context.Context, name, from, to string) ([]byte, error) {
+		text, err := rig.Report("demo")(ctx, name, from, to)
+		return bytes.ReplaceAll(text, []byte(`"revenue:monthly:eur"`), []byte(`"revenue:yearly:eur"`)), err
+	}
+	if _, err := hledger.CompareReports(t.Context(), journal, first.AddDate(0, -6, 0).Format(time.DateOnly), first.Format(time.DateOnly), spoiled); !errors.Is(err, hledger.ErrDiffers) {
+		t.Errorf("with an account of another name: %v", err)
 	}
 }
 

@@ -35,6 +35,9 @@ type Options struct {
 	Ledger    ledger.LedgerID
 	Actor     ledger.KeyID // on whose behalf everything happens
 
+	// Rate, unless nil, is told what a currency costs on each day: millionths of it for one EUR.
+	Rate func(day chain.Date, currency string, millionths int64)
+
 	Salt      func() [ledger.SaltSize]byte // random, for commitments to free text
 	AccountID func() ledger.AccountID      // fresh, unique among all ledgers
 }

@@ -11,6 +11,11 @@ import (
 // planDay puts on the agenda what clients and the office do today.
 func (g *generator) planDay() {
 	g.rates.move(g)
+	if g.Rate != nil {
+		for _, currency := range currencies[1:] {
+			g.Rate(g.date(), currency, g.rates[currency])
+		}
+	}
 	g.planOffice()
 	for _, c := range g.clients {
 		if len(c.wallets) == 0 {
