@@ -228,6 +228,7 @@ func Rehash(ctx context.Context, db *store.DB, ledgerID uuid.UUID, set func(seq 
 		if err := w.segment.load(ctx, cut, &w.words); err != nil {
 			return err
 		}
+		w.beginSegment()
 		if err := w.meet(ctx); err != nil {
 			return err
 		}
