@@ -156,6 +156,7 @@ func (v *verification) walkStripes(ctx context.Context, strangersOnly bool) erro
 	return parallel(ctx, v.workers, func(ctx context.Context, _ int) error {
 		w := v.newWorker()
 		w.follows, w.strangersOnly = v.alongChain || strangersOnly, strangersOnly
+		w.segment.quiet = make(map[string]quiet)
 		err := w.run(ctx)
 		v.mu.Lock()
 		defer v.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,8 +54,9 @@ type stripe struct {
 	record record
 	leaves *leafReader
 	text   *textReader
-	atSeq  int64 // the place of the next entry
-	number int64 // what it must say; more than its place where entries are missing
+	wanted []int64 // sizes of the ledger at which the tree is asked for; rising
+	atSeq  int64   // the place of the next entry
+	number int64   // what it must say; more than its place where entries are missing
 }
 
 // subtree is the tree over a member, and over its beginning at the sizes of
@@ -82,7 +84,7 @@ const maxKeyChanges = 10_000
 
 // run reads all members of the stripe.
 func (s *stripe) run(ctx context.Context) error {
-	s.leaves = newLeafReader(nil)
+	s.leaves, s.wanted = newLeafReader(nil), slices.Sorted(maps.Keys(s.v.wanted))
 	for i := s.begin; i < s.end; i++ {
 		s.atSeq = int64(i) * EntriesPerMember
 		s.number = s.atSeq
@@ -166,10 +168,11 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 	if s.atSeq == s.v.cut && s.atCut == nil {
 		s.atCut = s.accounts.clone()
 	}
-	hash := chain.Hash(sha256.Sum256(leaf))
-	t.tree.Append(hash)
 	r := &s.record
 	err := r.read(leaf[1:])
+	s.accounts.fetch(r.postings)
+	hash := chain.Hash(sha256.Sum256(leaf))
+	t.tree.Append(hash)
 	at := edge{seq: s.number, hash: hash}
 	s.number++
 	s.entries++
@@ -179,8 +182,11 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 		s.header(&at)
 	}
 	s.atSeq++
-	if _, ok := s.v.wanted[s.atSeq]; ok {
-		t.partial[s.atSeq] = t.tree.Clone()
+	for len(s.wanted) > 0 && s.wanted[0] <= s.atSeq {
+		if s.wanted[0] == s.atSeq {
+			t.partial[s.atSeq] = t.tree.Clone()
+		}
+		s.wanted = s.wanted[1:]
 	}
 	if err != nil && s.text != nil {
 		s.text.skip(at.seq, &s.findings)
