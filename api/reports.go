@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type ReportRequest struct {
 	Account      string // code, or a prefix of codes
 	IBAN         string // of the account, for formats that name it so
 	Run          string // id of a run, or "latest": the report that it put out
+	Links        string // address of the ledger that links of a page begin with
 }
 
 // ReportFile is a report in the format that was asked for.
@@ -124,6 +126,37 @@ func (h *handlers) oneReport(x *exchange) error {
 	return h.sendReport(x, r, h.Reports.Formats)
 }
 
+// riskPages are the reports of risk that a run puts out, the first by default.
+var riskPages = []string{"risk", "safeguarding", "exposures"}
+
+// riskReport answers GET /v1/ledgers/{ledger}/risk: figures as a run computed them, the latest by default. They rest on a
+// policy and on files that no request has.
+func (h *handlers) riskReport(x *exchange) error {
+	if err := h.findLedger(x); err != nil {
+		return err
+	}
+	q := x.query("format", "report", "run")
+	r := ReportRequest{Name: q.text("report", maxReportName), Format: q.text("format", maxReportName), Run: q.text("run", maxReportName)}
+	if r.Name == "" {
+		r.Name = riskPages[0]
+	}
+	if r.Run == "" {
+		r.Run = latestRun
+	}
+	switch {
+	case q.err == nil && !slices.Contains(riskPages, r.Name):
+		return fieldProblem(codeInvalidParameter, "report", "the reports of risk are %s", strings.Join(riskPages, ", "))
+	case q.err != nil:
+		return q.err
+	case h.Reports == nil:
+		return newProblem(codeReportNotFound, "this server makes no reports")
+	}
+	return h.sendReport(x, r, h.Reports.Formats)
+}
+
+// latestRun names the newest run that is done.
+const latestRun = "latest"
+
 // statementFile answers GET /v1/ledgers/{ledger}/accounts/{account}/statement
 // with a format: the whole statement as a file.
 func (h *handlers) statementFile(x *exchange, code string) error {
@@ -153,6 +186,7 @@ func (h *handlers) sendReport(x *exchange, r ReportRequest, formats []string) er
 	if !known {
 		return fieldProblem(codeInvalidParameter, "format", "the formats here are %s", strings.Join(formats, ", "))
 	}
+	r.Links = "/v1/ledgers/" + x.ledger.String()
 	ctx := x.req.Context()
 	if !h.reports.TryAcquire(1) {
 		patience, cancel := context.WithTimeout(ctx, ReportPatience)

@@ -86,7 +86,7 @@ func TestReportsAreListedAndMade(t *testing.T) {
 			}
 		}
 		for _, format := range []string{"text", "csv"} {
-			if body := string(b.get(path + "/balance-sheet?format=" + format).is(200, "").body); !strings.Contains(body, "87.50") {
+			if body := string(b.get(path+"/balance-sheet?format="+format).is(200, "").body); !strings.Contains(body, "87.50") {
 				t.Errorf("%s: %s", format, body)
 			}
 		}
@@ -106,12 +106,15 @@ func (b *bank) statementFiles(t *testing.T, from, to string) {
 	t.Helper()
 	path := "/v1/ledgers/main/accounts/customers:1/statement?from=" + from + "&to=" + to + "&format="
 	for _, v := range camt.Versions {
-		a := b.get(path + string(v) + "&iban=BE68539007547034").is(200, "")
+		a := b.get(path+string(v)+"&iban=BE68539007547034").is(200, "")
 		if body := string(a.body); !strings.Contains(body, string(v)) || !strings.Contains(body, "<IBAN>BE68539007547034</IBAN>") || strings.Count(body, "<Ntry>") != 2 {
 			t.Errorf("%s: %s", v, body)
 		}
 	}
-	b.get(path+"json").is(200, "").want("name", "account-statement", "records", "2")
+	b.get(path+"json&limit=1").is(200, "").want("account", "customers:1", "totals.lines", "2")
+	if body := string(b.get(path+"text").is(200, "").body); !strings.Contains(body, "Records 2 ") {
+		t.Errorf("text: %s", body)
+	}
 	b.get(path+"camt.053.001.08&iban=nonsense").is(422, codeStatementUnfit)
 	b.get(path+"pdf").is(400, codeInvalidParameter)
 	b.get(path+"csv&limit=5").is(400, codeUnknownParameter)
@@ -182,11 +185,36 @@ func TestReportsAreComputedInTurn(t *testing.T) {
 		}
 		var all sync.WaitGroup
 		for i := range 3 * MaxReports {
-			all.Go(func() { b.get(fmt.Sprintf("/v1/ledgers/main/reports/trial-balance?from=20%02d-01-01", 10+i)).is(200, "") })
+			all.Go(func() {
+				b.get(fmt.Sprintf("/v1/ledgers/main/reports/trial-balance?from=20%02d-01-01", 10+i)).is(200, "")
+			})
 		}
 		all.Wait()
 		if most != MaxReports {
 			t.Errorf("%d reports at a time, want %d", most, MaxReports)
+		}
+	})
+}
+
+func TestRiskIsThatOfARunTheLatestByDefault(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		var asked []ReportRequest
+		b.reports.Report = func(_ context.Context, _ ledger.LedgerID, r ReportRequest) (ReportFile, error) {
+			asked = append(asked, r)
+			return ReportFile{}, &ReportRefusal{NoSuchReport, "the run put out no such report"}
+		}
+		const path = "/v1/ledgers/main/risk"
+		b.get(path).is(404, codeReportNotFound)
+		b.get(path+"?report=safeguarding&run=0197-x&format=text").is(404, codeReportNotFound)
+		b.get(path+"?report=trial-balance").is(400, codeInvalidParameter)
+		b.get(path+"?format=doc").is(400, codeInvalidParameter)
+		b.get("/v1/ledgers/nowhere/risk").is(404, codeLedgerNotFound)
+		if len(asked) != 2 || asked[0].Name != "risk" || asked[0].Run != "latest" || asked[1].Name != "safeguarding" || asked[1].Run != "0197-x" {
+			t.Errorf("asked for %+v", asked)
+		}
+		if asked[0].Links == "" {
+			t.Error("the figures lead nowhere")
 		}
 	})
 }

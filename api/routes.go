@@ -54,6 +54,7 @@ var routes = []route{
 
 	{"GET", "/v1/ledgers/{ledger}/reports", scopeRead, (*handlers).listReports},
 	{"GET", "/v1/ledgers/{ledger}/reports/{name}", scopeRead, (*handlers).oneReport},
+	{"GET", "/v1/ledgers/{ledger}/risk", scopeRead, (*handlers).riskReport},
 
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},

@@ -24,7 +24,7 @@ func (h *handlers) statement(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if x.query(statementParameters...).has("format") {
+	if q := x.query(statementParameters...); q.has("format") && q.values["format"] != inPages {
 		return h.statementFile(x, code)
 	}
 	f, list, err := h.statementFilter(x, code)
@@ -48,6 +48,9 @@ func (h *handlers) statement(x *exchange) error {
 	x.out = appendStatement(x.out, &s, &f, next)
 	return x.send(200)
 }
+
+// inPages is the format of a statement that comes in pages.
+const inPages = "json"
 
 // statementParameters are those of a page of a statement, and of a file of it.
 var statementParameters = []string{"from", "to", "limit", "cursor", "format", "iban"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -245,4 +246,34 @@ func Rehash(ctx context.Context, db *store.DB, ledgerID uuid.UUID, set func(seq 
 		prev = hash
 	}
 	return nil
+}
+
+// Spans returns the entries that a plan reads, of a ledger with that size and
+// number of runs on record.
+func (p *Plan) Spans(size, runs int64) []Span { return p.spans(size, runs) }
+
+// DoPhases does some phases of the night of a ledger, planned otherwise, and keeps
+// nothing. It returns what they found, and how long each took.
+func DoPhases(ctx context.Context, deps NightDeps, o NightOptions, plan func(*Night), names ...string) ([]PhaseFindings, []time.Duration, error) {
+	n, _, err := freeze(ctx, deps.DB, deps.Now(), &o)
+	if err != nil {
+		return nil, nil, err
+	}
+	n.Keeper, n.again = &deps.Keeper, true
+	r := &nightRun{Night: n, options: &o}
+	r.bodies = make(map[string][]byte)
+	plan(n)
+	var all []PhaseFindings
+	var took []time.Duration
+	for _, name := range names {
+		at := slices.IndexFunc(phases, func(p phase) bool { return p.name == name })
+		begun := time.Now()
+		if err := r.doPhase(ctx, &phases[at]); err != nil {
+			return nil, nil, err
+		}
+		took = append(took, time.Since(begun))
+		all = append(all, r.found.of(name))
+		r.endPhase()
+	}
+	return all, took, nil
 }

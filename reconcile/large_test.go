@@ -24,6 +24,7 @@ import (
 //
 //	LARGE=2000000 go test ./reconcile -run TestMemoryDoesNotGrowWithTheLedger -v -timeout 30m
 //	LARGE=1000000 go test ./reconcile -run xxx -bench Verify -benchtime 3x -timeout 30m
+//	LARGE=2000000 go test ./reconcile -run xxx -bench Night -benchtime 3x -timeout 30m
 //
 // LARGE is the number of entries, LARGE_ACCOUNTS that of the accounts.
 const (
@@ -49,39 +50,62 @@ func number(tb testing.TB, variable string, otherwise int) int {
 // chunk is how many entries of a large ledger are written at once.
 const chunk = 20_000
 
-// large writes a ledger of about n entries of two postings, all over the
-// accounts, and vacuums it as autovacuum would in time.
-func large(tb testing.TB, url string, n, accounts int) uuid.UUID {
+// growing is a ledger of entries of two postings, all over the accounts.
+type growing struct {
+	*book
+	names []string
+	state uint64
+}
+
+func newGrowing(tb testing.TB, name string, accounts int) *growing {
+	g := &growing{book: newBook(name), names: make([]string, accounts), state: 1}
+	g.changeKey(tb, chain.KeyAdd, signingKey(tb, "signer"))
+	for i := range g.names {
+		g.names[i] = fmt.Sprintf("customers:%d", i)
+		g.open(g.names[i], chain.Liability, nil)
+	}
+	return g
+}
+
+// pick is a linear congruential generator: the same ledger every time.
+func (g *growing) pick() int {
+	g.state = g.state*6364136223846793005 + 1442695040888963407
+	return int(g.state >> 33 % uint64(len(g.names)))
+}
+
+// grow writes entries until there are so many.
+func (g *growing) grow(tb testing.TB, conn *pgx.Conn, to int64) {
 	tb.Helper()
-	conn := connect(tb, url)
-	b := newBook("main")
-	b.changeKey(tb, chain.KeyAdd, signingKey(tb, "signer"))
-	names := make([]string, accounts)
-	for i := range names {
-		names[i] = fmt.Sprintf("customers:%d", i)
-		b.open(names[i], chain.Liability, nil)
-	}
-	state := uint64(1)
-	pick := func() int { // a linear congruential generator: the same ledger every time
-		state = state*6364136223846793005 + 1442695040888963407
-		return int(state >> 33 % uint64(accounts))
-	}
-	for b.next < int64(n) {
-		from, to := pick(), pick()
+	for g.next < to {
+		from, to := g.pick(), g.pick()
 		if from == to {
 			continue
 		}
-		b.transfer(names[from], names[to], int64(1+pick()))
-		if b.next%chunk == 0 {
-			b.write(tb, conn)
+		g.transfer(g.names[from], g.names[to], int64(1+g.pick()))
+		if g.next%chunk == 0 {
+			g.write(tb, conn)
 		}
 	}
-	b.write(tb, conn)
-	b.sealEvery(tb, conn, chunk)
+	g.write(tb, conn)
+}
+
+// large writes a ledger of about n entries, and vacuums it as autovacuum would in
+// time.
+func large(tb testing.TB, url string, n, accounts int) uuid.UUID {
+	tb.Helper()
+	conn := connect(tb, url)
+	g := newGrowing(tb, "main", accounts)
+	g.grow(tb, conn, int64(n))
+	g.sealEvery(tb, conn, chunk)
+	vacuum(tb, conn)
+	return g.ledger
+}
+
+func vacuum(tb testing.TB, conn *pgx.Conn) {
+	tb.Helper()
 	if conn.PgConn().ParameterStatus("crdb_version") == "" {
 		mustExec(tb, conn, "vacuum analyze")
 	}
-	return b.ledger
 }
 
 // sealEvery signs a large ledger each time that it has grown by so many entries,

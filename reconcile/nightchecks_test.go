@@ -376,10 +376,14 @@ func unfinished(r reconcile.NightResult) (n int64) {
 	return n
 }
 
-// nightCodes are all findings of a run but those.
+// nightCodes are all findings of a run but those, and but those of the risk phase:
+// what is near its limit changes with what is edited.
 func nightCodes(r reconcile.NightResult) []string {
 	list := []string{}
 	for _, p := range r.Phases {
+		if p.Phase == "risk" {
+			continue
+		}
 		list = append(list, codes(slices.DeleteFunc(slices.Clone(p.Findings), func(f chain.Finding) bool { return f.Code == reconcile.PhaseNotRun }))...)
 	}
 	slices.Sort(list)

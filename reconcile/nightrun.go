@@ -89,6 +89,8 @@ type nightRun struct {
 	holder  uuid.UUID
 	lease   time.Duration
 	row     store.Run
+
+	critical int64 // findings of the phases before
 }
 
 // run works on the run, or answers it.
@@ -195,7 +197,7 @@ func (r *nightRun) work(ctx context.Context) error {
 	if r.kept, err = listOutputs(ctx, r.DB, r.RunID); err != nil {
 		return err
 	}
-	r.notReRead = r.row.NotReRead
+	r.notReRead, r.critical = r.row.NotReRead, r.row.Critical
 	at := slices.IndexFunc(phases, func(p phase) bool { return p.name == r.row.Phase })
 	if at < 0 {
 		return fmt.Errorf("this version has no phase %s", r.row.Phase)
@@ -225,8 +227,12 @@ func (r *nightRun) doPhase(ctx context.Context, p *phase) error {
 		r.options.Progress(p.name, 0, 0)
 		r.Progress = func(done, total int64) { r.options.Progress(p.name, done, total) }
 	}
-	if err := p.do(r.Night, ctx); err != nil {
+	switch err := p.do(r.Night, ctx); {
+	case err != nil && (r.critical == 0 || ctx.Err() != nil):
 		return err
+	case err != nil: // of books that are damaged, not everything can be read
+		r.outputs = nil
+		r.NotChecked(fmt.Sprintf("phase %s, in a ledger in which something critical was found: %s", p.name, err))
 	}
 	return r.Put(FindingsOutput, p.name, r.found.of(p.name))
 }
@@ -237,6 +243,7 @@ func (r *nightRun) endPhase() {
 		r.outputs[i].Body = nil
 	}
 	r.kept, r.outputs = append(r.kept, r.outputs...), nil
+	r.critical += r.found.critical
 }
 
 // sign puts the outcome on record in the ledger, and ends the run.

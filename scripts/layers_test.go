@@ -41,12 +41,12 @@ var layers = []layer{
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
 	{"reconcile/risk", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "gonum.org/v1/gonum"}, outside},
 	{"reconcile/intake", []string{"reconcile/bankfile", "ledger", "ledger/chain", "ledger/money", "ledger/store"}, []string{"go.yaml.in/yaml/v3"}, []string{"database", "os", "net"}},
+	{"reconcile/bankbook", []string{"reconcile/match", "reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/figures", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "google/uuid"}, outside},
 	{"reconcile/camt", []string{"ledger/chain", "ledger/money"}, nil, outside},
 	{"reconcile/report", []string{"reconcile/report/...", "ledger/money"},
 		[]string{"shopspring/decimal", "rivo/uniseg", "xuri/excelize/v2", "codeberg.org/go-pdf/fpdf", "go-fonts/dejavu", "golang.org/x/image", "golang.org/x/text"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the page's template
-	{"reconcile/bankbook", []string{"reconcile/match", "reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/match", []string{"reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/policy", []string{"reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "go.yaml.in/yaml/v3"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "embed" })}, // the example

@@ -36,12 +36,13 @@ type reportCommand struct {
 	AsOf        string `placeholder:"DATE" help:"Last booking date; by default that of the newest entry."`
 	Account     string `placeholder:"CODE" help:"For the general ledger: only accounts under this prefix."`
 	Format      string `default:"text" placeholder:"FORMAT" help:"text, csv, json, xlsx, pdf or html."`
+	Kept        string `name:"run" placeholder:"ID" help:"The report that this run put out, or latest for that of the newest run that has ended; it may also be one that only runs make."`
 	Policy      string `type:"existingfile" placeholder:"FILE" help:"Policy file that says which accounts are suspense, clearing and control accounts."`
 }
 
 // Run computes and writes the report.
 func (c *reportCommand) Run(ctx context.Context) error {
-	asked := api.ReportRequest{Name: c.Name, Format: c.Format, Account: c.Account}
+	asked := api.ReportRequest{Name: c.Name, Format: c.Format, Account: c.Account, Run: c.Kept}
 	var p *policy.Policy
 	if c.Policy != "" {
 		text, err := os.ReadFile(c.Policy)
@@ -52,7 +53,10 @@ func (c *reportCommand) Run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", c.Policy, err)
 		}
 	}
-	if c.Name == figures.NameStatement {
+	if c.Kept != "" && (c.From != "" || c.AsOf != "" || c.Account != "" || c.Policy != "") {
+		return errors.New("reading --run: what a run put out is there as it is; leave out --from, --as-of, --account and --policy")
+	}
+	if c.Name == figures.NameStatement && c.Kept == "" {
 		return errors.New("choosing a report: that of one account is tallystick statement ACCOUNT")
 	}
 	if !slices.Contains(reportFormats(), c.Format) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -27,6 +28,7 @@ type riskCommand struct {
 	Report   string `default:"risk" enum:"risk,safeguarding,exposures" help:"Which report: ${enum}."`
 	Format   string `default:"text" placeholder:"FORMAT" help:"text, csv, json, xlsx, pdf or html."`
 	Output   string `type:"path" placeholder:"FILE" help:"Write there instead of to stdout."`
+	Links    string `placeholder:"URL" help:"Server that accounts and entries of a page lead to, such as http://127.0.0.1:8080."`
 
 	riskFiles `embed:""`
 }
@@ -105,6 +107,14 @@ func (f *riskFiles) read() (r reconcile.RiskRequest, err error) {
 	return r, err
 }
 
+// ledgerAddress is where links begin, or nothing.
+func (c *riskCommand) ledgerAddress() string {
+	if c.Links == "" {
+		return ""
+	}
+	return strings.TrimSuffix(c.Links, "/") + "/v1/ledgers/" + c.Ledger
+}
+
 func (c *riskCommand) print(stdout *os.File, result *reconcile.RiskResult, format report.Format) error {
 	at := slices.IndexFunc(result.Documents, func(d report.Document) bool { return d.Name == c.Report })
 	if at < 0 {
@@ -119,7 +129,7 @@ func (c *riskCommand) print(stdout *os.File, result *reconcile.RiskResult, forma
 		defer file.Close()
 		out = file
 	}
-	if err := report.Write(out, &result.Documents[at], format, report.Options{}); err != nil {
+	if err := report.Write(out, &result.Documents[at], format, report.Options{Href: hrefs(c.ledgerAddress())}); err != nil {
 		return fmt.Errorf("printing the report %s: %w", c.Report, err)
 	}
 	if out != stdout {

@@ -84,8 +84,8 @@ func (in *Inputs) facts(pin Pin) []report.Fact {
 func summary(sections []Section) report.Block {
 	t := &report.Table{Name: "summary", Columns: []report.Column{
 		{Name: "calculation", Title: "Calculation", Kind: report.Text}, {Name: "figure", Title: "Figure", Kind: report.Text},
-		{Name: "value", Title: "Value", Kind: report.Text}, {Name: "level", Title: "Level", Kind: report.Text},
-		{Name: "amber", Title: "Amber", Kind: report.Text}, {Name: "red", Title: "Red", Kind: report.Text}, {Name: "before", Title: "Run before", Kind: report.Text},
+		{Name: "value", Title: "Value", Kind: report.Text}, {Name: "level", Title: "Level", Kind: report.Code},
+		{Name: "amber", Title: "Amber", Kind: report.Code}, {Name: "red", Title: "Red", Kind: report.Code}, {Name: "before", Title: "Run before", Kind: report.Text},
 	}}
 	b := report.Block{Heading: "Summary", Table: t}
 	for _, s := range sections {

@@ -207,7 +207,7 @@ func (p *page) pool(h *poolHistory, i int, s *policy.Safeguarding) {
 		meaning = "Exactly what the clients of this pool are owed is kept apart for them."
 	}
 	if excess.Sign() < 0 {
-		title, meaning = "Shortfall of "+at.String(), fmt.Sprintf("Clients of this pool are owed more than is kept apart for them, since %s without a break. It has to be made good from own money today.", shortSince(h.days[i]))
+		title, meaning = "Excess of "+at.String()+" (negative: a shortfall)", fmt.Sprintf("Clients of this pool are owed more than is kept apart for them, since %s without a break. It has to be made good from own money today.", shortSince(h.days[i]))
 	}
 	limits := s.Excess
 	if limits.Red == nil {

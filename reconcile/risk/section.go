@@ -116,7 +116,7 @@ func (p *page) plain(f report.Figure) {
 }
 
 // maxSources is how many accounts and entries a figure names; its table has all.
-const maxSources = 20
+const maxSources = 8
 
 // absent adds a figure that could not be computed.
 func (p *page) absent(f report.Figure, format string, args ...any) {
