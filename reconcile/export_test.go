@@ -99,6 +99,41 @@ func StripesHold(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers 
 	return v.stripesHold(), trees, nil
 }
 
+// RegionsLeave does the first pass of VerifyInBlocks and joins its regions. It
+// returns how many postings were left to the join, and what the newest ones add up to
+// as the regions left them and as they are read, as text; "unknown" for the former
+// where the regions do not know of all.
+func RegionsLeave(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers int) (openings int, left, read string, err error) {
+	opts := Options{Level: LevelColumns, Workers: workers}
+	v := newVerification(opts, &inBlocks, time.Time{})
+	if err := v.begin(ctx, db, ledgerID, &opts); err != nil {
+		return 0, "", "", err
+	}
+	if err := v.walkStripes(ctx, false); err != nil {
+		return 0, "", "", err
+	}
+	for _, r := range v.stripes.regions {
+		openings += len(r.first.opens)
+	}
+	if err := v.meetRegions(ctx); err != nil {
+		return 0, "", "", err
+	}
+	show := func() string {
+		text := fmt.Sprintf("%d postings", v.books.postings)
+		for key, t := range v.books.totals {
+			text += fmt.Sprint(key, &t.debits, &t.credits, &t.pendingDebit, &t.pendingCredit)
+		}
+		return text
+	}
+	if left = "unknown"; v.newest != nil {
+		err = v.addUp(ctx, true)
+		left = show()
+	}
+	v.newest = nil
+	err = errors.Join(err, v.addUp(ctx, true))
+	return openings, left, show(), err
+}
+
 // AccountCache is the cache of a worker.
 type AccountCache struct{ *accountCache }
 

@@ -13,7 +13,7 @@ import (
 // accounts are opened or changed, it leaves all of them to followAccounts.
 func (w *worker) followHeld(ctx context.Context) (int, error) {
 	s := &w.segment
-	if len(s.versions) > 0 {
+	if !w.follows || len(s.versions) > 0 {
 		return 0, nil
 	}
 	i := 0
@@ -34,6 +34,9 @@ func (w *worker) followHeld(ctx context.Context) (int, error) {
 // followAccounts walks through the postings of the segment in order, from one on.
 func (w *worker) followAccounts(ctx context.Context, from int) error {
 	s := &w.segment
+	if !w.follows {
+		return nil
+	}
 	next := 0
 	for i := from; i < len(s.postings); i++ {
 		for ; next < len(s.versions) && s.versions[next].seq < s.places[i].seq; next++ {

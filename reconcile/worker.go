@@ -194,22 +194,15 @@ func (w *worker) restore(s standing) {
 // check holds everything in the segment against everything else.
 func (w *worker) check(ctx context.Context) error {
 	w.beginSegment()
-	if w.follows {
-		followed, err := w.followHeld(ctx)
-		if err == nil {
-			err = w.meet(ctx)
-		}
-		if err == nil {
-			err = w.followAccounts(ctx, followed)
-		}
-		if err != nil {
-			return err
-		}
-	} else if err := w.meet(ctx); err != nil {
-		return err
+	followed, err := w.followHeld(ctx)
+	if err == nil {
+		err = w.meet(ctx)
 	}
-	if w.strangersOnly {
-		return nil
+	if err == nil {
+		err = w.followAccounts(ctx, followed)
+	}
+	if err != nil || w.strangersOnly {
+		return err
 	}
 	w.derive()
 	w.scope.entries += int64(len(w.segment.entries))
