@@ -43,6 +43,7 @@ type Config struct {
 	// Signer returns what the signer in this process says of each ledger, and
 	// whether there is one; nil: there never is.
 	Signer func() (ledgers map[ledger.LedgerID]SignerStats, signs bool)
+	Bank   BankDesk // files of banks, and breaks
 	// Reports makes reports; nil: there are none.
 	Reports *Reporter
 }
@@ -54,6 +55,7 @@ type handlers struct {
 	gates    *gates
 	seals    *seals
 	trees    *semaphore.Weighted // turns to have a balance tree added up
+	uploads  *semaphore.Weighted // turns to have a bank file taken
 	reports  *semaphore.Weighted // turns to have a report computed
 	metrics  *metrics
 	unrouted observer
@@ -64,7 +66,8 @@ type handlers struct {
 // New returns the handler of the whole surface; see routes.go.
 func New(c Config) *echo.Echo {
 	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint),
-		trees: semaphore.NewWeighted(MaxBalanceTrees), reports: semaphore.NewWeighted(MaxReports), metrics: newMetrics(c.Poster.Stats, c.Signer)}
+		trees: semaphore.NewWeighted(MaxBalanceTrees), reports: semaphore.NewWeighted(MaxReports), uploads: semaphore.NewWeighted(MaxBankFiles),
+		metrics: newMetrics(c.Poster.Stats, c.Signer)}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

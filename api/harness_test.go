@@ -36,6 +36,7 @@ type bank struct {
 	eraserBroken atomic.Bool // texts are not deleted
 	client       *http.Client
 	log          *events
+	breaks       *BreakBook // of the newest run
 	reports      *Reporter
 }
 
@@ -123,7 +124,8 @@ func newBankWith(t testing.TB, url string, open func(*store.DB) Poster) *bank {
 	log := &events{}
 	b := &bank{t: t, db: db, poster: poster, log: log, database: url, reports: testReporter(db)}
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Reports: b.reports}), slog.New(log))
+	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Reports: b.reports,
+		Bank: BankDesk{Take: b.take, Breaks: func(context.Context, ledger.LedgerID) (*BreakBook, error) { return b.breaks, nil }}}), slog.New(log))
 	server.Start()
 	t.Cleanup(server.Close)
 	b.url, b.client = server.URL, server.Client()

@@ -71,6 +71,17 @@ const (
 	codeReportNotFound   ledger.Code = "report_not_found"
 	codeMethodNotAllowed ledger.Code = "method_not_allowed"
 
+	// Banks.
+	codeBankStatementNotFound ledger.Code = "bank_statement_not_found"
+	codeBreakNotFound         ledger.Code = "break_not_found"
+	codeBankQuarantined       ledger.Code = "bank_file_quarantined"
+	codeBankAccountUnknown    ledger.Code = "bank_account_unknown"
+	codeBankFileCut           ledger.Code = "bank_file_cut"
+	codeLineNotFound          ledger.Code = "line_not_found"
+	codeLinesApart            ledger.Code = "lines_of_several_accounts"
+	codeNothingOpen           ledger.Code = "nothing_open"
+	codeWrittenOff            ledger.Code = "already_written_off"
+
 	// Reports.
 	codeReportTooLong  ledger.Code = "report_too_long"
 	codeStatementUnfit ledger.Code = "statement_unfit"
@@ -128,6 +139,16 @@ var statusOf = map[ledger.Code]int{
 	codeLimitInvalid:      http.StatusBadRequest,
 	codeCursorInvalid:     http.StatusBadRequest,
 	codeEmptyBaseline:     http.StatusBadRequest,
+
+	codeWrittenOff:            http.StatusConflict,
+	codeBankFileCut:           http.StatusBadRequest,
+	codeBankStatementNotFound: http.StatusNotFound,
+	codeBreakNotFound:         http.StatusNotFound,
+	codeBankQuarantined:       http.StatusUnprocessableEntity,
+	codeBankAccountUnknown:    http.StatusUnprocessableEntity,
+	codeLineNotFound:          http.StatusUnprocessableEntity,
+	codeLinesApart:            http.StatusUnprocessableEntity,
+	codeNothingOpen:           http.StatusUnprocessableEntity,
 
 	codeUnauthenticated: http.StatusUnauthorized,
 
@@ -252,7 +273,7 @@ type problem struct {
 	// field is a JSON Pointer into the body, or the name of a query parameter or
 	// header.
 	field   string
-	reasons []string // of not_ready: the checks that fail
+	reasons []string // of not_ready: the checks that fail; of bank_file_quarantined: what speaks against it
 	item    *int     // of an atomic batch: the item that is refused
 
 	refusal *ledger.Refusal // when the ledger refused

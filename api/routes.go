@@ -52,6 +52,15 @@ var routes = []route{
 	{"POST", "/v1/ledgers/{ledger}/keys", scopeAdmin, (*handlers).changeKey},
 	{"GET", "/v1/ledgers/{ledger}/keys", scopeRead, (*handlers).listKeys},
 
+	{"POST", "/v1/ledgers/{ledger}/bank-statements", scopePost, (*handlers).takeBankFile},
+	{"GET", "/v1/ledgers/{ledger}/bank-statements", scopeRead, (*handlers).listBankStatements},
+	{"GET", "/v1/ledgers/{ledger}/bank-statements/{statement}", scopeRead, (*handlers).oneBankStatement},
+	{"GET", "/v1/ledgers/{ledger}/bank-files", scopeRead, (*handlers).listBankFiles},
+	{"GET", "/v1/ledgers/{ledger}/breaks", scopeRead, (*handlers).listBreaks},
+	{"GET", "/v1/ledgers/{ledger}/breaks/{break}", scopeRead, (*handlers).oneBreak},
+	{"POST", "/v1/ledgers/{ledger}/decisions", scopeApprove, (*handlers).decide},
+	{"GET", "/v1/ledgers/{ledger}/decisions", scopeRead, (*handlers).listDecisions},
+
 	{"GET", "/v1/ledgers/{ledger}/reports", scopeRead, (*handlers).listReports},
 	{"GET", "/v1/ledgers/{ledger}/reports/{name}", scopeRead, (*handlers).oneReport},
 	{"GET", "/v1/ledgers/{ledger}/risk", scopeRead, (*handlers).riskReport},

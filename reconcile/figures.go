@@ -125,7 +125,9 @@ type bookReader struct {
 	at      map[uuid.UUID]int32 // where an account is in Accounts
 	closing map[int64]bool      // transfers by which closings moved results
 	rows    []postingRow        // of the page at hand
-	entries []bookedEntry       // of the page at hand
+	entries []bookedEntry       // of the page at hand; where it is lean, only those that tell something
+	lean    bool
+	plain   bookedEntry // an entry that tells nothing
 	words   words
 	moved   []figures.Position // of each currency up to the posting at hand
 	which   []int              // place in moved of each account

@@ -78,7 +78,12 @@ func (b *bookReader) read(ctx context.Context, n need, r *ReportRequest) error {
 	}
 	for low, size := b.First, int64(reportPage); low < b.End; {
 		high := min(b.End, low+size)
-		err := retry(ctx, func() error { return b.loadPage(ctx, low, high) })
+		err := retry(ctx, func() error {
+			if n.days || n.lines {
+				return b.loadPage(ctx, low, high)
+			}
+			return b.loadLean(ctx, low, high)
+		})
 		if errors.Is(err, errSegmentTooLarge) && size > 1 {
 			size /= 2
 			continue
@@ -203,9 +208,86 @@ from book.postings
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8 and amount <> 0
 order by seq, ordinal`
 
+// Index: the primary key of entries. Most say nothing that sums depend on.
+const tellingEntriesSQL = `
+select seq, booking_date, kind, request_id, prior_period, ref_seq
+from book.entries
+where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8 and (prior_period or kind = 'reversal')
+order by seq`
+
+// Index: the primary key of entries.
+const countEntriesSQL = `
+select count(*)
+from book.entries
+where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8`
+
+// Index: the primary key of postings. Holds book nothing.
+const leanPostingsSQL = `
+select seq, account_id, case direction when 'debit' then amount when 'credit' then -amount end, posted
+from book.postings
+where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8 and amount <> 0
+order by seq, ordinal`
+
+// loadLean is loadPage for reports without days and lines, in fewer columns: what
+// PostgreSQL takes for a row is mostly columns. Pages with something booked late
+// are read in full.
+func (b *bookReader) loadLean(ctx context.Context, low, high int64) error {
+	b.entries, b.rows, b.lean = b.entries[:0], b.rows[:0], true
+	args := []any{b.from.LedgerID, low, high}
+	count := int64(0)
+	err := b.from.Scan(ctx, countEntriesSQL, args, func(r *store.Row) error {
+		count = r.Int64(0)
+		return nil
+	})
+	if err == nil {
+		err = b.from.Scan(ctx, tellingEntriesSQL, args, b.addEntry)
+	}
+	if err != nil {
+		return fmt.Errorf("reading book.entries: %w", err)
+	}
+	if count != high-low {
+		return damaged("reading entries %d to %d: there are %d", low, high-1, count)
+	}
+	if slices.ContainsFunc(b.entries, func(e bookedEntry) bool { return e.prior }) {
+		return b.loadPage(ctx, low, high)
+	}
+	if err := b.from.Scan(ctx, leanPostingsSQL, args, b.addLean); err != nil {
+		return fmt.Errorf("reading book.postings: %w", err)
+	}
+	return nil
+}
+
+func (b *bookReader) addLean(r *store.Row) error {
+	if len(b.rows) == maxReportRows {
+		return errSegmentTooLarge
+	}
+	p := postingRow{seq: r.Int64(0), direction: chain.Debit}
+	a, err := b.account(&p, r.UUID(1))
+	if err != nil {
+		return err
+	}
+	p.amount, p.posted = r.Units(2, a.Scale), r.Units(3, a.Scale)
+	if p.amount.Sign() < 0 {
+		p.direction = chain.Credit
+		p.amount, _ = p.amount.Neg() // the range is symmetric
+	}
+	b.rows = append(b.rows, p)
+	return readable(r, "book.postings", p.seq)
+}
+
+// account finds the account of a posting.
+func (b *bookReader) account(p *postingRow, id uuid.UUID) (*figures.Account, error) {
+	at, ok := b.at[id]
+	if !ok {
+		return nil, damaged("reading a posting at entry %d: there is no account %s", p.seq, id)
+	}
+	p.account = at
+	return &b.Accounts[at], nil
+}
+
 // loadPage reads the entries and postings of a range of seq.
 func (b *bookReader) loadPage(ctx context.Context, low, high int64) error {
-	b.entries, b.rows = b.entries[:0], b.rows[:0]
+	b.entries, b.rows, b.lean = b.entries[:0], b.rows[:0], false
 	args := []any{b.from.LedgerID, low, high}
 	if err := b.from.Scan(ctx, bookedEntriesSQL, args, b.addEntry); err != nil {
 		return fmt.Errorf("reading book.entries: %w", err)
@@ -238,35 +320,28 @@ func (b *bookReader) addPosting(r *store.Row) error {
 		return errSegmentTooLarge
 	}
 	p := postingRow{seq: r.Int64(0), accountSeq: r.Int64(2), valued: r.Date(6)}
-	id := r.UUID(1)
-	at, ok := b.at[id]
-	if !ok {
-		return damaged("reading a posting at entry %d: there is no account %s", p.seq, id)
+	a, err := b.account(&p, r.UUID(1))
+	if err != nil {
+		return err
 	}
-	p.account = at
-	scale := b.Accounts[at].Scale
 	var known bool
 	if p.direction, known = chain.ParseDirection(string(r.Text(3))); !known {
 		r.Reject(3)
 	}
-	p.amount, p.posted = r.Units(4, scale), r.Units(5, scale)
+	p.amount, p.posted = r.Units(4, a.Scale), r.Units(5, a.Scale)
 	b.rows = append(b.rows, p)
 	return readable(r, "book.postings", p.seq)
 }
 
 // addPage adds the page at hand to the accounts.
 func (b *bookReader) addPage(days bool) error {
-	if len(b.entries) == 0 {
-		return nil
-	}
-	first := b.entries[0].seq
 	for i := range b.rows {
 		p := &b.rows[i]
-		place := p.seq - first
-		if place < 0 || place >= int64(len(b.entries)) || b.entries[place].seq != p.seq {
-			return damaged("reading a posting of entry %d: there is no such entry", p.seq)
+		e, err := b.entryOf(p.seq)
+		if err != nil {
+			return err
 		}
-		e, a := &b.entries[place], &b.Accounts[p.account]
+		a := &b.Accounts[p.account]
 		if !add(a, e, p) {
 			return fmt.Errorf("adding up account %s at entry %d: %w", a.Code, p.seq, errBeyondRange)
 		}
@@ -284,6 +359,26 @@ func (b *bookReader) addPage(days bool) error {
 		}
 	}
 	return nil
+}
+
+// entryOf returns the entry of a posting of the page at hand.
+func (b *bookReader) entryOf(seq int64) (*bookedEntry, error) {
+	if !b.lean {
+		if len(b.entries) > 0 {
+			if place := seq - b.entries[0].seq; place >= 0 && place < int64(len(b.entries)) && b.entries[place].seq == seq {
+				return &b.entries[place], nil
+			}
+		}
+		return nil, damaged("reading a posting of entry %d: there is no such entry", seq)
+	}
+	b.plain = bookedEntry{seq: seq, moves: b.closing[seq]}
+	for len(b.entries) > 0 && b.entries[0].seq < seq {
+		b.entries = b.entries[1:]
+	}
+	if len(b.entries) > 0 && b.entries[0].seq == seq {
+		return &b.entries[0], nil
+	}
+	return &b.plain, nil
 }
 
 // add adds a posting to its account.

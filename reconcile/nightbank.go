@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
 	"tallystick/reconcile/bankbook"
 	"tallystick/reconcile/report"
 )
@@ -147,4 +149,28 @@ func unproved(r *bankbook.Result) (stored, recomputed string) {
 		return format("the openings are", p.OpeningGap), "0"
 	}
 	return p.Difference.Format(r.Scale), p.OpenBreaks.Format(r.Scale)
+}
+
+// Index: the primary key, read backwards for one row.
+const newestDaySQL = `select booking_date from book.entries where ledger_id = $1::uuid order by seq desc limit 1`
+
+// MatchBank reconciles a ledger with its banks outside a run, up to the end of a day: that of the newest entry where the
+// options name none. Nothing is stored. Of several accounts, account selects one.
+func MatchBank(ctx context.Context, db *store.DB, now time.Time, o NightOptions, account string) (*BankOutcome, error) {
+	if o.AsOf == nil {
+		err := db.Scan(ctx, newestDaySQL, []any{o.Ledger}, func(r *store.Row) error {
+			day := r.Date(0)
+			o.AsOf = &day
+			return bankRow(r)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading the newest day of ledger %s: %w", o.Ledger, err)
+		}
+	}
+	n, _, err := freeze(ctx, db, now, &o)
+	if err != nil {
+		return nil, fmt.Errorf("reading ledger %s: %w", o.Ledger, err)
+	}
+	return ReconcileBank(ctx, Bank{Snapshot: n.Snapshot, Present: n.Present, AsOf: n.AsOf, Days: n.Days, Policy: n.Policy,
+		Statements: n.Statements, BankFiles: n.BankFiles, Account: account})
 }

@@ -29,7 +29,7 @@ const (
 	ClearingAged        = "CLEARING_AGED"
 	HoldExpiredOpen     = "HOLD_EXPIRED_OPEN"
 	LateEntriesListed   = "LATE_ENTRIES"
-	ReportUnbalanced = "REPORT_UNBALANCED"
+	ReportUnbalanced    = "REPORT_UNBALANCED"
 )
 
 // Of the bank phase.

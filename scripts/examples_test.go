@@ -32,6 +32,7 @@ var answers = [][]string{
 		"the period of ledger shop to", "1 listed",
 	},
 	{"transfer", "proved: entry", `{"seq":`, "transfer", "proved: account", "proved: account"},
+	{"8 listed", "trial-balance"},
 }
 
 func TestTheExamplesOfTheReadmeWorkWhenPasted(t *testing.T) {
@@ -85,7 +86,7 @@ func paste(t *testing.T, rig *harness.Rig, url, readme string) []string {
 	if !ok || len(parts) != len(answers)+1 {
 		t.Fatalf("the README has %d examples, %d are known here", len(parts)-1, len(answers))
 	}
-	const between = "----"
+	const between = "-- next --"
 	script := "set -eu\n" + first + "\n"
 	for _, part := range parts[1:] {
 		block, _, closed := strings.Cut(part, "```\n")

@@ -40,6 +40,7 @@ var layers = []layer{
 	{"reconcile", []string{"ledger/chain", "ledger/money", "ledger/store", "reconcile/..."}, // not ledger: an audit that shares the audited code shares its bugs
 		[]string{"google/uuid", "shopspring/decimal"}, []string{"database", "os/exec", "net"}},
 	{"reconcile/risk", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "gonum.org/v1/gonum"}, outside},
+	{"reconcile/bankbook", []string{"reconcile/match", "reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/intake", []string{"reconcile/bankfile", "ledger", "ledger/chain", "ledger/money", "ledger/store"}, []string{"go.yaml.in/yaml/v3"}, []string{"database", "os", "net"}},
 	{"reconcile/bankbook", []string{"reconcile/match", "reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal"}, outside},
 	{"reconcile/figures", []string{"reconcile/report", "reconcile/policy", "reconcile/calendar", "ledger/chain", "ledger/money"}, []string{"shopspring/decimal", "google/uuid"}, outside},

@@ -72,6 +72,9 @@ type commands struct {
 		Check   policyCheckCommand   `cmd:"" help:"Read a policy file as a run would, and say what is wrong with it."`
 		Example policyExampleCommand `cmd:"" help:"Print a policy to begin with, which goes with the ledger of tallystick demo."`
 	} `cmd:"" help:"Policy files."`
+	Bank  bankCommands  `cmd:"" help:"Statements of banks: take files and list them."`
+	Match matchCommands `cmd:"" help:"What belongs to what between bank and ledger, and decisions about what is open."`
+
 	Import   importCommand   `cmd:"" help:"Post the rows of CSV or JSONL files to a running server."`
 	Export   exportCommand   `cmd:"" help:"Write the entries of a ledger to a CSV, JSONL or hledger file."`
 	Demo     demoCommand     `cmd:"" help:"Make a ledger that looks like a small payment institution after a year."`

@@ -115,6 +115,9 @@ func (w *nightWork) keeper(actor ledger.KeyID) reconcile.Keeper {
 		KeepSnapshot: func(ctx context.Context, id uuid.UUID, size int64, parts []store.SnapshotPart) error {
 			return w.db.KeepSnapshot(ctx, ledger.LedgerID{UUID: id}, size, parts)
 		},
+		KeepBreaks: func(ctx context.Context, id, run uuid.UUID, seen chain.Date, breaks []string) error {
+			return w.db.KeepBreaks(ctx, ledger.LedgerID{UUID: id}, run, seen, breaks)
+		},
 	}
 }
 

@@ -119,6 +119,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
 		Erase: eraseTexts(database.url), Signer: signs.stats, Reports: (&reporting{db: db}).forAPI(),
+		Bank: (&bankDesk{db: db}).forAPI(),
 	}), slog.Default())
 	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup
