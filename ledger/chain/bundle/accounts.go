@@ -19,23 +19,22 @@ import (
 const MaxAccounts = 1 << 24
 
 // account is what is known of an account in a stripe, or in all joined so far.
-//
-// What every posting needs stands first, together.
 type account struct {
-	id            uuid.UUID
-	last          string // the currency of the newest posting
-	accountSeq    int64  // of the newest posting, 0 without one
+	id       uuid.UUID
+	code     string // empty until it was opened
+	currency string // as it was opened; empty until that is known
+	last     string // that of the newest posting
+	scale    uint8
+	lastAt   uint8 // the scale of the newest posting
+	opened   bool
+	openedAt int64
+	begins   int32 // its first posting, in accounts.firsts; −1: none, or it was followed
+
+	accountSeq    int64 // of the newest posting, 0 without one
+	at            int64 // the entry of the newest posting
 	posted        money.Int128
 	pendingDebit  money.Int128
 	pendingCredit money.Int128
-	at            int64 // the entry of the newest posting
-	begins        int32 // its first posting, in accounts.firsts; −1: none, or it was followed
-	lastAt        uint8 // the scale of the newest posting
-	opened        bool
-	scale         uint8  // as it was opened, like currency
-	currency      string // empty until that is known
-	code          string // empty until it was opened
-	openedAt      int64
 }
 
 // first is an account's first posting in a stripe, to be held against what the
@@ -52,7 +51,6 @@ type first struct {
 type accounts struct {
 	leading bool // the stripe is the first
 	limit   int
-	touched int64 // see fetch
 	places  map[uuid.UUID]int32
 	recent  [recentAccounts]int32 // by the last bits of their ids: place + 1 of who was met there last
 	list    []account
@@ -91,18 +89,6 @@ func (a *accounts) find(id *uuid.UUID) *account {
 	}
 	*recent = i + 1
 	return &a.list[i]
-}
-
-// fetch reads a little of the accounts of some postings, which lie all over the
-// memory: it then comes while the entry is hashed, and not while it is waited for.
-func (a *accounts) fetch(postings []chain.Posting) {
-	for i := range postings {
-		id := &postings[i].AccountID
-		if at := a.recent[binary.BigEndian.Uint32(id[12:])%recentAccounts]; at > 0 {
-			x := &a.list[at-1]
-			a.touched += x.accountSeq + int64(x.lastAt)
-		}
-	}
 }
 
 // open takes an account_opened entry.

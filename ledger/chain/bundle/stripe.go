@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -54,9 +53,8 @@ type stripe struct {
 	record record
 	leaves *leafReader
 	text   *textReader
-	wanted []int64 // sizes of the ledger at which the tree is asked for; rising
-	atSeq  int64   // the place of the next entry
-	number int64   // what it must say; more than its place where entries are missing
+	atSeq  int64 // the place of the next entry
+	number int64 // what it must say; more than its place where entries are missing
 }
 
 // subtree is the tree over a member, and over its beginning at the sizes of
@@ -84,7 +82,7 @@ const maxKeyChanges = 10_000
 
 // run reads all members of the stripe.
 func (s *stripe) run(ctx context.Context) error {
-	s.leaves, s.wanted = newLeafReader(nil), slices.Sorted(maps.Keys(s.v.wanted))
+	s.leaves = newLeafReader(nil)
 	for i := s.begin; i < s.end; i++ {
 		s.atSeq = int64(i) * EntriesPerMember
 		s.number = s.atSeq
@@ -168,11 +166,10 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 	if s.atSeq == s.v.cut && s.atCut == nil {
 		s.atCut = s.accounts.clone()
 	}
-	r := &s.record
-	err := r.read(leaf[1:])
-	s.accounts.fetch(r.postings)
 	hash := chain.Hash(sha256.Sum256(leaf))
 	t.tree.Append(hash)
+	r := &s.record
+	err := r.read(leaf[1:])
 	at := edge{seq: s.number, hash: hash}
 	s.number++
 	s.entries++
@@ -182,11 +179,8 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 		s.header(&at)
 	}
 	s.atSeq++
-	for len(s.wanted) > 0 && s.wanted[0] <= s.atSeq {
-		if s.wanted[0] == s.atSeq {
-			t.partial[s.atSeq] = t.tree.Clone()
-		}
-		s.wanted = s.wanted[1:]
+	if _, ok := s.v.wanted[s.atSeq]; ok {
+		t.partial[s.atSeq] = t.tree.Clone()
 	}
 	if err != nil && s.text != nil {
 		s.text.skip(at.seq, &s.findings)
