@@ -43,7 +43,9 @@ type Config struct {
 	// Signer returns what the signer in this process says of each ledger, and
 	// whether there is one; nil: there never is.
 	Signer func() (ledgers map[ledger.LedgerID]SignerStats, signs bool)
-	Bank   BankDesk // files of banks, and breaks
+	// Night is the nightly job.
+	Night Night
+	Bank  BankDesk // files of banks, and breaks
 	// Reports makes reports; nil: there are none.
 	Reports *Reporter
 }
@@ -68,6 +70,9 @@ func New(c Config) *echo.Echo {
 	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint),
 		trees: semaphore.NewWeighted(MaxBalanceTrees), reports: semaphore.NewWeighted(MaxReports), uploads: semaphore.NewWeighted(MaxBankFiles),
 		metrics: newMetrics(c.Poster.Stats, c.Signer)}
+	if c.Night.Stats != nil {
+		h.metrics.registry.MustRegister(nightStats{c.Night.Stats})
+	}
 	h.unrouted = h.metrics.observer("any", "none")
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

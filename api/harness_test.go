@@ -34,6 +34,7 @@ type bank struct {
 
 	database     string      // its URL
 	eraserBroken atomic.Bool // texts are not deleted
+	runsFull     atomic.Bool // no run can be started
 	client       *http.Client
 	log          *events
 	breaks       *BreakBook // of the newest run
@@ -124,7 +125,7 @@ func newBankWith(t testing.TB, url string, open func(*store.DB) Poster) *bank {
 	log := &events{}
 	b := &bank{t: t, db: db, poster: poster, log: log, database: url, reports: testReporter(db)}
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Reports: b.reports,
+	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Reports: b.reports, Night: b.night(),
 		Bank: BankDesk{Take: b.take, Breaks: func(context.Context, ledger.LedgerID) (*BreakBook, error) { return b.breaks, nil }}}), slog.New(log))
 	server.Start()
 	t.Cleanup(server.Close)

@@ -59,6 +59,7 @@ func (m *metrics) observer(method, path string) observer {
 	}
 	begin(200)
 	begin(201)
+	begin(202)
 	for _, status := range statusOf {
 		begin(status)
 	}

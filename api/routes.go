@@ -78,6 +78,11 @@ var routes = []route{
 	{"GET", "/v1/super-log/tile/{tile}", scopeRead, (*handlers).superTile},
 	{"GET", "/v1/super-log/tile/entries/{bundle}", scopeRead, (*handlers).superBundle},
 
+	{"POST", "/v1/ledgers/{ledger}/runs", scopeApprove, (*handlers).startRun},
+	{"GET", "/v1/ledgers/{ledger}/runs", scopeRead, (*handlers).listRuns},
+	{"GET", "/v1/ledgers/{ledger}/runs/{id}", scopeRead, (*handlers).oneRun},
+	{"POST", "/v1/ledgers/{ledger}/runs/{id}/sign-off", scopeApprove, (*handlers).signOff},
+
 	{"GET", "/v1/engine", scopeRead, (*handlers).engine},
 	{"GET", "/metrics", scopeRead, (*handlers).showMetrics},
 	{"GET", "/healthz", anyone, (*handlers).health},

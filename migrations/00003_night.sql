@@ -148,7 +148,7 @@ create table if not exists ops.breaks (
 );
 
 -- Balances of all accounts at a size: derived, held against the postings by the next run (I11). A part is a few thousand
--- accounts, compressed: as rows of their own they cost ten times as much. A snapshot counts once all its parts are there.
+-- accounts, compressed to some 20 bytes an account: as rows of their own they cost several times as much. A snapshot counts once all its parts are there.
 -- It is taken when as many postings have come since the one before as there are accounts, and never deleted: so all
 -- snapshots together have no more lines than the book has postings.
 create table if not exists ops.snapshots (

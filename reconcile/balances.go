@@ -63,11 +63,10 @@ func (b *Balance) Normal() money.Int128 {
 // BalancesAt returns all accounts that were open after the first size entries of
 // a cut, at most its own, as those entries left them, in order of their codes.
 //
-//	newest snapshot ≤ size ──┐
-//	postings since, by range ┴──▶ one Balance an account
+//	newest snapshot ≤ size ─── postings since, by range ──┐
+//	or, where that is cheaper: each account's newest ─────┴──▶ one Balance an account
 //
-// It costs the accounts and the postings since the snapshot. Without a snapshot
-// it reads all postings.
+// It costs the accounts, and the postings since the snapshot at most.
 func BalancesAt(ctx context.Context, from *store.Snapshot, size int64) ([]Balance, error) {
 	return balancesSince(ctx, from, math.MaxInt64, size)
 }
@@ -204,9 +203,13 @@ from book.postings
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq desc, ordinal desc`
 
+// readPostings goes on from the snapshot, or from where it was, to the size.
 func (b *balanceReader) readPostings(ctx context.Context) error {
-	if b.since == b.size {
+	switch {
+	case b.since == b.size:
 		return nil
+	case b.byAccount():
+		return b.lookUp(ctx)
 	}
 	met := make([]bool, len(b.all))
 	return b.from.Scan(ctx, balancesSQL, []any{b.from.LedgerID, b.since, b.size}, func(r *store.Row) error {
@@ -223,6 +226,44 @@ func (b *balanceReader) readPostings(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// lookUpCost is what looking up the newest posting of an account costs, in postings
+// read in order.
+const lookUpCost = 7
+
+// byAccount reports whether it is cheaper to look up the newest posting of each
+// account, from the newest of all back, than to read what has come since the
+// snapshot. An entry has some two postings.
+func (b *balanceReader) byAccount() bool {
+	return int64(len(b.all))*lookUpCost+2*(b.from.Size-b.size) < 2*(b.size-b.since)
+}
+
+// lookUp reads the newest posting of each account.
+func (b *balanceReader) lookUp(ctx context.Context) error {
+	for low := 0; low < len(b.all); low += standard.page {
+		keys := make([]store.Key, 0, standard.page)
+		for i := low; i < min(low+standard.page, len(b.all)); i++ {
+			keys = append(keys, store.Key{ID: b.all[i].ID, N: b.size})
+		}
+		err := b.from.ScanEach(ctx, newestPostingSQL, []any{b.from.LedgerID}, keys, func(r *store.Row) error {
+			i, ok := b.at[r.UUID(0)]
+			if !ok {
+				return nil
+			}
+			a := &b.all[i]
+			a.AccountSeq, a.Posted = r.Int64(1), r.Units(4, a.Scale)
+			a.PendingDebit, a.PendingCredit = r.Units(5, a.Scale), r.Units(6, a.Scale)
+			if bad := rejected(r); bad != nil {
+				return unreadable("account "+a.Code, bad)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func unreadable(where string, r *rejection) error {

@@ -184,6 +184,36 @@
 // whose newest balance was edited before follows from that: it is Verify that
 // finds the edit, and the application, which hashes again what it builds on.
 //
+// # A cut, and spans
+//
+// A night is pinned to a size and head, and may go on when the ledger has long gone
+// on too. So Verify can be asked for an earlier cut: what came after it is looked at
+// only where it says that something below is gone, and a text that was erased since
+// was there then. And it can be asked for some spans of entries. What lies outside
+// them it takes as it stands: a span begins with the stored hash before it, its last
+// entry is held against the one behind, and accounts are followed along the chain.
+// What stands twice is looked for wherever the other one is, by the keys of what the
+// spans hold (spans.go). Balances, rules, checkpoints and schema are of the whole
+// ledger in any case: they cost the accounts, and not the entries.
+//
+//	0                                          ReadFrom        Size
+//	├──┬──┬──┬──┬──┬──┬──┬──┬──┬──┬──┬──┬──┬──┬──┤┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┤
+//	 ▓▓                   ▓▓                   ▓▓ ▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓   one night
+//	    ▓▓                   ▓▓                     …               the next
+//
+// That an edit outside tonight's spans does not stay unseen rests on the signer's
+// state: its head covers all entries, and every entry is read within seven nights.
+//
+// # Balances at a size
+//
+// Reports, risk and the books phase begin with the balances of all accounts at some
+// size (balances.go): the newest snapshot and the postings since, or each account's
+// newest posting, whichever costs less. Snapshots are derived, and the night holds
+// them against the postings; one that is damaged is passed over. One is made when as
+// many postings have come as it has lines, so that all together are never more than
+// the postings, and none need be deleted. They are stored as compressed parts of
+// 8192 accounts, not as rows.
+//
 // # What a finding claims
 //
 // One hash covers a whole entry and cannot say which column was changed, so

@@ -198,19 +198,19 @@ var mutations = []mutation{
 	{name: "I1, an entry does not balance", edit: func(m *mutated) {
 		m.amend(22, 5, 0)
 		m.sql("update book.postings set repeats = false where ledger_id = '$L' and seq = 22 and ordinal = 1")
-	}, want: []string{"UNBALANCED_ENTRY@22", "BALANCE_COMMITMENT_MISMATCH@26", "CURRENCY_NOT_ZERO"}},
+	}, want: []string{"UNBALANCED_ENTRY@22", "BALANCE_COMMITMENT_MISMATCH@26", "CURRENCY_NOT_ZERO", "REPORT_UNBALANCED"}},
 	{name: "I2, a currency does not add up", edit: func(m *mutated) {
 		m.sql("delete from book.postings where ledger_id = '$L' and seq = 27 and ordinal = 1", "update book.entries set posting_count = 3 where ledger_id = '$L' and seq = 27",
 			"update book.postings set ordinal = ordinal - 1 where ledger_id = '$L' and seq = 27 and ordinal > 1")
-	}, want: []string{"CONTROL_MISMATCH", "CURRENCY_NOT_ZERO", "UNBALANCED_ENTRY@27"}},
+	}, want: []string{"CONTROL_MISMATCH", "CURRENCY_NOT_ZERO", "UNBALANCED_ENTRY@27", "REPORT_UNBALANCED"}},
 	{name: "I9, a balance does not follow", edit: func(m *mutated) {
 		m.sql("update book.postings set posted = posted + 1 where ledger_id = '$L' and seq = 14")
-	}, want: []string{"BALANCE_CHAIN_BREAK@14", "BALANCE_CHAIN_BREAK@14", "BALANCE_CHAIN_BREAK@16", "BALANCE_COMMITMENT_MISMATCH@26", "CURRENCY_NOT_ZERO", "SUSPENSE_AGED@14"}},
+	}, want: []string{"BALANCE_CHAIN_BREAK@14", "BALANCE_CHAIN_BREAK@16", "BALANCE_COMMITMENT_MISMATCH@26", "CURRENCY_NOT_ZERO", "SUSPENSE_AGED@14", "REPORT_UNBALANCED"}},
 	{name: "I3, a limit", edit: func(m *mutated) {
 		m.sql("update book.account_versions set max_balance = 40 where ledger_id = '$L' and seq = 4")
 	}, want: []string{"LIMIT_EXCEEDED@11", "LIMIT_EXCEEDED@27"}},
 	{name: "I12, what undoes another", edit: func(m *mutated) { m.amend(21, 5, 0, 1) },
-		want: []string{"REVERSAL_INVALID@21", "BALANCE_COMMITMENT_MISMATCH@26", "BALANCE_COMMITMENT_MISMATCH@26"}},
+		want: []string{"REVERSAL_INVALID@21", "BALANCE_COMMITMENT_MISMATCH@26"}},
 	{name: "I12, what settles a hold", edit: func(m *mutated) {
 		m.sql("update book.entries set expires_at = recorded_at + interval '1 hour' where ledger_id = '$L' and seq = 18")
 	}, want: []string{"HOLD_INVALID@19"}},
@@ -248,7 +248,7 @@ var mutations = []mutation{
 	{name: "I11, a balance commitment", edit: func(m *mutated) {
 		m.sql("update book.details set value = '1.00' where ledger_id = '$L' and seq = 26 and name = 'posted.EUR'")
 	}, want: []string{"BALANCE_COMMITMENT_MISMATCH@26"}},
-	{name: "I11, a snapshot of balances", after: true, edit: (*mutated).editSnapshot, want: []string{"PROJECTION_MISMATCH@27"}},
+	{name: "I11, a snapshot of balances", after: true, edit: (*mutated).editSnapshot, want: []string{"PROJECTION_MISMATCH@27", "REPORT_UNBALANCED"}},
 	{name: "I11, what the night before put out", after: true, edit: func(m *mutated) {
 		m.output(reconcile.StateOutput, "closing", func(old []byte) []byte {
 			var c reconcile.Closing
@@ -269,14 +269,14 @@ var mutations = []mutation{
 	{name: "a suspense account", edit: func(m *mutated) { m.amend(14, -5, 0, 1) },
 		want: []string{"BALANCE_COMMITMENT_MISMATCH@26", "SUSPENSE_AGED@13"}},
 	{name: "a clearing account", edit: func(m *mutated) { m.amend(16, -5, 0, 1) },
-		want: []string{"BALANCE_COMMITMENT_MISMATCH@26", "BALANCE_COMMITMENT_MISMATCH@26", "CLEARING_AGED@15"}},
+		want: []string{"BALANCE_COMMITMENT_MISMATCH@26", "CLEARING_AGED@15"}},
 	{name: "a hold that has expired", edit: func(m *mutated) {
 		m.sql("update book.entries set expires_at = recorded_at + interval '10 minutes' where ledger_id = '$L' and seq = 17")
 	}, want: []string{"HOLD_EXPIRED_OPEN@17"}},
 
 	// From one night to the next.
 	{name: "roll-forward", after: true, edit: func(m *mutated) { m.amend(27, 5, 0, 1, 2, 3) },
-		want: []string{"ROLL_FORWARD_MISMATCH@27", "PROJECTION_MISMATCH@27", "PROJECTION_MISMATCH@27", "PROJECTION_MISMATCH@27", "PROJECTION_MISMATCH@27", "RUN_INVALID@28"}},
+		want: []string{"ROLL_FORWARD_MISMATCH@27", "PROJECTION_MISMATCH@27", "RUN_INVALID@28"}},
 	{name: "an entry for a day that was reported", after: true, edit: func(m *mutated) {
 		m.sql(fmt.Sprintf("update book.entries set effective_date = '%s' where ledger_id = '$L' and seq = 29", m.before.Run.AsOf),
 			fmt.Sprintf("update book.postings set effective_date = '%s', back_valued = true where ledger_id = '$L' and seq = 29", m.before.Run.AsOf))
@@ -346,7 +346,7 @@ func TestEachCheckOfTheNightGivesItsMutationAway(t *testing.T) {
 				m.rehash(second.DB)
 			}
 			result := runNight(t, second, m.b, reconcile.NightOptions{Policy: rules, SignerState: m.opts.SignerState})
-			want := slices.Sorted(slices.Values(c.want))
+			want := slices.Compact(slices.Sorted(slices.Values(c.want)))
 			if got := nightCodes(result); !slices.Equal(got, want) {
 				t.Errorf("%s: found %v, want %v\n%+v", c.name, got, want, result.Phases)
 			}
@@ -376,7 +376,7 @@ func unfinished(r reconcile.NightResult) (n int64) {
 	return n
 }
 
-// nightCodes are all findings of a run but those, and but those of the risk phase:
+// nightCodes is the set of what a run found but those, and but those of the risk phase:
 // what is near its limit changes with what is edited.
 func nightCodes(r reconcile.NightResult) []string {
 	list := []string{}
@@ -387,5 +387,5 @@ func nightCodes(r reconcile.NightResult) []string {
 		list = append(list, codes(slices.DeleteFunc(slices.Clone(p.Findings), func(f chain.Finding) bool { return f.Code == reconcile.PhaseNotRun }))...)
 	}
 	slices.Sort(list)
-	return list
+	return slices.Compact(list)
 }

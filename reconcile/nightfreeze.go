@@ -61,6 +61,9 @@ type NightOptions struct {
 	// Lease is how long a process that has stopped keeps a run from others;
 	// DefaultLease when 0.
 	Lease time.Duration
+	// Began, unless nil, is told once the run has its row, which may be of a run that
+	// has gone on, or ended, before.
+	Began func(store.Run)
 	// Progress, unless nil, is told which phase is at work and how far it is.
 	Progress func(phase string, done, total int64)
 }

@@ -106,6 +106,9 @@ func (r *nightRun) run(ctx context.Context) (NightResult, error) {
 	if err != nil {
 		return NightResult{}, err
 	}
+	if r.options.Began != nil {
+		r.options.Began(r.row)
+	}
 	held, err := r.take(ctx)
 	if err != nil {
 		return NightResult{}, err

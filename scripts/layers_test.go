@@ -26,6 +26,7 @@ var layers = []layer{
 	{"cmd/tallystick/internal/mapping", []string{"cmd/tallystick/internal/tabular", "ledger/money"}, []string{"go.yaml.in/yaml/v3"}, outside},
 	{"cmd/tallystick/internal/tabular", nil, []string{"go-json-experiment/json", "golang.org/x/text"}, outside},
 	{"cmd/tallystick/internal/entryfile", nil, nil, outside},
+	{"cmd/tallystick/internal/schedule", nil, []string{"robfig/cron/v3"}, outside},
 	{"cmd/tallystick/internal/simulate", []string{"ledger/chain"}, nil,
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
 	{"cmd/tallystick/internal/demo", []string{"ledger", "ledger/chain"}, []string{"google/uuid", "shopspring/decimal"},

@@ -29,10 +29,10 @@ const (
 // nightFiles are the flags that name what a run reads beside the ledger. They
 // are read anew for each run.
 type nightFiles struct {
-	Policy   string `type:"path" placeholder:"FILE" help:"Policy file (YAML): calendar, bank accounts, roles of accounts, matching rules, limits."`
-	Rates    string `type:"path" placeholder:"FILE" help:"Exchange rates (CSV)."`
-	Inputs   string `type:"path" placeholder:"FILE" help:"Due dates, maturities, groups, capital (CSV)."`
-	Calendar string `type:"path" placeholder:"FILE" help:"Holidays beside those of the policy, a day such as 2026-12-25 a line."`
+	Policy   string `env:"POLICY" type:"path" placeholder:"FILE" help:"Policy file (YAML): calendar, bank accounts, roles of accounts, matching rules, limits."`
+	Rates    string `env:"RATES" type:"path" placeholder:"FILE" help:"Exchange rates (CSV)."`
+	Inputs   string `env:"INPUTS" type:"path" placeholder:"FILE" help:"Due dates, maturities, groups, capital (CSV)."`
+	Calendar string `env:"CALENDAR" type:"path" placeholder:"FILE" help:"Holidays beside those of the policy, a day such as 2026-12-25 a line."`
 }
 
 // into reads the files.

@@ -6,77 +6,10 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"tallystick/ledger/chain"
-	"tallystick/ledger/store"
 	"tallystick/reconcile"
 )
-
-// shownRun is a run as commands and the API show it.
-type shownRun struct {
-	Run       string          `json:"run"`
-	AsOf      string          `json:"as_of"`
-	Size      int64           `json:"size"`
-	Head      string          `json:"head"`
-	Status    string          `json:"status"` // running, or done
-	Phase     string          `json:"phase"`  // that is to be done next; done at the end
-	Result    *string         `json:"result"` // null before the end
-	Critical  int64           `json:"critical"`
-	Warnings  int64           `json:"warnings"`
-	ReadFrom  int64           `json:"read_from"`
-	NotReRead int64           `json:"not_re_read"`
-	Reports   *string         `json:"reports_sha256"`
-	EntrySeq  *int64          `json:"entry_seq"`
-	StartedAt string          `json:"started_at"`
-	EndedAt   *string         `json:"ended_at"`
-	Pins      json.RawMessage `json:"pins"`
-}
-
-func shownRunOf(r *store.Run) shownRun {
-	s := shownRun{
-		Run: r.ID.String(), AsOf: r.AsOf.String(), Size: r.Size, Head: r.Head.String(), Status: "running", Phase: r.Phase,
-		Critical: r.Critical, Warnings: r.Warnings, ReadFrom: r.ReadFrom, NotReRead: r.NotReRead, EntrySeq: r.EntrySeq,
-		StartedAt: r.StartedAt.UTC().Format(time.RFC3339), Pins: r.Pins,
-	}
-	if r.Phase == store.PhaseDone {
-		s.Status, s.Result = "done", &r.Result
-	}
-	if r.Reports != nil {
-		digest := r.Reports.String()
-		s.Reports = &digest
-	}
-	if r.EndedAt != nil {
-		ended := r.EndedAt.UTC().Format(time.RFC3339)
-		s.EndedAt = &ended
-	}
-	return s
-}
-
-// shownNight is a run with what it found and put out.
-type shownNight struct {
-	shownRun
-	Phases   []reconcile.PhaseFindings `json:"phases"`
-	Disputed []chain.Finding           `json:"disputed"` // about the run itself
-	Outputs  []shownOutput             `json:"outputs"`
-}
-
-type shownOutput struct {
-	Kind   string `json:"kind"`
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
-	Bytes  int64  `json:"bytes"`
-}
-
-func shownNightOf(r *reconcile.NightResult) shownNight {
-	s := shownNight{shownRun: shownRunOf(&r.Run), Phases: append([]reconcile.PhaseFindings{}, r.Phases...),
-		Disputed: append([]chain.Finding{}, r.Disputed...), Outputs: []shownOutput{}}
-	for i := range r.Outputs {
-		o := &r.Outputs[i]
-		s.Outputs = append(s.Outputs, shownOutput{o.Kind, o.Name, o.SHA256.String(), o.Size})
-	}
-	return s
-}
 
 // maxPrintedFindings is how many findings of a phase a terminal is shown.
 const maxPrintedFindings = 20
@@ -84,7 +17,7 @@ const maxPrintedFindings = 20
 // printNight prints a run.
 func printNight(w io.Writer, r *reconcile.NightResult, ledger string, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(shownNightOf(r))
+		return json.NewEncoder(w).Encode(reconcile.ShowNight(r))
 	}
 	run := &r.Run
 	var b strings.Builder

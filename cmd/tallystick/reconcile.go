@@ -34,7 +34,7 @@ const runConnections = 4
 // reconcileRunCommand runs the night once: tallystick reconcile.
 type reconcileRunCommand struct {
 	Database    `embed:""`
-	nightFiles  `embed:""`
+	nightFiles  `embed:"" envprefix:"TALLYSTICK_NIGHT_"`
 	Ledger      string `default:"main" placeholder:"NAME" help:"Name or UUID of the ledger."`
 	AsOf        string `placeholder:"DATE" help:"Day whose end the figures are for; the last business day that is over by default."`
 	Full        bool   `xor:"reading" help:"Read all entries."`
@@ -210,7 +210,7 @@ func (c *reconcileListCommand) Run(ctx context.Context) error {
 	}
 	if c.JSON {
 		for i := range runs {
-			if err := json.NewEncoder(os.Stdout).Encode(shownRunOf(&runs[i])); err != nil {
+			if err := json.NewEncoder(os.Stdout).Encode(reconcile.ShowRun(&runs[i])); err != nil {
 				return err
 			}
 		}

@@ -37,7 +37,11 @@ type serveCommand struct {
 	TimeZone     string `env:"TALLYSTICK_TIME_ZONE" default:"UTC" help:"Time zone of the ledger main, opened on first start (IANA name)."`
 	Signer       string `env:"TALLYSTICK_SIGNER" default:"on" enum:"on,off" help:"Sign checkpoints in this process: ${enum}. Its key and state are in signer/ of the data folder."`
 	SignerPolicy string `env:"TALLYSTICK_SIGNER_POLICY" type:"path" placeholder:"FILE" help:"Policy (C2SP tlog-policy) with the witnesses that the signer asks; no checkpoint is published without its quorum."`
-	LogLevel     string `env:"TALLYSTICK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level logged: ${enum}."`
+	Nightly      string `env:"TALLYSTICK_NIGHTLY" placeholder:"CRON" help:"When to run the night of every ledger: minute, hour, day of month, month and day of week, such as '30 2 * * *'. Not at all by default."`
+	NightlyZone  string `env:"TALLYSTICK_NIGHTLY_ZONE" placeholder:"ZONE" help:"Time zone of --nightly (IANA name); that of each ledger by default."`
+
+	Night    nightFiles `embed:"" prefix:"night-" envprefix:"TALLYSTICK_NIGHT_"`
+	LogLevel string     `env:"TALLYSTICK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level logged: ${enum}."`
 }
 
 // Run serves until ctx ends, and then stops server and engine cleanly.
@@ -116,13 +120,22 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
 	defer sequencers.Stop()
 	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), actor: key.id, poster: sequencers, db: db}
+	work := &nightWork{url: database.url, db: db, poster: sequencers, files: c.Night, state: signs.files.State}
+	nights, err := newNightly(c.Nightly, c.NightlyZone, work, slog.Default())
+	if err != nil {
+		return err
+	}
+	watched, stopWatching := context.WithCancel(ctx)
+	asked := newNightServer(watched, work, func(format string, args ...any) { slog.Error(fmt.Sprintf(format, args...)) })
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
-		Erase: eraseTexts(database.url), Signer: signs.stats, Reports: (&reporting{db: db}).forAPI(),
+		Erase: eraseTexts(database.url), Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(),
 		Bank: (&bankDesk{db: db}).forAPI(),
 	}), slog.Default())
-	watched, stopWatching := context.WithCancel(ctx)
 	var watching sync.WaitGroup
+	if nights != nil {
+		watching.Go(func() { nights.keep(watched) })
+	}
 	watching.Go(func() { database.keepRunning(watched) })
 	watching.Go(func() { (&sweeper{db: db, poster: sequencers, log: slog.Default()}).keepSweeping(watched) })
 	if c.Signer == "on" {
@@ -131,6 +144,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	defer func() {
 		stopWatching()
 		watching.Wait()
+		asked.wait() // nobody asks any more
 	}()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -49,7 +49,7 @@ type Explanation struct {
 // Explain says why a line did not match: the candidate that came nearest, and the test that it failed. Of a line that
 // is settled it says with what. It is false where there is no such line. Its cost does not grow with the lines.
 func (r *Result) Explain(line string) (Explanation, bool) {
-	i, there := r.found.byID[line]
+	i, there := r.find(line)
 	if !there {
 		return Explanation{}, false
 	}

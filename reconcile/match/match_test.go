@@ -263,6 +263,9 @@ func TestEveryStatus(t *testing.T) {
 				t.Errorf("in another order: %s", groups(again))
 			}
 			var read match.Result
+			if _, ok := read.GroupOf("b1"); ok {
+				t.Error("nothing has a group")
+			}
 			written, err := json.Marshal(r)
 			if err != nil {
 				t.Fatal(err)

@@ -295,8 +295,9 @@ func (b *book) parted(i, j int32) bool {
 	return slices.ContainsFunc(b.bans[i], func(n int32) bool { return slices.Contains(b.bans[j], n) })
 }
 
+// note keeps what a bound left unsearched.
 func (b *book) note(format string, args ...any) {
-	if len(b.notes) < MaxNotes {
-		b.notes = append(b.notes, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); len(b.notes) < MaxNotes && !slices.Contains(b.notes, text) {
+		b.notes = append(b.notes, text)
 	}
 }

@@ -184,9 +184,19 @@ func (r *Result) Holds() bool {
 	return r.Placement.Holds()
 }
 
-// GroupOf returns the group of a line, and false where there is no such line.
-func (r *Result) GroupOf(line string) (*Group, bool) {
+// find returns the place of a line. A result that was read from JSON has its groups and no lines.
+func (r *Result) find(line string) (int32, bool) {
+	if r.found == nil {
+		return 0, false
+	}
 	i, ok := r.found.byID[line]
+	return i, ok
+}
+
+// GroupOf returns the group of a line, and false where there is no such line; so do Line and Explain. A result that was read
+// from JSON does not know its lines any more.
+func (r *Result) GroupOf(line string) (*Group, bool) {
+	i, ok := r.find(line)
 	if !ok {
 		return nil, false
 	}
@@ -195,7 +205,7 @@ func (r *Result) GroupOf(line string) (*Group, bool) {
 
 // Line returns a line as it was given, and false where there is none.
 func (r *Result) Line(id string) (Line, bool) {
-	i, ok := r.found.byID[id]
+	i, ok := r.find(id)
 	if !ok {
 		return Line{}, false
 	}

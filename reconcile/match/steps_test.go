@@ -78,7 +78,7 @@ func referring(value string, units int64) Line {
 }
 
 // steps matches n lines of each side and counts what was looked at.
-func steps(t *testing.T, n int, make func(side Side, i, n int) Line) int {
+func steps(t testing.TB, n int, make func(side Side, i, n int) Line) int {
 	t.Helper()
 	days, err := calendar.Named("weekdays")
 	if err != nil {
@@ -108,6 +108,17 @@ func steps(t *testing.T, n int, make func(side Side, i, n int) Line) int {
 		t.Errorf("the proofs do not hold: %+v %+v", r.Placement, r.Proofs)
 	}
 	return r.found.steps
+}
+
+// The target is the same for the worst as for a month: 100,000 lines of each side in 30 s.
+func BenchmarkWorst(b *testing.B) {
+	for name, line := range worst {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				steps(b, 100_000, line)
+			}
+		})
+	}
 }
 
 // Four times the lines are four times the work, or nearly, however the lines are made.

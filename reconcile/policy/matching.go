@@ -1,7 +1,7 @@
 package policy
 
 // Matching says how lines of bank statements find their postings. Rules are tried in their order, each over all lines that
-// are still open.
+// are still open: first for what is certain, and when all have been, again for what can only be suggested.
 type Matching struct {
 	Rules []Rule `yaml:"rules"` // DefaultRules when empty
 	// Transit is how many business days an open line may be on its way before it is more than timing; the default is
