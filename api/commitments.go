@@ -40,25 +40,20 @@ func (h *handlers) balanceTree(ctx context.Context, id ledger.LedgerID, size int
 
 // commitBalances answers POST /v1/ledgers/{ledger}/balance-commitments.
 func (h *handlers) commitBalances(x *exchange) error {
-	if err := h.findLedger(x); err != nil {
-		return err
+	var commit *ledger.CommitBalances
+	begin := func() (*reader, error) {
+		if q := x.query(); q.err != nil {
+			return nil, q.err
+		}
+		return x.optionalBody()
 	}
-	if q := x.query(); q.err != nil {
-		return q.err
-	}
-	r, err := x.optionalBody()
+	err := h.asked(x, ledger.OperationCommitBalances, begin, func(r *reader) *ledger.Common {
+		commit = decodeCommitment(r)
+		return &commit.Common
+	})
 	if err != nil {
 		return err
 	}
-	defer r.release()
-	commit := decodeCommitment(r)
-	if err := r.end(); err != nil {
-		return err
-	}
-	if commit.ID, _, err = freshRequestID(x.req.Header, x.ledger, ledger.OperationCommitBalances); err != nil {
-		return err
-	}
-	x.identify(&commit.Common)
 	if err := h.computeBalances(x, commit); err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 
 // Erasing is two steps: the erasure is put on record, and then the text is
 // deleted by a role that can do nothing else. What fails in between is finished
-// by the same request again; until then tallystick verify says
-// PAYLOAD_NOT_ERASED.
+// by the same request again, or by a server that looks for it; until then
+// tallystick verify says PAYLOAD_NOT_ERASED.
 
 // eraseEntry answers POST /v1/ledgers/{ledger}/entries/{seq}/erase.
 func (h *handlers) eraseEntry(x *exchange) error {

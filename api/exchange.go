@@ -146,6 +146,29 @@ func (x *exchange) optionalBody() (*reader, error) {
 	return r, nil
 }
 
+// asked begins to answer a request to change a ledger otherwise than by moving
+// money: it may come again later and then means something else. begin begins to read
+// the body, and decode reads it and returns what all requests have.
+func (h *handlers) asked(x *exchange, operation string, begin func() (*reader, error), decode func(*reader) *ledger.Common) error {
+	if err := h.findLedger(x); err != nil {
+		return err
+	}
+	r, err := begin()
+	if err != nil {
+		return err
+	}
+	defer r.release()
+	c := decode(r)
+	if err := r.end(); err != nil {
+		return err
+	}
+	if c.ID, _, err = freshRequestID(x.req.Header, x.ledger, operation); err != nil {
+		return err
+	}
+	x.identify(c)
+	return nil
+}
+
 // manner is how a request that moves money is carried out.
 type manner struct {
 	dry    bool // not at all: it is rehearsed

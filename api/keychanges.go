@@ -11,22 +11,14 @@ import (
 
 // changeKey answers POST /v1/ledgers/{ledger}/keys.
 func (h *handlers) changeKey(x *exchange) error {
-	if err := h.findLedger(x); err != nil {
-		return err
-	}
-	r, err := x.body()
+	var change *ledger.ChangeKey
+	err := h.asked(x, ledger.OperationChangeKey, x.body, func(r *reader) *ledger.Common {
+		change = decodeKeyChange(r)
+		return &change.Common
+	})
 	if err != nil {
 		return err
 	}
-	defer r.release()
-	change := decodeKeyChange(r)
-	if err := r.end(); err != nil {
-		return err
-	}
-	if change.ID, _, err = freshRequestID(x.req.Header, x.ledger, ledger.OperationChangeKey); err != nil {
-		return err
-	}
-	x.identify(&change.Common)
 	outcome, err := h.Poster.Submit(x.req.Context(), x.ledger, change)
 	switch {
 	case err != nil:

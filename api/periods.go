@@ -10,27 +10,22 @@ import (
 
 // closePeriod answers POST /v1/ledgers/{ledger}/periods/close.
 func (h *handlers) closePeriod(x *exchange) error {
-	if err := h.findLedger(x); err != nil {
-		return err
+	var closing *ledger.ClosePeriod
+	var how manner
+	begin := func() (r *reader, err error) {
+		if how.dry, err = x.dryRun(); err != nil {
+			return nil, err
+		}
+		return newReader(x.req)
 	}
-	dry, err := x.dryRun()
+	err := h.asked(x, ledger.OperationClosePeriod, begin, func(r *reader) *ledger.Common {
+		closing = decodeClosing(r)
+		return &closing.Common
+	})
 	if err != nil {
 		return err
 	}
-	r, err := newReader(x.req)
-	if err != nil {
-		return err
-	}
-	defer r.release()
-	closing := decodeClosing(r)
-	if err := r.end(); err != nil {
-		return err
-	}
-	if closing.ID, _, err = freshRequestID(x.req.Header, x.ledger, ledger.OperationClosePeriod); err != nil {
-		return err
-	}
-	x.identify(&closing.Common)
-	return h.move(x, closing, closing.ID, manner{dry: dry})
+	return h.move(x, closing, closing.ID, how)
 }
 
 // decodeClosing reads which period to close.
@@ -72,22 +67,14 @@ func decodeRetain(r *reader) []string {
 
 // reopenPeriod answers POST /v1/ledgers/{ledger}/periods/reopen.
 func (h *handlers) reopenPeriod(x *exchange) error {
-	if err := h.findLedger(x); err != nil {
-		return err
-	}
-	r, err := x.body()
+	var reopening *ledger.ReopenPeriod
+	err := h.asked(x, ledger.OperationReopenPeriod, x.body, func(r *reader) *ledger.Common {
+		reopening = decodeReopening(r)
+		return &reopening.Common
+	})
 	if err != nil {
 		return err
 	}
-	defer r.release()
-	reopening := decodeReopening(r)
-	if err := r.end(); err != nil {
-		return err
-	}
-	if reopening.ID, _, err = freshRequestID(x.req.Header, x.ledger, ledger.OperationReopenPeriod); err != nil {
-		return err
-	}
-	x.identify(&reopening.Common)
 	return h.move(x, reopening, reopening.ID, manner{})
 }
 

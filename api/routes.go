@@ -48,6 +48,7 @@ var routes = []route{
 	{"GET", "/v1/ledgers/{ledger}/currencies", scopeRead, (*handlers).listCurrencies},
 	{"POST", "/v1/ledgers/{ledger}/periods/close", scopeApprove, (*handlers).closePeriod},
 	{"POST", "/v1/ledgers/{ledger}/periods/reopen", scopeApprove, (*handlers).reopenPeriod},
+	{"POST", "/v1/ledgers/{ledger}/policies", scopeApprove, (*handlers).adoptPolicy},
 	{"GET", "/v1/ledgers/{ledger}/periods", scopeRead, (*handlers).listPeriods},
 	{"POST", "/v1/ledgers/{ledger}/keys", scopeAdmin, (*handlers).changeKey},
 	{"GET", "/v1/ledgers/{ledger}/keys", scopeRead, (*handlers).listKeys},

@@ -214,6 +214,18 @@
 // the postings, and none need be deleted. They are stored as compressed parts of
 // 8192 accounts, not as rows.
 //
+// # Reports
+//
+//	size N, dates ──▶ First, End ──▶ BalancesAt(First) ──┐
+//	 (booking dates never go back)   postings First…End ─┴▶ sums, days, lines ──▶ figures ──▶ report.Document
+//
+// A report of a period rests on the balances before it and one pass over its
+// postings (figuresread.go); a statement on the postings of its account alone
+// (figuresaccount.go). It is computed at a size, so that what is posted meanwhile
+// does not matter, and refuses books that are damaged: a total over what nobody
+// can vouch for is worse than none. Package figures makes the documents, without a
+// database.
+//
 // # What a finding claims
 //
 // One hash covers a whole entry and cannot say which column was changed, so

@@ -15,9 +15,10 @@ const (
 
 	// Of risk.
 
-	RiskNotComputed = "RISK_NOT_COMPUTED"
-	LimitBreached   = "LIMIT_BREACHED"
-	LimitNear       = "LIMIT_NEAR"
+	RiskNotComputed  = "RISK_NOT_COMPUTED"
+	PolicyNotAdopted = "POLICY_NOT_ADOPTED"
+	LimitBreached    = "LIMIT_BREACHED"
+	LimitNear        = "LIMIT_NEAR"
 )
 
 // Of the books phase.
@@ -68,6 +69,7 @@ var NightChecks = []Check{
 	{BankBreaksOverdue, "I11", chain.Warning, "differences to the bank are open for longer than the policy allows", settleBreaks, false},
 	{BankDecisionIneffective, "I11", chain.Warning, "a decision about lines could not be carried out as it stands", decideAgain, false},
 	{RiskNotComputed, "I11", chain.Warning, "the risk figures were not computed", giveInputs, false},
+	{PolicyNotAdopted, "I11", chain.Warning, "the run was given another policy than the one on record for the day", adoptPolicy, false},
 	{LimitBreached, "I3", chain.Critical, "a risk figure is beyond the limit that the policy sets", lookAtRisk, false},
 	{LimitNear, "I3", chain.Warning, "a risk figure is beyond the level from which the policy wants it looked at", lookAtRisk, false},
 	{ReportUnbalanced, "I11", chain.Critical, "a report does not balance: its difference line is not zero", othersFirst, false},
@@ -76,6 +78,7 @@ var NightChecks = []Check{
 // The next steps.
 const (
 	laterVersion = "Run the night again with a version that has this part; until then the run says nothing about it."
+	adoptPolicy  = "Give the run the policy that is on record, or put the new one on record: tallystick policy adopt FILE."
 	giveInputs   = "Give the run a policy that is in force, with --policy, and the rates and inputs that its figures need. tallystick policy check says what is wrong with a policy."
 	lookAtRisk   = "Read the report risk of this run: the figure names the accounts and entries that it comes from."
 	keepOutputs  = "Keep the database as it is. Either a report that was stored was changed afterwards, or another version of this software made it: compare the outputs that differ, and their digests with the run entry in the ledger."

@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/schollz/progressbar/v3"
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
 	"tallystick/ledger/chain/bundle"
+	"tallystick/ledger/signer"
 	"tallystick/ledger/store"
 	"tallystick/scripts"
 )
@@ -28,12 +26,6 @@ const (
 	bundlePage = 4000
 	// bundleBuffer is how much of a bundle is written at once.
 	bundleBuffer = 1 << 20
-	// maxBundleKey is the most bytes of a file with a signing key.
-	maxBundleKey = 1 << 10
-	// secretPrefix and ed25519Type are of the form in which
-	// golang.org/x/mod/sumdb/note keeps signing keys.
-	secretPrefix = "PRIVATE+KEY+"
-	ed25519Type  = 1
 )
 
 // bundleCreateCommand writes an evidence bundle: tallystick bundle create.
@@ -121,7 +113,7 @@ func (m *bundleMaking) contents(ctx context.Context) (bundle.Contents, error) {
 
 // signWith has the manifest signed with the key in the file.
 func (m *bundleMaking) signWith(c *bundle.Contents) error {
-	key, err := readSigningKey(m.command.Key)
+	key, err := signer.ReadKey(m.command.Key)
 	if err != nil {
 		return err
 	}
@@ -136,25 +128,6 @@ func (m *bundleMaking) signWith(c *bundle.Contents) error {
 	c.Keys = append(c.Keys, verifier)
 	c.Sign = func(text string) ([]byte, error) { return key.SignText(c.Origin, text) }
 	return nil
-}
-
-// readSigningKey reads a signing key as golang.org/x/mod/sumdb/note keeps them,
-// whatever its name.
-func readSigningKey(path string) (chain.SigningKey, error) {
-	text, err := readBounded(path, maxBundleKey)
-	if err != nil {
-		return chain.SigningKey{}, err
-	}
-	rest, ok := strings.CutPrefix(strings.TrimSuffix(string(text), "\n"), secretPrefix)
-	fields := strings.SplitN(rest, "+", 3)
-	if !ok || len(fields) != 3 {
-		return chain.SigningKey{}, fmt.Errorf("reading the signing key %s: it is not of the form %s<name>+<id>+<base64>", path, secretPrefix)
-	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(fields[2])
-	if err != nil || len(raw) != 1+ed25519.SeedSize || raw[0] != ed25519Type {
-		return chain.SigningKey{}, fmt.Errorf("reading the signing key %s: it is no Ed25519 key of a signer", path)
-	}
-	return chain.NewSigningKey(raw[1:])
 }
 
 // readBounded reads a file of at most limit bytes.

@@ -98,10 +98,24 @@ func TestBundlesAreMadeAndVerified(t *testing.T) {
 	db, id := makeDemo(t, url)
 	s := seal(t, url, db, id, func(n int64) int64 { return n / 3 }, func(n int64) int64 { return n - 10 }, func(n int64) int64 { return n })
 	secret := base64.StdEncoding.EncodeToString(append([]byte{1}, bytes.Repeat([]byte{5}, 32)...))
-	key := write(t, "signer.key", []byte("PRIVATE+KEY+tallystick+00000000+"+secret+"\n"))
+	public, err := s.key.VerifierKey("tallystick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := write(t, "signer.key", []byte("PRIVATE+KEY+"+public[:strings.LastIndex(public, "+")+1]+secret+"\n"))
 	pin := write(t, "pin.cp", s.notes[0])
 	out := filepath.Join(t.TempDir(), "year.zip")
 
+	open := write(t, "signer.key", nil)
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{open: "others may read it", write(t, "signer.key", []byte("PRIVATE+KEY+tallystick+00000000+"+secret+"\n")): "its id is not that of its key"} {
+		code, text, errors := command(t, "bundle", "create", "--database-url", url, "--ledger", "demo", "--out", out, "--key", path)
+		if code != exitUsage || text != "" || !strings.Contains(errors, want) {
+			t.Errorf("exit code %d, %s%s, want %s", code, text, errors, want)
+		}
+	}
 	code, text, errors := command(t, "bundle", "create", "--database-url", url, "--ledger", "demo", "--out", out, "--since", pin, "--key", key)
 	if code != exitFine || !strings.Contains(text, "holds ledger demo") || errors != "" {
 		t.Fatalf("exit code %d\n%s%s", code, text, errors)

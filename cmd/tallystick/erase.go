@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"time"
 
 	"tallystick/api/client"
 	"tallystick/ledger"
@@ -24,6 +26,49 @@ func eraseTexts(url string) func(context.Context, ledger.LedgerID, []int64) erro
 		defer db.Close()
 		return db.EraseTexts(ctx, id, seqs)
 	}
+}
+
+const (
+	// erasuresInterval is the pause between two looks for erasures that were put on
+	// record by a server that then died, beside the one when a server starts.
+	erasuresInterval = time.Hour
+	// erasuresRetry is the pause after a look at which something went wrong.
+	erasuresRetry = time.Minute
+)
+
+// finisher deletes the texts that stayed in spite of an erasure on record: somebody
+// died between the two steps. Any number of servers may run one.
+type finisher struct {
+	db    *store.DB
+	erase func(context.Context, ledger.LedgerID, []int64) error
+	log   *slog.Logger
+}
+
+// keepFinishing looks for such texts now, and once in a while until ctx ends.
+func (f *finisher) keepFinishing(ctx context.Context) {
+	for {
+		pause := time.NewTimer(f.finish(ctx))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+// finish deletes what it finds, and returns how long to wait before the next look.
+func (f *finisher) finish(ctx context.Context) time.Duration {
+	found, err := f.db.UnfinishedErasures(ctx, f.erase)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		f.log.Warn("texts stay although their erasure is on record", "entries", found, "error", err, "again_in", erasuresRetry)
+		return erasuresRetry
+	case found > 0:
+		f.log.Info("finished erasures that were on record", "entries", found)
+	}
+	return erasuresInterval
 }
 
 // eraseCommand erases free text: tallystick erase.

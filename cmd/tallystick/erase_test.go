@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -159,4 +163,56 @@ func TestErasingSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("finishing: exit code %d, %s", code, said)
 	}
 	b.holds(t)
+}
+
+// What is on record is deleted by a server that starts, however the one that put it
+// there ended, and what cannot be deleted keeps no other from it.
+func TestErasuresAreFinished(t *testing.T) {
+	b := servePeriods(t, store.ScopeAdmin)
+	gone, stays, also := b.told(t, "Ottokar Improbable"), b.told(t, "Piotr Whoever"), b.told(t, "Quentin Nobody")
+	b.broken.Store(true) // the server dies before the second step
+	for _, r := range []*ledger.TransferRequest{gone, also} {
+		if code, out, said := command(t, "erase", "--ledger", "book", "--basis", "x", "--transfer", r.ID.String()); code != exitUsage {
+			t.Fatalf("exit code %d, %s%s", code, out, said)
+		}
+	}
+	var logged strings.Builder
+	f := &finisher{db: b.db, log: slog.New(slog.NewTextHandler(&logged, nil))}
+	f.erase = func(context.Context, ledger.LedgerID, []int64) error { return errors.New("the eraser is broken") }
+	if again := f.finish(t.Context()); again != erasuresRetry || !strings.Contains(logged.String(), "entries=2") || !strings.Contains(logged.String(), "the eraser is broken") {
+		t.Errorf("an eraser that is broken: again in %s, %s", again, logged.String())
+	}
+	if left := b.texts(t); left != 3 {
+		t.Errorf("%d texts are left, want 3", left)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	f.erase = func(ctx context.Context, id ledger.LedgerID, seqs []int64) error {
+		defer stop()
+		return eraseTexts(b.url)(ctx, id, seqs)
+	}
+	f.keepFinishing(ctx) // the first look is at once
+	if left := b.texts(t); left != 1 {
+		t.Errorf("%d texts are left, want that of %s", left, stays.ID)
+	}
+	f.erase = func(_ context.Context, _ ledger.LedgerID, seqs []int64) error {
+		return fmt.Errorf("erasing %d again", seqs)
+	}
+	if again := f.finish(t.Context()); again != erasuresInterval {
+		t.Errorf("with nothing to do: again in %s, %s", again, logged.String())
+	}
+	b.holds(t)
+}
+
+// texts counts the transfers whose text is stored.
+func (b *holdBook) texts(t *testing.T) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), b.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if err := conn.QueryRow(t.Context(), `select count(*) from ops.payloads where reference is not null`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

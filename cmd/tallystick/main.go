@@ -70,6 +70,7 @@ type commands struct {
 	Risk   riskCommand `cmd:"" help:"Compute the risk figures of a ledger by a policy file."`
 	Policy struct {
 		Check   policyCheckCommand   `cmd:"" help:"Read a policy file as a run would, and say what is wrong with it."`
+		Adopt   policyAdoptCommand   `cmd:"" help:"Put on record which policy file binds the figures of a ledger, through the API."`
 		Example policyExampleCommand `cmd:"" help:"Print a policy to begin with, which goes with the ledger of tallystick demo."`
 	} `cmd:"" help:"Policy files."`
 	Bank  bankCommands  `cmd:"" help:"Statements of banks: take files and list them."`

@@ -12,7 +12,6 @@ import (
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 	"tallystick/reconcile"
-	"tallystick/reconcile/policy"
 	"tallystick/reconcile/report"
 	"tallystick/reconcile/risk"
 )
@@ -89,12 +88,8 @@ func (c *riskCommand) run(ctx context.Context, stdout, stderr *os.File) error {
 
 // read reads the files.
 func (f *riskFiles) read() (r reconcile.RiskRequest, err error) {
-	file, err := os.ReadFile(f.Policy)
-	if err != nil {
-		return r, fmt.Errorf("reading the policy: %w", err)
-	}
-	if r.Policy, err = policy.Decode(file); err != nil {
-		return r, fmt.Errorf("%s: %w", f.Policy, err)
+	if r.Policy, err = policyFile(f.Policy); err != nil {
+		return r, err
 	}
 	if f.Rates != "" {
 		if r.Rates, err = readBounded(f.Rates, risk.MaxInputFile); err != nil {

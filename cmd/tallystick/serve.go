@@ -16,6 +16,7 @@ import (
 	"tallystick/api"
 	"tallystick/ledger"
 	"tallystick/ledger/store"
+	"tallystick/reconcile/policy"
 )
 
 const (
@@ -120,6 +121,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
 	defer sequencers.Stop()
 	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), actor: key.id, poster: sequencers, db: db}
+	finishing := &finisher{db: db, erase: eraseTexts(database.url), log: slog.Default()}
 	work := &nightWork{url: database.url, db: db, poster: sequencers, files: c.Night, state: signs.files.State}
 	nights, err := newNightly(c.Nightly, c.NightlyZone, work, slog.Default())
 	if err != nil {
@@ -129,8 +131,8 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	asked := newNightServer(watched, work, func(format string, args ...any) { slog.Error(fmt.Sprintf(format, args...)) })
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
-		Erase: eraseTexts(database.url), Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(),
-		Bank: (&bankDesk{db: db}).forAPI(),
+		Erase: finishing.erase, Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(),
+		Bank: (&bankDesk{db: db, policy: func() (*policy.Policy, error) { return policyFromFile(c.Night.Policy) }}).forAPI(),
 	}), slog.Default())
 	var watching sync.WaitGroup
 	if nights != nil {
@@ -138,6 +140,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	}
 	watching.Go(func() { database.keepRunning(watched) })
 	watching.Go(func() { (&sweeper{db: db, poster: sequencers, log: slog.Default()}).keepSweeping(watched) })
+	watching.Go(func() { finishing.keepFinishing(watched) })
 	if c.Signer == "on" {
 		watching.Go(func() { signs.keepSigning(watched) })
 	}

@@ -22,17 +22,18 @@ const (
 	leadAtLeast = 256
 	// leadAmounts is how many entries a range of amounts may have to be a lead;
 	// they come in order of amount and are all read. A wider range is scanned for.
-	leadAmounts = 2_000
+	leadAmounts = 3_000
 )
 
 // search is the search for one page.
 type search struct {
-	db     *DB
-	id     ledger.LedgerID
-	filter EntryFilter
-	last   int64
-	leads  []lead
-	scan   lead // nil where every entry is a candidate
+	db      *DB
+	id      ledger.LedgerID
+	filter  EntryFilter
+	few     bool    // the entries with the amounts asked for are at most leadAmounts
+	amounts []int64 // these are they, in order
+	leads   []lead
+	scan    lead // nil where every entry is a candidate
 }
 
 // lead returns up to limit seqs from first to last, in order, duplicates
@@ -59,13 +60,15 @@ union all
 (select seq from book.postings where ledger_id = $1::uuid and pending_change = $2::decimal and amount = 0 and pending_change > 0
     and not repeats and seq >= $3::int8 and seq <= $4::int8 order by seq limit $5::int8)
 order by seq limit $5::int8`
-	// The same indexes. No condition on seq: what it drops would be read without bound.
-	seqsByAmountsSQL = `
+	// The same indexes, one row: how many there are, at most a limit, and which
+	// unless it is reached. No condition on seq: what it drops would be read
+	// without bound.
+	seqsByAmountsSQL = `select count(*), case when count(*) < $4::int8 then array_agg(h.seq) end from (
 (select seq from book.postings where ledger_id = $1::uuid and amount >= $2::decimal and amount <= $3::decimal and amount > 0
     and not repeats order by amount, seq limit $4::int8)
 union all
 (select seq from book.postings where ledger_id = $1::uuid and pending_change >= $2::decimal and pending_change <= $3::decimal
-    and amount = 0 and pending_change > 0 and not repeats order by pending_change, seq limit $4::int8)`
+    and amount = 0 and pending_change > 0 and not repeats order by pending_change, seq limit $4::int8)) as h`
 	// Index: i9_postings_account_seq.
 	seqsByAccountSQL = `select seq from book.postings
 where account_id = $1::uuid and account_seq > $2::int8 and seq <= $3::int8 order by account_seq limit $4::int8`
@@ -78,7 +81,7 @@ where ledger_id = $1::uuid and seq >= $2::int8 and seq <= $3::int8 and account_i
     select account_id from book.accounts where ledger_id = $1::uuid and (code = $5::text or code like $6::text))
 order by seq limit $4::int8`
 	seqsByFiguresSQL = `select distinct seq from book.postings
-where ledger_id = $1::uuid and seq >= $2::int8 and seq <= $3::int8 and ($5::text = '' or currency = $5::text)
+where ledger_id = $1::uuid and seq >= $2::int8 and seq <= $3::int8 and not repeats and ($5::text = '' or currency = $5::text)
     and ($6::decimal is null or case when amount = 0 then pending_change else amount end >= $6::decimal)
     and ($7::decimal is null or case when amount = 0 then pending_change else amount end <= $7::decimal)
 order by seq limit $4::int8`
@@ -87,7 +90,7 @@ where ledger_id = $1::uuid and seq >= $2::int8 and seq <= $3::int8 and kind = an
 )
 
 // plan finds the leads of the filter, or what to scan for.
-func (s *search) plan(ctx context.Context) error {
+func (s *search) plan() {
 	f := &s.filter
 	ledgerID := uuidOf(&s.id.UUID)
 	byKey := func(sql string, key any) {
@@ -109,24 +112,29 @@ func (s *search) plan(ctx context.Context) error {
 		s.leads = append(s.leads, s.byAccount)
 	}
 	switch {
+	case !f.byAmount():
+	case s.few:
+		s.leads = append(s.leads, s.byAmounts)
 	case f.MinAmount != nil && f.MaxAmount != nil && f.MinAmount.Equal(*f.MaxAmount):
 		byKey(seqsByAmountSQL, *f.MinAmount)
-	case f.MinAmount != nil || f.MaxAmount != nil:
-		if err := s.planAmounts(ctx); err != nil {
-			return err
-		}
 	}
 	if len(s.leads) == 0 {
 		s.planScan()
 	}
-	return nil
 }
+
+// byAmount reports whether f asks for amounts.
+func (f *EntryFilter) byAmount() bool { return f.MinAmount != nil || f.MaxAmount != nil }
 
 // most is above every amount.
 var most = decimal.New(1, 39)
 
-// planAmounts makes a lead of a range of amounts that is narrow enough.
-func (s *search) planAmounts(ctx context.Context) error {
+// begin reads the head and, where a range of amounts is asked for, the entries in
+// it: if they are few enough, they lead.
+func (s *search) begin(ctx context.Context) (head ledger.Head, err error) {
+	if !s.filter.byAmount() {
+		return s.db.head(ctx, s.id)
+	}
 	low, high := decimal.Zero, most
 	if s.filter.MinAmount != nil {
 		low = *s.filter.MinAmount
@@ -134,17 +142,28 @@ func (s *search) planAmounts(ctx context.Context) error {
 	if s.filter.MaxAmount != nil {
 		high = *s.filter.MaxAmount
 	}
-	seqs, err := s.db.seqs(ctx, seqsByAmountsSQL, uuidOf(&s.id.UUID), low, high, int64(leadAmounts+1))
-	if err != nil || len(seqs) > leadAmounts {
+	before := s.db.facts.newest(s.id)
+	b := s.db.lookups()
+	b.Queue(headSQL, uuidOf(&s.id.UUID)).QueryRow(func(row pgx.Row) error { head, err = scanHead(row); return err })
+	b.Queue(seqsByAmountsSQL, uuidOf(&s.id.UUID), low, high, int64(leadAmounts+1)).QueryRow(func(row pgx.Row) error {
+		var found int64
+		err := row.Scan(&found, &s.amounts)
+		s.few = found <= leadAmounts
 		return err
-	}
-	slices.Sort(seqs)
-	s.leads = append(s.leads, func(_ context.Context, first, last int64, limit int) ([]int64, error) {
-		from, _ := slices.BinarySearch(seqs, first)
-		to, _ := slices.BinarySearch(seqs, last+1)
-		return slices.Clone(seqs[from:max(from, min(to, from+limit))]), nil
 	})
-	return nil
+	if err := s.db.pool.SendBatch(ctx, b).Close(); err != nil {
+		return head, fmt.Errorf("searching ledger %s by amount: %w", s.id, err)
+	}
+	s.db.facts.saw(s.id, before, head)
+	slices.Sort(s.amounts)
+	return head, nil
+}
+
+// byAmounts leads through the entries with the amounts that were asked for.
+func (s *search) byAmounts(_ context.Context, first, last int64, limit int) ([]int64, error) {
+	from, _ := slices.BinarySearch(s.amounts, first)
+	to, _ := slices.BinarySearch(s.amounts, last+1)
+	return slices.Clone(s.amounts[from:max(from, min(to, from+limit))]), nil
 }
 
 func (s *search) planScan() {

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -56,6 +55,7 @@ type DB struct {
 	ledgers ledgerNames
 	facts   *facts // nil for sequencers
 
+	grown    atomic.Bool  // plans may be kept, see lookups
 	farSweep atomic.Int64 // when SweepHolds last began at the watermark, in microseconds
 }
 
@@ -118,7 +118,7 @@ func openPool(ctx context.Context, base *pgxpool.Config, role Role, maxConns int
 // prepareSession gives a new connection its role, its time limits and the
 // decimal codec.
 func prepareSession(ctx context.Context, conn *pgx.Conn, settings []string) error {
-	pgxdecimal.Register(conn.TypeMap())
+	registerNumeric(conn.TypeMap())
 	for _, s := range settings {
 		if _, err := conn.Exec(ctx, s); err != nil {
 			return fmt.Errorf("preparing the session (%s): %w", s, err)

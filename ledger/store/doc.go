@@ -5,7 +5,8 @@
 //
 //	book (append-only)   ledgers ◄─ entries ◄─ postings, account_versions, details
 //	                     accounts
-//	ops  (may change)    payloads (erasable text) and their metadata_terms, turns, sweeps, api_keys, findings
+//	ops  (may change)    payloads (erasable text) and their metadata_terms, turns, sweeps, api_keys, findings,
+//	                     bank_files ◄─ bank_statements ◄─ bank_lines, breaks
 //
 //	sequencer ──► Journal() ─► posting pool ─► Commit: inserts in one implicit transaction
 //	                        └► turns pool   ─► Turn: a locked row, while several processes post
@@ -34,7 +35,13 @@
 // are found by probing (bisect.go), and a search follows the most selective of
 // its conditions (candidates.go). TestReadsUseTheirIndexes holds them to it.
 //
-// Rejected: an index of amounts over all postings (a sixth of the throughput of
+// A page of entries from all over a ledger costs two round trips: where they are,
+// and all that they consist of (assembly.readAt). Its lookups keep their plans
+// once the tables have grown (DB.lookups); the accounts that entries touch, with
+// the limits of their time, are remembered (facts).
+//
+// Rejected: plans kept from the start (made of empty tables, they take any index
+// that begins with the ledger), an index of amounts over all postings (a sixth of the throughput of
 // commits; over one posting of those that say the same, a few percent at most),
 // foreign keys on the hot tables (a third of the throughput of a
 // prototype), a table of current balances (as much again, and a place to tamper

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -95,6 +96,36 @@ var (
 	commitPlans = []string{"set enable_seqscan = off"}
 )
 
+// Statements of a batch, which is a transaction, keep their plans on PostgreSQL
+// after keptPlansSQL. For those made while a table is small, any index is as good
+// as the right one: grownSQL says whether book.entries, which has several that
+// begin alike, was large enough when it was last analyzed.
+const (
+	keptPlansSQL = `select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)`
+	grownSQL     = `select reltuples >= 10000 from pg_class where oid = 'book.entries'::regclass`
+)
+
+// lookups returns a batch for statements that descend one index of entries or
+// their parts for each of their keys, or in its order. There is no other plan for
+// them, so it is kept: planning the handful that a page takes costs as much as
+// running two of them.
+func (db *DB) lookups() *pgx.Batch {
+	b := new(pgx.Batch)
+	switch {
+	case db.engine.cockroach:
+	case db.grown.Load():
+		b.Queue(keptPlansSQL)
+	default:
+		b.Queue(grownSQL).QueryRow(func(row pgx.Row) error {
+			var grown bool
+			err := row.Scan(&grown)
+			db.grown.Store(grown)
+			return err
+		})
+	}
+	return b
+}
+
 // Settings returns what the engine reports of the switches that decide whether
 // a commit survives a power cut; an engine without such switches reports "n/a".
 func (db *DB) Settings(ctx context.Context) (map[string]string, error) {
@@ -175,28 +206,48 @@ type place struct {
 // latest calls scan for the newest row of each place's account at or before its
 // entry. Rows read: one per place (and those after it, which are few near the head).
 func (db *DB) latest(ctx context.Context, what latestOf, places []place, scan func(pgx.Row) error) error {
+	for _, a := range what.asked(db.engine, places) {
+		if err := db.each(ctx, scan, a.sql, a.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queueLatest is latest as a part of a batch.
+func (db *DB) queueLatest(b *pgx.Batch, what latestOf, places []place, scan func(pgx.Row) error) {
+	for _, a := range what.asked(db.engine, places) {
+		b.Queue(a.sql, a.args...).Query(func(rows pgx.Rows) error { return eachOf(rows, scan) })
+	}
+}
+
+// asked is a statement with its parameters.
+type asked struct {
+	sql  string
+	args []any
+}
+
+// asked returns the statements that find the newest rows at places.
+func (w latestOf) asked(e engine, places []place) []asked {
 	if len(places) == 0 {
 		return nil
 	}
-	if !db.engine.cockroach {
+	if !e.cockroach {
 		ids, asOf := make(uuids, len(places)), make([]int64, len(places))
 		for i := range places {
 			ids[i], asOf[i] = uuidOf(&places[i].account), places[i].asOf
 		}
-		return db.each(ctx, scan, what.lateral(), ids, asOf)
+		return []asked{{w.lateral(), []any{ids, asOf}}}
 	}
-	for len(places) > 0 {
-		n := min(latestArms, len(places))
-		args := make([]any, 0, 2*n)
-		for i := range places[:n] {
-			args = append(args, uuidOf(&places[i].account), places[i].asOf)
+	var all []asked
+	for some := range slices.Chunk(places, latestArms) {
+		args := make([]any, 0, 2*len(some))
+		for i := range some {
+			args = append(args, uuidOf(&some[i].account), some[i].asOf)
 		}
-		if err := db.each(ctx, scan, what.arms(n), args...); err != nil {
-			return err
-		}
-		places = places[n:]
+		all = append(all, asked{w.arms(len(some)), args})
 	}
-	return nil
+	return all
 }
 
 // one is the statement that latest runs for a single place, with its parameters,
@@ -210,6 +261,10 @@ func (db *DB) each(ctx context.Context, scan func(pgx.Row) error, sql string, ar
 	if err != nil {
 		return err
 	}
+	return eachOf(rows, scan)
+}
+
+func eachOf(rows pgx.Rows, scan func(pgx.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {

@@ -68,17 +68,25 @@ type assembly struct {
 
 // assembledAccount is what entries need of an account they touch.
 type assembledAccount struct {
-	code     string
-	kind     chain.AccountType
-	currency string
-	scale    uint8
-	minimums []minimum // in order of seq
+	code       string
+	kind       chain.AccountType
+	currency   string
+	scale      uint8
+	minimums   []minimum   // in order of seq
+	remembered minimumSpan // none when its upTo is 0
+	read       bool        // something of it was read, and is to be remembered
 }
 
 // minimum is the lower limit of an account from an entry on.
 type minimum struct {
 	seq   int64
 	units *money.Int128
+}
+
+// minimumSpan is a lower limit that was still in force at another entry.
+type minimumSpan struct {
+	minimum
+	upTo int64
 }
 
 // Tail returns up to limit entries after seq, in order, without their text but
@@ -147,25 +155,20 @@ func (a *assembly) readAt(ctx context.Context, seqs []int64) error {
 	}
 	before, last := seqs[0]-1, seqs[len(seqs)-1]
 	dense := len(seqs) > 1 && last-before == int64(len(seqs))
-	var b pgx.Batch
+	b := new(pgx.Batch)
+	if !dense {
+		b = a.db.lookups()
+	}
 	for _, part := range parts {
 		if dense {
-			b.Queue(part.between, uuidOf(&a.id.UUID), before, last)
+			b.Queue(part.between, uuidOf(&a.id.UUID), before, last).Query(part.scan)
 		} else {
-			b.Queue(part.at.on(a.db.engine), uuidOf(&a.id.UUID), seqs)
+			b.Queue(part.at.on(a.db.engine), uuidOf(&a.id.UUID), seqs).Query(part.scan)
 		}
 	}
 	a.records, a.hashes = make([]chain.Entry, 0, len(seqs)), make([]chain.Hash, 0, len(seqs))
-	results := a.db.pool.SendBatch(ctx, &b)
-	defer results.Close()
-	for _, part := range parts {
-		rows, err := results.Query()
-		if err != nil {
-			return fmt.Errorf("reading entries: %w", err)
-		}
-		if err := part.scan(rows); err != nil {
-			return err
-		}
+	if err := a.db.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("reading entries: %w", err)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tallystick/ledger"
@@ -68,6 +70,55 @@ func (db *DB) EraseTexts(ctx context.Context, id ledger.LedgerID, seqs []int64) 
 		return fmt.Errorf("erasing the text of entries %d of ledger %s: %w", seqs, id, err)
 	}
 	return nil
+}
+
+// erasuresPage is how many erasures are looked at together.
+const erasuresPage = 500
+
+// Index: i12_entries_erased, which holds all that is read.
+const erasedAfterSQL = `select ledger_id, ref_seq from book.entries
+where kind = 'erasure' and (ledger_id, ref_seq) > ($1::uuid, $2::int8) order by ledger_id, ref_seq limit $3::int8`
+
+// Index: the primary key.
+var stillStored = keyed{keys: `$2::int8[]`, most: 1,
+	lookup: `select seq from ops.payloads where ledger_id = $1::uuid and seq = u.key`}
+
+// UnfinishedErasures calls erase with the entries, of one ledger at a time, whose
+// erasure is on record and whose text is still there, and returns how many there
+// were. What erase fails at keeps no other from its turn; the error is the first of
+// erase, or of the database.
+func (db *DB) UnfinishedErasures(ctx context.Context, erase func(context.Context, ledger.LedgerID, []int64) error) (found int, err error) {
+	var ledgerID uuid.UUID
+	after := int64(-1)
+	var failed error
+	for {
+		rows, err := db.pool.Query(ctx, erasedAfterSQL, uuidOf(&ledgerID), after, int64(erasuresPage))
+		if err != nil {
+			return found, fmt.Errorf("reading erasures: %w", err)
+		}
+		erased := make(map[uuid.UUID][]int64)
+		n := 0
+		_, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&ledgerID), &after}, func() error {
+			erased[ledgerID] = append(erased[ledgerID], after)
+			n++
+			return nil
+		})
+		if err != nil {
+			return found, fmt.Errorf("reading erasures: %w", err)
+		}
+		for of, seqs := range erased {
+			left, err := db.seqs(ctx, stillStored.on(db.engine), uuidOf(&of), seqs)
+			if err != nil {
+				return found, fmt.Errorf("reading what is left of erased texts: %w", err)
+			}
+			if found += len(left); len(left) > 0 {
+				failed = cmp.Or(failed, erase(ctx, ledger.LedgerID{UUID: of}, left))
+			}
+		}
+		if n < erasuresPage {
+			return found, failed
+		}
+	}
 }
 
 // Index: the primary key.

@@ -55,3 +55,11 @@ func (db *DB) Traced(ctx context.Context, tracer pgx.QueryTracer) (*DB, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	return &DB{pool: pool, engine: db.engine}, err
 }
+
+// Alone is a view of db for reading over a single connection. It must be closed.
+func (db *DB) Alone(ctx context.Context) (*DB, error) {
+	cfg := db.pool.Config()
+	cfg.MaxConns = 1
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	return &DB{pool: pool, engine: db.engine}, err
+}

@@ -23,12 +23,13 @@ const (
 // need not ask for it again:
 //
 //   - which account a code stands for, and its type, currency and scale;
+//   - which lower limit an account had from one entry to another;
 //   - after which entry a day ended, once a later day has entries: booking dates
 //     never go back;
 //   - what an account turned over between two of its postings.
 //
-// Limits, names and what is frozen change, and are never kept, and nor is that
-// there is no such account. The sequencers do not use facts.
+// What limits and names are now, and what is frozen, changes and is never kept,
+// and nor is that there is no such account. The sequencers do not use facts.
 //
 // Entries can be deleted behind the server's back, from the newest on. A read
 // begins with the head: one that is behind, or another than, what an earlier read
@@ -37,7 +38,7 @@ type facts struct {
 	mu        sync.Mutex
 	heads     map[ledger.LedgerID]ledger.Head // the newest seen
 	codes     kept[accountKey, accountRow]
-	accounts  kept[uuid.UUID, accountRow]
+	accounts  kept[uuid.UUID, assembledAccount]
 	days      kept[dayKey, int64]
 	turnovers kept[turnoverKey, turnover]
 }
@@ -126,7 +127,7 @@ func (f *facts) saw(id ledger.LedgerID, before, head ledger.Head) {
 	defer f.mu.Unlock()
 	switch {
 	case head.Seq < before.Seq || head.Seq == before.Seq && head.Hash != before.Hash:
-		f.codes, f.accounts = kept[accountKey, accountRow]{}, kept[uuid.UUID, accountRow]{}
+		f.codes, f.accounts = kept[accountKey, accountRow]{}, kept[uuid.UUID, assembledAccount]{}
 		f.days, f.turnovers = kept[dayKey, int64]{}, kept[turnoverKey, turnover]{}
 	case head.Seq <= f.heads[id].Seq:
 		return
@@ -172,8 +173,8 @@ func (f *facts) known(accounts map[uuid.UUID]*assembledAccount) uuids {
 	}
 	for id := range accounts {
 		if f != nil {
-			if row, ok := f.accounts.get(id, keptAccounts); ok {
-				accounts[id] = &assembledAccount{code: row.code, kind: row.kind, currency: row.currency, scale: row.scale}
+			if a, ok := f.accounts.get(id, keptAccounts); ok {
+				accounts[id] = &a
 				continue
 			}
 		}
@@ -182,14 +183,18 @@ func (f *facts) known(accounts map[uuid.UUID]*assembledAccount) uuids {
 	return ids
 }
 
-// keep remembers what entries need of an account.
-func (f *facts) keep(id uuid.UUID, a *assembledAccount) {
+// keep remembers what entries need of accounts.
+func (f *facts) keep(accounts map[uuid.UUID]*assembledAccount) {
 	if f == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.accounts.put(id, accountRow{id: id, code: a.code, kind: a.kind, currency: a.currency, scale: a.scale}, keptAccounts)
+	for id, a := range accounts {
+		if a != nil && a.read {
+			f.accounts.put(id, assembledAccount{code: a.code, kind: a.kind, currency: a.currency, scale: a.scale, remembered: a.remembered}, keptAccounts)
+		}
+	}
 }
 
 // dayEnd returns the last seq booked on or before a day that is over.

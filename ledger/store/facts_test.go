@@ -123,18 +123,40 @@ func TestWhatIsRememberedIsOfOneLedger(t *testing.T) {
 	})
 }
 
-// An account that changes is read with its limits as they are, and as they were.
-func TestLimitsAreNotRemembered(t *testing.T) {
+// An account that changes is read with its limits as they are, and each of its
+// entries with those of its time, whatever is remembered of others.
+func TestLimitsAreThoseOfTheirTime(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d *desk) {
-		sequencers := d.sequencers(d.db)
+		sequencers, fresh := d.sequencers(d.db), d.fresh()
 		var seqs []int64
+		wanted := []string{"0"}
+		compare := func(when string) {
+			t.Helper()
+			for range 2 { // the second time from memory
+				for from := range seqs {
+					f := store.EntryFilter{Account: "alice", Kinds: []chain.Kind{chain.Transfer}, From: seqs[from], Limit: 10}
+					page, err := d.db.Entries(t.Context(), d.id, f)
+					want, err2 := fresh.Entries(t.Context(), d.id, f)
+					if err != nil || err2 != nil || len(page.Entries) != len(seqs)-from || len(want.Entries) != len(seqs)-from {
+						t.Fatalf("%s, from %d: %d entries, want %d; %v, %v", when, seqs[from], len(page.Entries), len(seqs)-from, err, err2)
+					}
+					for i := range page.Entries {
+						got, read := limitOf(&page.Entries[i], "alice"), limitOf(&want.Entries[i], "alice")
+						if got != wanted[from+i] || read != got {
+							t.Errorf("%s, entry %d: the limit was %s, and %s when read, want %s", when, seqs[from+i], got, read, wanted[from+i])
+						}
+					}
+				}
+			}
+		}
 		for i, min := range []string{"-5", "-7", "-7"} {
 			out, err := sequencers.Submit(t.Context(), d.id, d.transfer("cash", "alice", "1.00"))
 			if err != nil || out.Entry == nil {
 				t.Fatalf("%+v, %v", out, err)
 			}
 			seqs = append(seqs, out.Entry.Seq())
+			compare(fmt.Sprint("before change ", i))
 			limit := decimal.RequireFromString(min)
 			change := &ledger.ChangeAccount{Common: d.common(), Code: "alice", MinBalance: ledger.Limit{Set: true, Value: &limit}}
 			if _, err := sequencers.Submit(t.Context(), d.id, change); err != nil {
@@ -144,17 +166,23 @@ func TestLimitsAreNotRemembered(t *testing.T) {
 			if err != nil || a.MinBalance == nil || a.MinBalance.Decimal(2).String() != min {
 				t.Errorf("change %d: the limit is %v, want %s; %v", i, a.MinBalance, min, err)
 			}
+			compare(fmt.Sprint("after change ", i))
+			wanted = append(wanted, min)
 		}
-		page, err := d.db.Entries(t.Context(), d.id, store.EntryFilter{Account: "alice", Kinds: []chain.Kind{chain.Transfer}, Limit: 10})
-		if err != nil || len(page.Entries) != len(seqs) {
-			t.Fatalf("%d entries, %v", len(page.Entries), err)
-		}
-		for i, want := range []string{"0", "-5", "-7"} {
-			for _, a := range page.Entries[i].Accounts() {
-				if a.Code == "alice" && (a.MinBalance == nil || a.MinBalance.Decimal(2).String() != want) {
-					t.Errorf("entry %d: the limit was %v, want %s", seqs[i], a.MinBalance, want)
-				}
-			}
-		}
+		wanted[1] = "none" // and what was remembered is forgotten with the entries after it
+		d.owner("update book.account_versions set min_balance = null where ledger_id = $1::uuid and seq = $2::int8", d.id.String(), seqs[0]+1)
+		d.rewind(seqs[1])
+		seqs = seqs[:2]
+		compare("when the end is gone")
 	})
+}
+
+// limitOf is the lower limit of an account at an entry.
+func limitOf(e *ledger.Entry, code string) string {
+	for _, a := range e.Accounts() {
+		if a.Code == code && a.MinBalance != nil {
+			return a.MinBalance.Decimal(2).String()
+		}
+	}
+	return "none"
 }

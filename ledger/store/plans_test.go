@@ -64,9 +64,10 @@ func (s *statements) take() []statement {
 }
 
 var (
-	postgresScan = regexp.MustCompile(`(Seq Scan|Index Scan|Index Only Scan|Bitmap Index Scan|Bitmap Heap Scan)(?: Backward)?(?: using (\w+))? on (\w+).*\(actual rows=(\d+) loops=(\d+)\)`)
-	postgresMore = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)`)
-	cockroachHas = regexp.MustCompile(`table: (\w+)@(\w+)`)
+	postgresScan  = regexp.MustCompile(`(Seq Scan|Index Scan|Index Only Scan|Bitmap Index Scan|Bitmap Heap Scan)(?: Backward)?(?: using (\w+))? on (\w+).*\(actual rows=(\d+) loops=(\d+)\)`)
+	postgresMore  = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)`)
+	postgresIndex = regexp.MustCompile(`Index (?:Only )?Scan(?: Backward)? (?:using|on) (\w+)`)
+	cockroachHas  = regexp.MustCompile(`table: (\w+)@(\w+)`)
 )
 
 // plan is what an engine says about reading for some statements.
@@ -231,6 +232,7 @@ func (d *desk) checkPlans(t *testing.T, p *payments, state string, now time.Time
 		}},
 		{"opening", []string{"entries_rules", "entries_keys"}, 20, func() error { _, err := db.Opening(t.Context(), d.id); return err }},
 		{"erasures", []string{"i12_entries_erased"}, 10, func() error { _, err := db.Erasures(t.Context(), d.id, []int64{5, 6, 7}); return err }},
+		{"unfinished erasures", []string{"i12_entries_erased"}, 10, func() error { _, err := db.UnfinishedErasures(t.Context(), nil); return err }},
 		{"commitments", []string{"entries_commitments"}, 10, func() error { _, err := db.Commitments(t.Context(), d.id, 1000, 10); return err }},
 		{"balance tree", []string{"i9_postings_account_seq"}, 20_000, func() error {
 			_, err := db.BalanceTree(t.Context(), d.id, p.s.head.Seq/2, nil)
@@ -269,4 +271,84 @@ func (d *desk) sweepNothing(db *store.DB, now time.Time) error {
 		err = fmt.Errorf("%d holds are due, want 1", due)
 	}
 	return err
+}
+
+// The plans that lookups keep are made when the tables have grown, and use the
+// right index for all conditions.
+func TestLookupsKeepGoodPlans(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		if d.db.Cockroach() {
+			t.Skip("plans are kept on PostgreSQL only")
+		}
+		for _, table := range []string{"book.entries", "book.postings", "book.details", "ops.payloads"} {
+			d.owner("alter table " + table + " set (autovacuum_enabled = false)")
+		}
+		db, err := d.db.Alone(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		low := decimal.RequireFromString("123.45")
+		high := low.Add(decimal.New(20, 0))
+		read := func() {
+			t.Helper()
+			if _, err := db.Entries(t.Context(), d.id, store.EntryFilter{MinAmount: &low, MaxAmount: &high, Limit: 20}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Entry(t.Context(), d.id, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read()
+		p := d.payments(400)
+		p.fund()
+		p.pay(20_000, 60)
+		read()
+		var early int
+		if err := db.Pool().QueryRow(t.Context(), `select count(*) from pg_prepared_statements where generic_plans > 0 and parameter_types <> '{}'`).Scan(&early); err != nil || early > 0 {
+			t.Errorf("%d plans are kept of tables that were not analyzed yet; %v", early, err)
+		}
+		d.owner("analyze")
+		read() // sees that they have grown
+		read()
+		rows, err := db.Pool().Query(t.Context(), `select name, array_length(parameter_types, 1) from pg_prepared_statements
+where generic_plans > 0 and parameter_types <> '{}'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := map[string]int{}
+		var name string
+		var parameters int
+		if _, err := pgx.ForEachRow(rows, []any{&name, &parameters}, func() error { kept[name] = parameters; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Pool().Exec(t.Context(), "set plan_cache_mode = force_generic_plan"); err != nil {
+			t.Fatal(err)
+		}
+		used := map[string]bool{}
+		for name, parameters := range kept { // what is kept is explained whatever the parameters are
+			explain := "explain (costs off) execute " + name + "(null" + strings.Repeat(", null", parameters-1) + ")"
+			rows, err := db.Pool().Query(t.Context(), explain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Join(lines, "\n")
+			if strings.Contains(text, "Seq Scan") || strings.Contains(text, "Filter:") {
+				t.Errorf("rows are read to be dropped:\n%s", text)
+			}
+			for _, found := range postgresIndex.FindAllStringSubmatch(text, -1) {
+				used[found[1]] = true
+			}
+		}
+		for _, index := range []string{"i5_entries_seq", "i4_postings", "i11_payloads", "i4_details", "postings_amount", "postings_held"} {
+			if !used[index] {
+				t.Errorf("no plan that is kept uses %s; those of %d statements use %v", index, len(kept), used)
+			}
+		}
+	})
 }

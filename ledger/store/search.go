@@ -13,15 +13,17 @@ import (
 
 // Bounds of one page of a search.
 const (
-	// searchWindow bounds the entries looked at where no index leads to the hits.
-	searchWindow = 20_000
+	// searchWindow bounds the entries looked at where no index leads to the hits:
+	// looking at these takes no longer than reading a page.
+	searchWindow = 10_000
 	// searchLoaded bounds the candidates of an index that are read to see whether
 	// the other conditions hold.
 	searchLoaded = 2_000
 	// pageBytes is about how much a page may hold before it ends early; entries are
-	// read pageTogether at a time to see that in time.
+	// read pageTogether at a time to see that in time, which is enough for a page
+	// of the usual size and the entry that tells whether there is another.
 	pageBytes    = 8 << 20
-	pageTogether = 100
+	pageTogether = 128
 )
 
 // EntryFilter selects entries; zero fields select everything.
@@ -58,7 +60,8 @@ type EntryPage struct {
 
 // Entries returns the entries that f selects, in order of seq.
 func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (EntryPage, error) {
-	head, err := db.head(ctx, id)
+	s := search{db: db, id: id, filter: f}
+	head, err := s.begin(ctx)
 	if err != nil {
 		return EntryPage{}, err
 	}
@@ -66,10 +69,7 @@ func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (E
 	if err != nil {
 		return EntryPage{}, err
 	}
-	s := search{db: db, id: id, filter: f, last: last}
-	if err := s.plan(ctx); err != nil {
-		return EntryPage{}, err
-	}
+	s.plan()
 	end := last
 	if len(s.leads) == 0 && s.scan != nil {
 		end = min(last, first+searchWindow-1)

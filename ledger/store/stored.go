@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 
+	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/shopspring/decimal"
@@ -39,33 +40,44 @@ var unreadable = money.FromBytes([16]byte{0x80})
 // unreadableTag does the same for tags.
 var unreadableTag = chain.Tag{Key: "\x00"}
 
-// stored is a DECIMAL as it comes, NaN and infinities too.
+// stored is a DECIMAL as it comes, NaN and infinities too. One serves all rows of
+// a query: a search reads a thousand of them for a page.
 type stored struct {
-	value decimal.Decimal
-	null  bool
-	bad   bool
+	number Number
+	null   bool
 }
 
-// ScanNumeric implements pgtype.NumericScanner.
-func (d *stored) ScanNumeric(v pgtype.Numeric) error {
-	*d = stored{null: !v.Valid}
-	switch {
-	case !v.Valid:
-	case v.NaN || v.InfinityModifier != pgtype.Finite || v.Int == nil:
-		d.bad = true
-	default:
-		d.value = decimal.NewFromBigInt(v.Int, v.Exp)
-	}
+// storedPlan takes a DECIMAL in as it was sent.
+type storedPlan struct{}
+
+// Scan implements pgtype.ScanPlan.
+func (storedPlan) Scan(sent []byte, into any) error {
+	d := into.(*stored)
+	d.number, d.null = append(d.number[:0], sent...), sent == nil // what was sent is overwritten by the next row
 	return nil
+}
+
+// numericCodec is that of decimal.Decimal, and of stored.
+type numericCodec struct{ pgxdecimal.NumericCodec }
+
+// PlanScan implements pgtype.Codec.
+func (c numericCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, into any) pgtype.ScanPlan {
+	if _, ok := into.(*stored); ok && format == pgtype.BinaryFormatCode {
+		return storedPlan{}
+	}
+	return c.NumericCodec.PlanScan(m, oid, format, into)
+}
+
+// registerNumeric lets a connection know how DECIMAL columns are read.
+func registerNumeric(m *pgtype.Map) {
+	pgxdecimal.Register(m)
+	m.RegisterType(&pgtype.Type{Name: "numeric", OID: pgtype.NumericOID, Codec: numericCodec{}})
 }
 
 // units returns the value in units at scale, or unreadable.
 func (d *stored) units(scale uint8) money.Int128 {
-	if d.bad || d.null {
-		return unreadable
-	}
-	units, err := money.FromDecimal(d.value, scale)
-	if err != nil {
+	units, ok := d.number.Units(scale)
+	if !ok || d.null {
 		return unreadable
 	}
 	return units
@@ -74,10 +86,17 @@ func (d *stored) units(scale uint8) money.Int128 {
 // sum returns a sum in units at scale, which may pass 128 bits; ok is false when
 // what it adds up cannot be read.
 func (d *stored) sum(scale uint8) (units *big.Int, ok bool) {
-	if d.bad || d.null || scale > money.MaxScale {
+	if d.null || scale > money.MaxScale {
 		return nil, false
 	}
-	shifted := d.value.Shift(int32(scale))
+	if units, ok := d.number.Units(scale); ok {
+		return units.Big(), true
+	}
+	value, err := decimal.NewFromString(d.number.String())
+	if err != nil { // NaN, infinite, or more digits than sums have
+		return nil, false
+	}
+	shifted := value.Shift(int32(scale))
 	return shifted.BigInt(), shifted.IsInteger()
 }
 
