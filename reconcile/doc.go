@@ -184,6 +184,25 @@
 // whose newest balance was edited before follows from that: it is Verify that
 // finds the edit, and the application, which hashes again what it builds on.
 //
+// # The night
+//
+// RunNight is the nightly job: Verify, what the books say of themselves, the bank,
+// risk and reports, over the entries that were booked up to the end of a day
+// (night.go has the phases, nightchecks.go what they look for).
+//
+//	freeze ─▶ key ─▶ row of ops.runs ─▶ phase ─▶ outputs and the next phase, in one transaction ─▶ … ─▶ run entry
+//	  │                    ▲                                                                             │
+//	  │                    └── the same key: goes on, or is answered                                     │
+//	  └── the end of the day, decisions, erasures, statements, files                     id: of the key ─┘
+//
+// The cut is the end of the day and not the present, so that a run that was killed
+// is the same run the next morning, and a run of last month is that of last month.
+// What was booked since is the next run's. Tried in thought and rejected: to cut at
+// the present (a run would never be the same again), and to let the signer's state
+// say where an increment begins (it is always ahead of the day; it vouches for the
+// run entry that the increment goes on from, see nightplan.go). Package reconcile
+// writes nothing: Keeper has the functions that do.
+//
 // # A cut, and spans
 //
 // A night is pinned to a size and head, and may go on when the ledger has long gone

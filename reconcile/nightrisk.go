@@ -129,3 +129,22 @@ func ReadRiskState(ctx context.Context, db *store.DB, run uuid.UUID) (*RiskState
 	}
 	return state, nil
 }
+
+// previousFigures returns the figures of the run before; nil when it had none.
+func (n *Night) previousFigures(ctx context.Context) (map[string]report.Cell, error) {
+	if n.Previous == nil {
+		return nil, nil
+	}
+	encoded, err := ReadOutput(ctx, n.DB, n.Previous.ID, ResultOutput, riskResult)
+	if errors.Is(err, ErrNoOutput) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var before riskFigures
+	if err := json.Unmarshal(encoded, &before); err != nil {
+		return nil, fmt.Errorf("reading the risk figures of run %s: %w", n.Previous.ID, err)
+	}
+	return before.Figures, nil
+}
