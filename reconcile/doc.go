@@ -112,12 +112,15 @@
 //
 // # Reading less
 //
-// Of what a row costs PostgreSQL, most is columns: 50 ns of processor time for each
-// that is sent, 120 ns for finding the row. So entries and postings are read with
-// their small columns in one number, and with null for what is as expected
-// (packed.go). A row that cannot be said so without loss has its whole segment read
-// as it stands: what is found does not depend on how it was read. COPY as text
-// costs as much as binary rows, and a bitmap scan more than the index scan.
+// Of what a row costs PostgreSQL, most is columns: 50 to 90 ns of processor time for
+// each that is sent, 10 to 25 ns for a term of an expression, 80 ns for finding the
+// row and as much for sending any. So entries and postings are read with their small
+// columns in one number (packed.go), and of the others only those that the segments
+// before needed (shape.go); that all others are as expected is one condition. A row
+// that cannot be said so without loss has its whole segment read again, at last as
+// it stands: what is found does not depend on how it was read. COPY as text costs as
+// much as binary rows, a bitmap scan more than the index scan, and adding rows up
+// into arrays spares this process 0.3 µs an entry and costs PostgreSQL 0.45.
 //
 // Requests that stand twice are suspected by a filter in memory while the first
 // pass meets them (requestfilter.go), and only suspects are looked up; in ledgers too
@@ -151,6 +154,16 @@
 // stands twice. This is twice as fast where accounts are met often, and much
 // slower where most postings meet an account that is not held; chooseWay
 // decides by their number.
+//
+// What an account has before a region, one of the parts that the entries are cut
+// into at first, is left by the region before (regions.go): the first posting on it
+// is held against that once all are walked through, and against the book where it
+// does not fit. So are the newest postings known, and they are read again only
+// where something is wrong.
+//
+// The states lie all over the memory of a worker, and waiting for them took a sixth
+// of its time. So the accounts of some postings are looked up together, and these
+// postings followed at once (accountcache.go).
 //
 // # Following
 //
