@@ -11,6 +11,7 @@ import (
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
+	"tallystick/reconcile/policy"
 )
 
 // VerifyNarrowly is Verify with bounds so small that the sample ledger is cut
@@ -312,3 +313,68 @@ func DoPhases(ctx context.Context, deps NightDeps, o NightOptions, plan func(*Ni
 	}
 	return all, took, nil
 }
+
+// NightOutputs does the whole night of a ledger but for its entry, planned
+// otherwise, and keeps nothing. It returns what it would have put out, by kind and
+// name, and how many entries the reports of periods have read.
+func NightOutputs(ctx context.Context, deps NightDeps, o NightOptions, plan func(*Night)) (map[string][]byte, int64, error) {
+	n, _, err := freeze(ctx, deps.DB, deps.Now(), &o)
+	if err != nil {
+		return nil, 0, err
+	}
+	n.Keeper, n.again = &deps.Keeper, true
+	r := &nightRun{Night: n, options: &o}
+	r.bodies = make(map[string][]byte)
+	plan(n)
+	for i := range phases {
+		if phases[i].do == nil {
+			break
+		}
+		if err := r.doPhase(ctx, &phases[i]); err != nil {
+			return nil, 0, err
+		}
+		r.endPhase()
+	}
+	return r.bodies, n.passed, nil
+}
+
+// Passes reads the year and the month of reports up to a day, as the night does:
+// all of them, and from the states on that such a pass has left at an earlier day.
+// It returns the states and documents of both, and how many entries both have read.
+func Passes(ctx context.Context, s *store.Snapshot, p *policy.Policy, earlier, day chain.Date, policyBefore *policy.Policy) (outcomes [2]string, read [2]int64, err error) {
+	for monthly, k := range map[bool]*ReportKind{false: kindNamed("trial-balance"), true: kindNamed("daily-position")} {
+		n := periodNeed(monthly)
+		request := func(on chain.Date, p *policy.Policy) *ReportRequest {
+			return &ReportRequest{AsOf: &on, Policy: p, maxLines: passLines}
+		}
+		before, err := pinBooks(ctx, s, k, request(earlier, policyBefore))
+		if err == nil {
+			err = before.read(ctx, n, request(earlier, policyBefore))
+		}
+		if err != nil {
+			return outcomes, read, err
+		}
+		for i, state := range [][]byte{nil, before.state(n)} {
+			q := request(day, p)
+			b, err := pinBooks(ctx, s, k, q)
+			if err == nil && state != nil {
+				if err = b.goOn(ctx, n, q, state); errors.Is(err, errPassState) {
+					b, err = pinBooks(ctx, s, k, q)
+					state = nil
+				}
+			}
+			if err == nil && state == nil {
+				err = b.read(ctx, n, q)
+			}
+			if err != nil {
+				return outcomes, read, err
+			}
+			read[i] += b.passed
+			outcomes[i] += fmt.Sprintf("%v %x\n%+v\n", monthly, b.state(n), b.Books)
+		}
+	}
+	return outcomes, read, nil
+}
+
+// passLines is how many lines Passes lists: few, so that the bound is met.
+const passLines = 25

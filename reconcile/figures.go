@@ -133,7 +133,8 @@ type bookReader struct {
 	which   []int              // place in moved of each account
 	lines   []bool             // accounts of which lines are gathered; nil: none
 
-	textless bool // a statement has no texts
+	textless bool  // a statement has no texts
+	passed   int64 // entries that the pass has read
 }
 
 // Index: the primary key.

@@ -62,13 +62,7 @@ func (b *bookReader) read(ctx context.Context, n need, r *ReportRequest) error {
 	if err := b.readAccounts(ctx, r.Policy); err != nil {
 		return err
 	}
-	if n.lines {
-		b.lines = make([]bool, len(b.Accounts))
-		if err := b.chooseLines(r.Account); err != nil {
-			return err
-		}
-	}
-	if err := b.readClosings(ctx); err != nil {
+	if err := b.prepare(ctx, n, r); err != nil {
 		return err
 	}
 	if n.days {
@@ -76,7 +70,23 @@ func (b *bookReader) read(ctx context.Context, n need, r *ReportRequest) error {
 			return err
 		}
 	}
-	for low, size := b.First, int64(reportPage); low < b.End; {
+	return b.readFrom(ctx, n, b.First)
+}
+
+// prepare settles, of the accounts that are known, what the pass asks for.
+func (b *bookReader) prepare(ctx context.Context, n need, r *ReportRequest) error {
+	if n.lines {
+		b.lines = make([]bool, len(b.Accounts))
+		if err := b.chooseLines(r.Account); err != nil {
+			return err
+		}
+	}
+	return b.readClosings(ctx)
+}
+
+// readFrom is the pass, from an entry of the period on.
+func (b *bookReader) readFrom(ctx context.Context, n need, first int64) error {
+	for low, size := first, int64(reportPage); low < b.End; {
 		high := min(b.End, low+size)
 		err := retry(ctx, func() error {
 			if n.days || n.lines {
@@ -94,6 +104,7 @@ func (b *bookReader) read(ctx context.Context, n need, r *ReportRequest) error {
 		if err := b.addPage(n.days); err != nil {
 			return err
 		}
+		b.passed += high - low
 		low = high
 	}
 	if n.days {
@@ -114,7 +125,11 @@ func (b *bookReader) readAccounts(ctx context.Context, p *policy.Policy) error {
 	if err != nil {
 		return err
 	}
-	all := append(before, after...)
+	return b.setAccounts(append(before, after...), p)
+}
+
+// setAccounts begins with accounts as they stand in all.
+func (b *bookReader) setAccounts(all []Balance, p *policy.Policy) error {
 	slices.SortFunc(all, func(x, y Balance) int { return strings.Compare(x.Code, y.Code) })
 	b.Accounts, b.at = make([]figures.Account, len(all)), make(map[uuid.UUID]int32, len(all))
 	for i := range all {
@@ -438,45 +453,5 @@ func (b *bookReader) sortLines() {
 	}
 	for i := range b.Late {
 		b.Late[i].Account = place[b.Late[i].Account]
-	}
-}
-
-// openDays begins with what each currency had before the period.
-func (b *bookReader) openDays() error {
-	currencies := b.Currencies()
-	b.moved, b.which = make([]figures.Position, len(currencies)), make([]int, len(b.Accounts))
-	for i := range b.moved {
-		b.moved[i].ByRole = make([]money.Int128, len(figures.Roles))
-	}
-	for i := range b.Accounts {
-		a := &b.Accounts[i]
-		b.which[i], _ = slices.BinarySearchFunc(currencies, a.Currency, func(c money.Currency, code string) int { return strings.Compare(c.Code, code) })
-		if !b.moved[b.which[i]].Add(a, a.Opening) {
-			return fmt.Errorf("adding up the accounts in %s: %w", a.Currency, errBeyondRange)
-		}
-	}
-	return nil
-}
-
-// moveDay adds a posting to the position of its currency.
-func (b *bookReader) moveDay(p *postingRow) error {
-	v := p.amount
-	if p.direction == chain.Credit {
-		v, _ = v.Neg() // the range is symmetric
-	}
-	if !b.moved[b.which[p.account]].Add(&b.Accounts[p.account], v) {
-		return fmt.Errorf("adding up the accounts in %s at entry %d: %w", b.Accounts[p.account].Currency, p.seq, errBeyondRange)
-	}
-	return nil
-}
-
-// closeDays closes the days of the period before a day that are still open.
-func (b *bookReader) closeDays(before chain.Date) {
-	for next := b.From + chain.Date(len(b.Days)); next < before; next++ {
-		day := figures.Day{Date: next, Positions: slices.Clone(b.moved)}
-		for i := range day.Positions {
-			day.Positions[i].ByRole = slices.Clone(day.Positions[i].ByRole)
-		}
-		b.Days = append(b.Days, day)
 	}
 }

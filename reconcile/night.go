@@ -89,6 +89,7 @@ type Night struct {
 
 	found     found
 	notReRead int64
+	passed    int64             // entries that the reports of periods have read
 	outputs   []store.RunOutput // of the phase at work
 	kept      []store.RunOutput // of the phases before, without bodies
 	again     bool              // nothing is stored
