@@ -33,7 +33,7 @@ func (n *Night) riskPhase(ctx context.Context) error {
 	if err := n.checkPolicy(ctx); err != nil {
 		return err
 	}
-	r := RiskRequest{AsOf: &n.AsOf, Policy: n.Policy, Progress: n.tell}
+	r := RiskRequest{AsOf: &n.AsOf, Policy: n.Policy, Keep: true, Progress: n.tell}
 	if n.Rates != nil {
 		r.Rates = n.Rates.Data
 	}

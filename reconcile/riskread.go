@@ -58,6 +58,7 @@ type riskScope struct {
 	base     string // currency
 	policy   *policy.Policy
 	state    *RiskState // to go on from; may be nil
+	keep     bool       // a state for next time
 	progress func(done, total int64)
 }
 
@@ -84,8 +85,10 @@ func readRisk(ctx context.Context, from *store.Snapshot, scope riskScope) (*risk
 		return nil, nil, RiskState{}, err
 	}
 	state := RiskState{Size: scope.size}
-	if state.Data, err = h.Save(); err != nil {
-		return nil, nil, RiskState{}, err
+	if scope.keep {
+		if state.Data, err = h.Save(); err != nil {
+			return nil, nil, RiskState{}, err
+		}
 	}
 	h.Close()
 	return r.book, h, state, nil
