@@ -2,7 +2,9 @@ package risk
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
+	"strings"
 
 	"tallystick/ledger/chain"
 	"tallystick/reconcile/report"
@@ -88,10 +90,16 @@ func summary(sections []Section) report.Block {
 		{Name: "amber", Title: "Amber", Kind: report.Code}, {Name: "red", Title: "Red", Kind: report.Code}, {Name: "before", Title: "Run before", Kind: report.Text},
 	}}
 	b := report.Block{Heading: "Summary", Table: t}
-	for _, s := range sections {
-		for _, breach := range s.Breaches {
-			b.Text = append(b.Text, breach.Text+".")
+	for _, level := range []report.Level{report.Red, report.Amber} {
+		for _, s := range sections {
+			for _, breach := range s.Breaches {
+				if breach.Level == level {
+					b.Text = append(b.Text, breach.Text+".")
+				}
+			}
 		}
+	}
+	for _, s := range sections {
 		for _, block := range s.Blocks {
 			for _, f := range block.Figures {
 				before := ""
@@ -103,7 +111,10 @@ func summary(sections []Section) report.Block {
 		}
 	}
 	if len(b.Text) == 0 {
-		b.Text = []string{"No figure is beyond its limit."}
+		b.Text = []string{"No figure that was computed is beyond its limit."}
+	}
+	if absent := slices.ContainsFunc(t.Rows, func(r report.Row) bool { return strings.HasPrefix(r.Cells[2].Value, notComputed) }); absent {
+		b.Text = append(b.Text, "Some figures are not computed: the table says why. They are not zero.")
 	}
 	return b
 }

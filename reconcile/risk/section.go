@@ -122,9 +122,12 @@ func (p *page) plain(f report.Figure) {
 // maxSources is how many accounts and entries a figure names; its table has all.
 const maxSources = 8
 
+// notComputed begins what stands in place of a value, before the reason.
+const notComputed = "not computed: "
+
 // absent adds a figure that could not be computed.
 func (p *page) absent(f report.Figure, format string, args ...any) {
-	f.Value = report.Cell{Absent: "not computed: " + fmt.Sprintf(format, args...)}
+	f.Value = report.Cell{Absent: notComputed + fmt.Sprintf(format, args...)}
 	p.plain(f)
 }
 
