@@ -87,8 +87,16 @@ func summary(sections []Section) report.Block {
 	t := &report.Table{Name: "summary", Columns: []report.Column{
 		{Name: "calculation", Title: "Calculation", Kind: report.Text}, {Name: "figure", Title: "Figure", Kind: report.Text},
 		{Name: "value", Title: "Value", Kind: report.Text}, {Name: "level", Title: "Level", Kind: report.Code},
-		{Name: "amber", Title: "Amber", Kind: report.Code}, {Name: "red", Title: "Red", Kind: report.Code}, {Name: "before", Title: "Run before", Kind: report.Text},
+		{Name: "amber", Title: "Amber", Kind: report.Code}, {Name: "red", Title: "Red", Kind: report.Code},
 	}}
+	compared := slices.ContainsFunc(sections, func(s Section) bool {
+		return slices.ContainsFunc(s.Blocks, func(b report.Block) bool {
+			return slices.ContainsFunc(b.Figures, func(f report.Figure) bool { return f.Previous != nil })
+		})
+	})
+	if compared {
+		t.Columns = append(t.Columns, report.Column{Name: "before", Title: "Run before", Kind: report.Text})
+	}
 	b := report.Block{Heading: "Summary", Table: t}
 	for _, level := range []report.Level{report.Red, report.Amber} {
 		for _, s := range sections {
@@ -106,7 +114,11 @@ func summary(sections []Section) report.Block {
 				if f.Previous != nil {
 					before = shown(*f.Previous, f.Unit)
 				}
-				t.Rows = append(t.Rows, report.Row{Cells: []report.Cell{textCell(s.Title), textCell(f.Title), textCell(shown(f.Value, f.Unit)), textCell(string(f.Level)), textCell(f.Amber), textCell(f.Red), textCell(before)}})
+				cells := []report.Cell{textCell(s.Title), textCell(f.Title), textCell(shown(f.Value, f.Unit)), textCell(string(f.Level)), textCell(f.Amber), textCell(f.Red)}
+				if compared {
+					cells = append(cells, textCell(before))
+				}
+				t.Rows = append(t.Rows, report.Row{Cells: cells})
 			}
 		}
 	}
