@@ -40,6 +40,10 @@
 // to the root that was signed. Who waits for a checkpoint (receipts.go) is woken by
 // one goroutine for each ledger (seals.go).
 //
+// Files of banks are the one body that is not read in memory: it goes to a
+// temporary file, because it is judged before it is stored (bank.go). What a
+// bank's file or a break means is not this package's to know: BankDesk does.
+//
 // A code of an account that is not even well formed is a 400
 // (account_code_invalid) wherever a body or query names it, and a 404 in a
 // path; a well-formed code without an account is the ledger's unknown_account

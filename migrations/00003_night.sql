@@ -162,6 +162,8 @@ create table if not exists ops.snapshots (
     constraint i11_snapshots_part primary key (ledger_id, size, part),
     constraint i11_snapshots_parts check (size > 0 and part >= 0 and part < parts and accounts >= 0 and length(sha256) = 32)
 );
+-- Which snapshots there are, without their bodies.
+create index if not exists snapshots_sizes on ops.snapshots (ledger_id, size, part) include (parts);
 
 -- What the night and the people who look at it put on record, in order: for who lists or checks them.
 create index if not exists entries_night on book.entries (ledger_id, seq) where kind in ('policy_adopted', 'run', 'decision');

@@ -5,6 +5,8 @@ import (
 	"math/bits"
 
 	"github.com/google/uuid"
+
+	"tallystick/ledger/chain"
 )
 
 // accountCache holds the accounts a worker has met, at most limit. The
@@ -15,13 +17,15 @@ import (
 // is looked up for every posting: four bytes a slot stay in the processor's cache,
 // where the keys of a map beside the states would not.
 type accountCache struct {
-	seed   maphash.Seed
-	slots  []int32 // one more than the place, 0 when free; at most half are taken
-	states []accountState
-	uses   []use // same index
-	hand   int
-	epoch  uint32
-	limit  int
+	seed    maphash.Seed
+	slots   []int32 // one more than the place, 0 when free; at most half are taken
+	states  []accountState
+	uses    []use // same index
+	hand    int
+	epoch   uint32
+	limit   int
+	forgot  bool  // an account was dropped since begin
+	touched int64 // see fetch
 }
 
 // use is when an account was used.
@@ -34,10 +38,16 @@ func newAccountCache(limit int) *accountCache {
 	return &accountCache{seed: maphash.MakeSeed(), limit: limit}
 }
 
-// clear forgets everything: the worker goes on elsewhere.
+// begin forgets everything: the worker goes on elsewhere.
+func (c *accountCache) begin() {
+	c.clear()
+	c.forgot = false
+}
+
+// clear drops all accounts.
 func (c *accountCache) clear() {
 	clear(c.slots)
-	c.states, c.uses, c.hand = c.states[:0], c.uses[:0], 0
+	c.states, c.uses, c.hand, c.forgot = c.states[:0], c.uses[:0], 0, true
 }
 
 // ideal is the slot where an account stands if that was free.
@@ -48,7 +58,7 @@ func (c *accountCache) ideal(id *uuid.UUID) int {
 // slot returns where an account stands, or else the free slot where it would.
 func (c *accountCache) slot(id *uuid.UUID) int {
 	if c.slots == nil {
-		c.slots = make([]int32, 1<<bits.Len(uint(2*c.limit)))
+		c.slots = make([]int32, 1<<bits.Len(uint(2*c.limit-1)))
 	}
 	i := c.ideal(id)
 	for c.slots[i] != 0 && c.states[c.slots[i]-1].id != *id {
@@ -65,18 +75,40 @@ func (c *accountCache) find(id uuid.UUID) *accountState {
 	return nil
 }
 
-// hold returns the place in states of an account that this segment needs, and
-// whether its state has yet to be loaded. The place is good until the next
-// segment.
-func (c *accountCache) hold(id uuid.UUID) (at int32, strange bool) {
-	slot := c.slot(&id)
+// fetch guesses the places of the accounts of some postings, and adds one: 0 is
+// none. It reads a little of each: states lie all over the memory, and are then
+// fetched at the same time and not one after the other.
+func (c *accountCache) fetch(postings []chain.Posting, guesses []int32) {
+	if c.slots == nil {
+		return
+	}
+	for i := range postings {
+		guesses[i] = c.slots[c.ideal(&postings[i].AccountID)]
+	}
+	for _, at := range guesses[:len(postings)] {
+		if at > 0 {
+			a := &c.states[at-1]
+			c.touched += a.seq + a.accountSeq + int64(c.uses[at-1].epoch)
+		}
+	}
+}
+
+// hold returns the place in states of an account that this segment needs, given a
+// guess, and whether its state has yet to be loaded. The place is good until the
+// next segment.
+func (c *accountCache) hold(id *uuid.UUID, guess int32) (at int32, strange bool) {
+	if guess >= 0 && int(guess) < len(c.states) && c.states[guess].id == *id {
+		c.uses[guess] = use{epoch: c.epoch, again: true}
+		return guess, false
+	}
+	slot := c.slot(id)
 	if at = c.slots[slot] - 1; at >= 0 {
 		c.uses[at] = use{epoch: c.epoch, again: true}
 		return at, false
 	}
 	at = c.room()
-	c.states[at], c.uses[at] = accountState{id: id}, use{epoch: c.epoch, again: true}
-	c.slots[c.slot(&id)] = at + 1 // room may have moved slots
+	c.states[at], c.uses[at] = accountState{id: *id}, use{epoch: c.epoch, again: true}
+	c.slots[c.slot(id)] = at + 1 // room may have moved slots
 	return at, true
 }
 
@@ -97,6 +129,7 @@ func (c *accountCache) room() int32 {
 			continue
 		}
 		c.free(c.slot(&c.states[c.hand].id))
+		c.forgot = true
 		return int32(c.hand)
 	}
 }

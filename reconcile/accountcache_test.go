@@ -14,7 +14,7 @@ import (
 // it does not know.
 func TestTheAccountCacheHoldsWhatASegmentNeeds(t *testing.T) {
 	t.Parallel()
-	const limit, accounts, perSegment = 32, 100, 32
+	const limit, accounts, perSegment, together = 32, 100, 32, 8
 	random := rand.New(rand.NewPCG(1, 2))
 	ids := make([]uuid.UUID, accounts)
 	for i := range ids {
@@ -24,17 +24,27 @@ func TestTheAccountCacheHoldsWhatASegmentNeeds(t *testing.T) {
 	for segment := range 2000 {
 		cache.NextSegment()
 		held := make(map[uuid.UUID]int32)
-		for range perSegment {
-			id := ids[random.IntN(accounts)]
-			known := cache.Finds(id)
-			at, strange := cache.Hold(id)
-			if strange == known || !cache.Finds(id) {
-				t.Fatalf("segment %d: account %s was held: %t, and is strange: %t", segment, id, known, strange)
+		for range perSegment / together {
+			some := make([]uuid.UUID, together)
+			for i := range some {
+				some[i] = ids[random.IntN(accounts)]
 			}
-			if before, again := held[id]; again && before != at {
-				t.Fatalf("segment %d: account %s moved from place %d to %d", segment, id, before, at)
+			known := make(map[uuid.UUID]bool)
+			for _, id := range some {
+				known[id] = cache.Finds(id)
 			}
-			held[id] = at
+			places, strange := cache.Hold(some)
+			for i, id := range some {
+				if !cache.Finds(id) {
+					t.Fatalf("segment %d: account %s is not held", segment, id)
+				}
+				if before, again := held[id]; again && (strange[i] || before != places[i]) {
+					t.Fatalf("segment %d: account %s moved from place %d to %d, strange: %t", segment, id, before, places[i], strange[i])
+				} else if !again && !known[id] && !strange[i] {
+					t.Fatalf("segment %d: account %s was not held, and is not strange", segment, id)
+				}
+				held[id] = places[i]
+			}
 		}
 		found := 0
 		for _, id := range ids {

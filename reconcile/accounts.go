@@ -34,17 +34,21 @@ type balances struct {
 
 // attributes are those in force. Without a version, the account is not open.
 type attributes struct {
-	exists                 bool // the row of book.accounts
-	foreign                bool // it is another ledger's
-	open                   bool // there is a version
-	rowDoubtful, doubtful  bool // the row, or what is in force, could not be read
-	closed                 bool
-	kind                   chain.AccountType
-	frozen                 chain.Frozen
-	scale                  uint8
-	currency               string
-	minBalance, maxBalance *money.Int128
+	exists                bool // the row of book.accounts
+	foreign               bool // it is another ledger's
+	open                  bool // there is a version
+	rowDoubtful, doubtful bool // the row, or what is in force, could not be read
+	closed                bool
+	awaited               bool // what its next posting follows is left to the region before
+	kind                  chain.AccountType
+	frozen                chain.Frozen
+	scale                 uint8
+	currency              string
+	limits                *limits // nil when there are none
 }
+
+// limits are those of an account, in units; nil is none.
+type limits struct{ min, max *money.Int128 }
 
 // unmet is an account of the segment that was not held, and its first posting.
 type unmet struct {
@@ -52,21 +56,42 @@ type unmet struct {
 	before  int64 // account_seq of that posting
 }
 
-// meet makes sure of the states of all accounts that the segment posts to, as
-// of the entry before it, and of the rows of those that it opens or changes.
-// The former only where accounts are followed along the chain.
-func (w *worker) meet(ctx context.Context) error {
-	s, c := &w.segment, w.accounts
-	c.epoch++
+// beginSegment forgets what was held for the segment before.
+func (w *worker) beginSegment() {
+	w.accounts.epoch++
 	w.unmet, w.ids, w.held = w.unmet[:0], w.ids[:0], w.held[:0]
-	for i := 0; i < len(s.postings) && w.follows; i++ {
-		p := &s.postings[i]
-		at, strange := c.hold(p.AccountID)
+}
+
+// heldAtOnce is how many postings are followed while the states of their accounts,
+// just looked up, are still in the processor's cache.
+const heldAtOnce = 256
+
+// hold looks up the states of the accounts of the next postings, and notes those
+// that are not held. It returns the end of those postings.
+func (w *worker) hold() int {
+	var guesses [heldAtOnce]int32
+	c, begin := w.accounts, len(w.held)
+	some := w.segment.postings[begin:min(begin+heldAtOnce, len(w.segment.postings))]
+	c.fetch(some, guesses[:])
+	for i := range some {
+		p := &some[i]
+		at, strange := c.hold(&p.AccountID, guesses[i]-1)
 		w.held = append(w.held, at)
 		if strange {
 			w.unmet = append(w.unmet, unmet{p.AccountID, p.AccountSeq})
 			w.ids = append(w.ids, p.AccountID)
 		}
+	}
+	return begin + len(some)
+}
+
+// meet makes sure of the states of all accounts that the segment posts to, as
+// of the entry before it, and of the rows of those that it opens or changes.
+// The former only where accounts are followed along the chain.
+func (w *worker) meet(ctx context.Context) error {
+	s := &w.segment
+	for w.follows && len(w.held) < len(s.postings) {
+		w.hold()
 	}
 	strangers := len(w.ids)
 	for i := range s.versions {
@@ -94,10 +119,14 @@ func (a *accountState) setAccount(row *accountRow, ledger uuid.UUID) {
 
 // setVersion puts attributes in force.
 func (a *accountState) setVersion(v *versionRow) {
+	var l limits
 	var ok1, ok2 bool
-	a.open, a.frozen, a.closed = true, v.frozen, v.closed
-	a.minBalance, ok1 = limit(v.minBalance, a.scale)
-	a.maxBalance, ok2 = limit(v.maxBalance, a.scale)
+	l.min, ok1 = limit(v.minBalance, a.scale)
+	l.max, ok2 = limit(v.maxBalance, a.scale)
+	a.open, a.frozen, a.closed, a.limits = true, v.frozen, v.closed, nil
+	if l.min != nil || l.max != nil {
+		a.limits = &l
+	}
 	a.doubtful = a.rowDoubtful || v.rejected != nil || !ok1 || !ok2
 }
 
@@ -164,7 +193,11 @@ func readPrevious(r *store.Row) previous {
 func (w *worker) loadBalances(ctx context.Context) error {
 	w.keys = w.keys[:0]
 	for _, u := range w.unmet {
-		if u.before > 1 {
+		switch {
+		case u.before <= 1:
+		case w.defers():
+			w.accounts.find(u.account).awaited = true
+		default:
 			w.keys = append(w.keys, store.Key{ID: u.account, N: u.before})
 		}
 	}

@@ -461,12 +461,16 @@ func verifyWith(tb testing.TB, url string, ledger uuid.UUID, opts reconcile.Opti
 func sameNarrowly(tb testing.TB, url string, ledger uuid.UUID, want *reconcile.Report) {
 	tb.Helper()
 	for _, c := range []struct {
-		workers   int
-		byAccount bool
-	}{{1, false}, {4, false}, {1, true}, {4, true}} {
+		workers            int
+		byAccount, joining bool
+	}{{workers: 1}, {workers: 4}, {workers: 1, byAccount: true}, {workers: 4, byAccount: true}, {workers: 3, joining: true}, {workers: 7, joining: true}} {
 		workers := c.workers
 		db := auditor(tb, url, workers+1)
-		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, reconcile.Options{Level: reconcile.LevelColumns, Workers: workers}, c.byAccount)
+		opts := reconcile.Options{Level: reconcile.LevelColumns, Workers: workers}
+		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, opts, c.byAccount)
+		if c.joining {
+			report, err = reconcile.VerifyJoining(tb.Context(), db, ledger, opts)
+		}
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -57,31 +57,18 @@ limit $3::int8`
 //
 // Otherwise it reads all postings of each account. If they are fewer than the
 // first pass has seen, the others are on accounts that are not this ledger's.
+//
+// The newest balances are those that the first pass has left, where it knows them
+// all. Only what is well is taken from there: otherwise they are read.
 func (v *verification) checkBooks(ctx context.Context) error {
-	v.books.totals = make(map[totalKey]*total)
-	pages := make(chan []bookAccount)
-	err := parallel(ctx, v.workers+1, func(ctx context.Context, i int) error {
-		if i == 0 {
-			defer close(pages)
-			return v.eachPage(ctx, func(page []bookAccount) error {
-				select {
-				case pages <- page:
-					return nil
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			})
-		}
-		w := v.newWorker()
-		for page := range pages {
-			if err := retry(ctx, func() error { return w.checkPage(ctx, page) }); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := v.addUp(ctx, true); err != nil {
 		return err
+	}
+	if v.newest != nil && !v.addsUp() {
+		v.newest = nil
+		if err := v.addUp(ctx, false); err != nil {
+			return err
+		}
 	}
 	v.checkTotals()
 	switch {
@@ -98,8 +85,48 @@ func (v *verification) checkBooks(ctx context.Context) error {
 	return nil
 }
 
-// eachPage calls f with the accounts of the ledger, in order of their codes.
-func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error) error {
+// addsUp reports whether the books have nothing that is wrong.
+func (v *verification) addsUp() bool {
+	b := &v.books
+	for _, t := range b.totals {
+		if t.debits.Cmp(&t.credits) != 0 || t.pendingDebit.Cmp(&t.pendingCredit) != 0 {
+			return false
+		}
+	}
+	return !b.doubtful && !b.tooManyCs && b.postings == v.scope.knownPostings
+}
+
+// addUp adds up the newest posting of every account. The first time, it looks at the
+// accounts too.
+func (v *verification) addUp(ctx context.Context, first bool) error {
+	v.books = books{totals: make(map[totalKey]*total)}
+	pages := make(chan []bookAccount)
+	err := parallel(ctx, v.workers+1, func(ctx context.Context, i int) error {
+		if i == 0 {
+			defer close(pages)
+			return v.eachPage(ctx, first, func(page []bookAccount) error {
+				select {
+				case pages <- page:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
+		}
+		w := v.newWorker()
+		for page := range pages {
+			if err := retry(ctx, func() error { return w.checkPage(ctx, page, first) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// eachPage calls f with the accounts of the ledger, in order of their codes, and
+// the first time reports those that cannot be read.
+func (v *verification) eachPage(ctx context.Context, first bool, f func([]bookAccount) error) error {
 	after := ""
 	var words words
 	for {
@@ -124,7 +151,9 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 		if len(page) == 0 {
 			return nil
 		}
-		v.findings.add(found...)
+		if first {
+			v.findings.add(found...)
+		}
 		after = last
 		if err := f(page); err != nil {
 			return err
@@ -133,7 +162,7 @@ func (v *verification) eachPage(ctx context.Context, f func([]bookAccount) error
 }
 
 // checkPage looks at some accounts.
-func (w *worker) checkPage(ctx context.Context, page []bookAccount) error {
+func (w *worker) checkPage(ctx context.Context, page []bookAccount, first bool) error {
 	v := w.v
 	w.found, w.doubts = w.found[:0], w.doubts[:0]
 	sums := books{totals: make(map[totalKey]*total)}
@@ -149,7 +178,7 @@ func (w *worker) checkPage(ctx context.Context, page []bookAccount) error {
 	} else {
 		unopened, err = w.followPage(ctx, page, &sums)
 	}
-	if err == nil {
+	if err == nil && first {
 		err = w.checkOpened(ctx, unopened)
 	}
 	if err != nil {
@@ -213,6 +242,16 @@ order by account_seq desc`
 
 // addNewest adds the newest postings of the accounts to sums.
 func (v *verification) addNewest(ctx context.Context, page []bookAccount, sums *books) error {
+	if v.newest != nil {
+		for _, a := range page {
+			if last, ok := v.newest[a.id]; ok {
+				sums.postings += last.accountSeq
+				sums.doubtful = sums.doubtful || last.unreadable
+				sums.of(totalKey{last.currency, last.scale}).add(last.posted, last.pendingDebit, last.pendingCredit)
+			}
+		}
+		return nil
+	}
 	keys := make([]store.Key, len(page))
 	for i, a := range page {
 		keys[i] = store.Key{ID: a.id, N: v.snapshot.Size}
@@ -320,7 +359,7 @@ order by account_id, account_seq, seq`
 // findRepeats reads the postings in account order, to name those whose
 // account_seq repeats.
 func (v *verification) findRepeats(ctx context.Context) error {
-	err := v.eachPage(ctx, func(page []bookAccount) error {
+	err := v.eachPage(ctx, false, func(page []bookAccount) error {
 		ids := make([]uuid.UUID, len(page))
 		for i, a := range page {
 			ids[i] = a.id

@@ -29,6 +29,16 @@ func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts 
 	})
 }
 
+// VerifyJoining is VerifyNarrowly with all accounts held, so that what they have
+// before a region is left by the one before.
+func VerifyJoining(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (Report, error) {
+	return verifyWithin(ctx, db, ledgerID, opts, &bounds{
+		follow:         alongChain,
+		segmentEntries: 3, segmentPostings: 40, segmentText: 16_000, cachedAccounts: 1000, cachedHolds: 5, stolenEntries: 2,
+		findings: 1000, erasures: 10, page: 2,
+	})
+}
+
 // NewNarrowFollower is NewFollower with bounds so small that the sample ledger
 // is cut into many segments.
 func NewNarrowFollower(db *store.DB) *Follower {
@@ -89,6 +99,41 @@ func StripesHold(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers 
 	return v.stripesHold(), trees, nil
 }
 
+// RegionsLeave does the first pass of VerifyInBlocks and joins its regions. It
+// returns how many postings were left to the join, and what the newest ones add up to
+// as the regions left them and as they are read, as text; "unknown" for the former
+// where the regions do not know of all.
+func RegionsLeave(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers int) (openings int, left, read string, err error) {
+	opts := Options{Level: LevelColumns, Workers: workers}
+	v := newVerification(opts, &inBlocks, time.Time{})
+	if err := v.begin(ctx, db, ledgerID, &opts); err != nil {
+		return 0, "", "", err
+	}
+	if err := v.walkStripes(ctx, false); err != nil {
+		return 0, "", "", err
+	}
+	for _, r := range v.stripes.regions {
+		openings += len(r.first.opens)
+	}
+	if err := v.meetRegions(ctx); err != nil {
+		return 0, "", "", err
+	}
+	show := func() string {
+		text := fmt.Sprintf("%d postings", v.books.postings)
+		for key, t := range v.books.totals {
+			text += fmt.Sprint(key, &t.debits, &t.credits, &t.pendingDebit, &t.pendingCredit)
+		}
+		return text
+	}
+	if left = "unknown"; v.newest != nil {
+		err = v.addUp(ctx, true)
+		left = show()
+	}
+	v.newest = nil
+	err = errors.Join(err, v.addUp(ctx, true))
+	return openings, left, show(), err
+}
+
 // AccountCache is the cache of a worker.
 type AccountCache struct{ *accountCache }
 
@@ -101,8 +146,20 @@ func (c AccountCache) NextSegment() { c.epoch++ }
 // Finds reports whether an account is held.
 func (c AccountCache) Finds(id uuid.UUID) bool { return c.find(id) != nil }
 
-// Hold makes room for an account.
-func (c AccountCache) Hold(id uuid.UUID) (at int32, strange bool) { return c.hold(id) }
+// Hold makes room for some accounts, as for the postings of a segment: their places
+// are guessed first. It returns these, and which accounts were not held.
+func (c AccountCache) Hold(ids []uuid.UUID) (places []int32, strange []bool) {
+	postings, guesses := make([]chain.Posting, len(ids)), make([]int32, len(ids))
+	for i := range ids {
+		postings[i].AccountID = ids[i]
+	}
+	c.fetch(postings, guesses)
+	for i := range ids {
+		at, unknown := c.hold(&ids[i], guesses[i]-1)
+		places, strange = append(places, at), append(strange, unknown)
+	}
+	return places, strange
+}
 
 // Suspects returns which of some requests a filter for that many entries suspects
 // of standing twice; ok is false when they are too many, or the entries.
@@ -112,7 +169,8 @@ func Suspects(entries int64, limit int, requests []uuid.UUID) (ids []uuid.UUID, 
 		return nil, false
 	}
 	for _, id := range requests {
-		f.meet(id)
+		word, mask := f.bits(&id)
+		f.meet(word, mask, &id)
 	}
 	return f.suspected()
 }
@@ -133,14 +191,52 @@ func ReadBothWays(ctx context.Context, db *store.DB, ledger uuid.UUID, low, high
 		s.expected = expected{currency: "EUR", scale: 2}
 	}
 	args := []any{ledger, low, high}
+	like := &a.expected
 	scans := []error{
-		from.Scan(ctx, packedEntriesSQL, append(args[:3:3], base, a.expected.booking.Time()), func(r *store.Row) error { return a.addPackedEntry(ledger, r, base, &a.expected) }),
-		from.Scan(ctx, packedPostingsSQL, append(args[:3:3], base, "EUR", int64(2), a.expected.effective.Time()), func(r *store.Row) error { return a.addPacked(r, base, &a.expected, &words) }),
+		from.Scan(ctx, a.entryShape.of(entryExtras).sql, append(args[:3:3], base, like.booking.Time(), like.actor), func(r *store.Row) error { return a.addPackedEntry(ledger, r, base, like) }),
+		from.Scan(ctx, a.postingShape.of(postingExtras).sql, append(args[:3:3], base, "EUR", int64(2), like.effective.Time()), func(r *store.Row) error { return a.addPacked(r, base, like, &words) }),
 		from.Scan(ctx, entriesSQL, args, func(r *store.Row) error { return b.addEntry(ledger, r) }),
 		from.Scan(ctx, postingsSQL, args, func(r *store.Row) error { return b.addPosting(r, &words) }),
 	}
-	show := func(s *segment) string { return fmt.Sprintf("%+v\n%+v\n%+v", s.entries, s.postings, s.places) }
-	return show(&a), show(&b), len(a.entries) + len(a.postings), errors.Join(scans...)
+	return a.show(), b.show(), len(a.entries) + len(a.postings), errors.Join(scans...)
+}
+
+func (s *segment) show() string { return fmt.Sprintf("%+v\n%+v\n%+v", s.entries, s.postings, s.places) }
+
+// ReadInShapes reads the entries below size with their postings, so many at a time,
+// in the columns that a worker would choose and as they stand, and calls each with
+// both as text. columns is how many more columns the last one was read in than are
+// always sent; −1: as it stands.
+func ReadInShapes(ctx context.Context, db *store.DB, ledger uuid.UUID, size, step int64, each func(low int64, shaped, whole string, columns int)) error {
+	from, err := db.Snapshot(ctx, ledger)
+	if err != nil {
+		return err
+	}
+	var words words
+	shaped := segment{bounds: &standard}
+	for low := int64(0); low < size; low += step {
+		whole := segment{bounds: &standard}
+		whole.reset(low, low+step)
+		shaped.reset(low, low+step)
+		whole.low, shaped.low = low, low
+		args := []any{ledger, low, low + step}
+		entries, postings := shaped.entryShape.reads, shaped.postingShape.reads
+		err := errors.Join(
+			shaped.loadEntries(ctx, from), shaped.loadPostings(ctx, from, &words),
+			from.Scan(ctx, entriesSQL, args, func(r *store.Row) error { return whole.addEntry(ledger, r) }),
+			from.Scan(ctx, postingsSQL, args, func(r *store.Row) error { return whole.addPosting(r, &words) }),
+		)
+		if err != nil {
+			return err
+		}
+		shaped.expect()
+		columns := len(shaped.entryShape.sent) + len(shaped.postingShape.sent)
+		if entries == shaped.entryShape.reads || postings == shaped.postingShape.reads {
+			columns = -1
+		}
+		each(low, shaped.show(), whole.show(), columns)
+	}
+	return nil
 }
 
 // SnapshotOf cuts balances into the parts of a snapshot.
@@ -168,6 +264,7 @@ func Rehash(ctx context.Context, db *store.DB, ledgerID uuid.UUID, set func(seq 
 		if err := w.segment.load(ctx, cut, &w.words); err != nil {
 			return err
 		}
+		w.beginSegment()
 		if err := w.meet(ctx); err != nil {
 			return err
 		}

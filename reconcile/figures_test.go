@@ -47,12 +47,13 @@ func dateOf(day string) chain.Date {
 
 // retain closes the books as the application does: the result moves by transfers
 // whose request ids follow from that of the closing.
-func (b *book) retain(end chain.Date, postings ...chain.Posting) chain.Entry {
+func (b *book) retain(end chain.Date, postings ...chain.Posting) (moved, closed chain.Entry) {
 	closing := stableID("closing of %s %s", b.terms.Name, end)
-	b.append(chain.Entry{Kind: chain.Transfer, EffectiveDate: end, Postings: postings,
+	moved = b.append(chain.Entry{Kind: chain.Transfer, EffectiveDate: end, Postings: postings,
 		RequestID: uuid.NewSHA1(b.ledger, []byte("closing\x00"+closing.String()+"\x000"))}, words{description: "Result"})
-	return b.append(chain.Entry{Kind: chain.PeriodClosed, RequestID: closing,
+	closed = b.append(chain.Entry{Kind: chain.PeriodClosed, RequestID: closing,
 		Details: facts("period_end", end.String(), "through_seq", fmt.Sprint(b.next-1), "closing_seq", fmt.Sprint(b.next-1), "retain_account.EUR", "equity:retained")}, words{})
+	return moved, closed
 }
 
 // late books a transfer for a closed period.
@@ -358,6 +359,49 @@ func TestAReportOfAClosedPeriodNeverChanges(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A closing that is undone, its transfers reversed, and made again moves a result
+// back and forth: none of that is revenue or expense.
+func TestClosingsAreNeitherRevenueNorExpense(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := institution()
+		end := dateOf("2026-01-31")
+		move := func() (moved, closed chain.Entry) {
+			return b.retain(end, b.post("fees", chain.Debit, 300, 0), b.post("costs", chain.Credit, 450, 0), b.post("equity:retained", chain.Debit, 150, 0))
+		}
+		moved, closed := move()
+		b.reopen(closed)
+		b.reverse(moved)
+		end++ // another closing
+		move()
+		s := pinned(t, url, b)
+		d := computed(t, s, between("income-statement", "2026-02-01", "2026-02-28"))
+		amounts, proof := cells(t, d, "income-statement-eur", "amount"), cells(t, d, "result-eur", "amount")
+		if v := amounts["Result of the period"]; !v.IsZero() {
+			t.Errorf("the result is %s", v)
+		}
+		if v := proof["Moved to equity by closings"]; v.String() != "1.5" || !proof["Difference"].IsZero() {
+			t.Errorf("%v", proof)
+		}
+		if d := computed(t, s, between("income-statement", "2026-01-01", "2026-02-28")); cells(t, d, "income-statement-eur", "amount")["Result of the period"].String() != "-1.5" {
+			t.Error(asText(t, d))
+		}
+	})
+}
+
+func TestErasedTextsAreSaidToBeErased(t *testing.T) {
+	t.Parallel()
+	url := storetest.Database(t)
+	b := institution()
+	s := pinned(t, url, b)
+	mustExec(t, connect(t, url), "delete from ops.payloads where reference = 'R-1'")
+	r := between("account-statement", "2025-01-01", "2026-12-31")
+	r.Account = "suspense:in"
+	if text := asText(t, computed(t, s, r)); strings.Contains(text, "berweisung") || !strings.Contains(text, "erased") {
+		t.Error(text)
+	}
 }
 
 func TestRequestsForReportsThatAreNone(t *testing.T) {

@@ -198,40 +198,57 @@ func (b *bookReader) readLines(ctx context.Context, account uuid.UUID, low, high
 	return b.readTexts(ctx, b.Lines[first:])
 }
 
-// Index: the primary keys of both.
-const statementTextsSQL = `
-select e.seq, p.description, p.reference,
-    (e.description_commitment is not null and p.description is null) or (e.reference_commitment is not null and p.reference is null)
-from book.entries as e
-left join ops.payloads as p on p.ledger_id = e.ledger_id and p.seq = e.seq
-where e.ledger_id = $1::uuid and e.seq = any($2::int8[])
-order by e.seq`
+// Index of both: the primary key.
+const (
+	statementCommittedSQL = `
+select seq, description_commitment is not null, reference_commitment is not null
+from book.entries
+where ledger_id = $1::uuid and seq = any($2::int8[])
+order by seq`
+	statementTextsSQL = `
+select seq, description, reference
+from ops.payloads
+where ledger_id = $1::uuid and seq = any($2::int8[])
+order by seq`
+)
 
-// readTexts reads the texts of lines, which stand in order of seq.
+// readTexts reads the texts of lines, which stand in order of seq. A text that an
+// entry commits to and that is not there was erased.
 func (b *bookReader) readTexts(ctx context.Context, lines []figures.Line) error {
 	seqs := make([]int64, len(lines))
 	for i := range lines {
 		seqs[i] = lines[i].Seq
 	}
-	err := retry(ctx, func() error {
-		return b.from.Scan(ctx, statementTextsSQL, []any{b.from.LedgerID, seqs}, func(r *store.Row) error {
-			at, found := slices.BinarySearch(seqs, r.Int64(0))
-			if !found {
-				return nil
-			}
-			l := &lines[at]
+	committed := make([][2]bool, len(lines))
+	for _, scan := range []struct {
+		table, sql string
+		row        func(r *store.Row, at int)
+	}{
+		{"book.entries", statementCommittedSQL, func(r *store.Row, at int) { committed[at] = [2]bool{r.Bool(1), r.Bool(2)} }},
+		{"ops.payloads", statementTextsSQL, func(r *store.Row, at int) {
 			if !r.IsNull(1) {
-				l.Description = string(r.Text(1))
+				lines[at].Description = string(r.Text(1))
 			}
 			if !r.IsNull(2) {
-				l.Reference = string(r.Text(2))
+				lines[at].Reference = string(r.Text(2))
 			}
-			l.Erased = r.Bool(3)
-			return readable(r, "ops.payloads", l.Seq)
+		}},
+	} {
+		err := retry(ctx, func() error {
+			return b.from.Scan(ctx, scan.sql, []any{b.from.LedgerID, seqs}, func(r *store.Row) error {
+				if at, found := slices.BinarySearch(seqs, r.Int64(0)); found {
+					scan.row(r, at)
+				}
+				return readable(r, scan.table, r.Int64(0))
+			})
 		})
-	})
-	if err != nil {
-		return fmt.Errorf("reading ops.payloads: %w", err)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", scan.table, err)
+		}
+	}
+	for i := range lines {
+		l := &lines[i]
+		l.Erased = committed[i][0] && l.Description == "" || committed[i][1] && l.Reference == ""
 	}
 	return nil
 }

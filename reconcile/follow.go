@@ -8,35 +8,74 @@ import (
 	"tallystick/ledger/money"
 )
 
-// followAccounts walks through the postings of the segment in order, each held
-// against its account as the postings and account entries before it left it.
-func (w *worker) followAccounts(ctx context.Context) error {
+// followHeld follows the postings of the segment, in order, up to those where an
+// account is met whose state is not held, and returns how many they are. Where
+// accounts are opened or changed, it leaves all of them to followAccounts.
+func (w *worker) followHeld(ctx context.Context) (int, error) {
 	s := &w.segment
-	next := 0
-	for i := range s.postings {
-		p, at := &s.postings[i], &s.places[i]
-		for ; next < len(s.versions) && s.versions[next].seq < at.seq; next++ {
-			w.changeAccount(&s.versions[next])
+	if !w.follows || len(s.versions) > 0 {
+		return 0, nil
+	}
+	i := 0
+	for i < len(s.postings) {
+		end := w.hold()
+		if len(w.unmet) > 0 {
+			break
 		}
-		a := &w.accounts.states[w.held[i]]
-		if w.strangersOnly && !a.stranger() {
-			continue
-		}
-		if !a.stranger() {
-			w.scope.knownPostings++
-		}
-		before := previous{seq: a.seq, balances: a.balances}
-		if p.AccountSeq != a.accountSeq+1 && at.rejected == nil {
-			var err error
-			if before, err = w.lookUp(ctx, p.AccountID, p.AccountSeq); err != nil {
-				return err
+		for ; i < end; i++ {
+			if err := w.followPosting(ctx, i); err != nil {
+				return 0, err
 			}
 		}
-		w.checkPosting(p, at, a, &before)
+	}
+	return i, nil
+}
+
+// followAccounts walks through the postings of the segment in order, from one on.
+func (w *worker) followAccounts(ctx context.Context, from int) error {
+	s := &w.segment
+	if !w.follows {
+		return nil
+	}
+	next := 0
+	for i := from; i < len(s.postings); i++ {
+		for ; next < len(s.versions) && s.versions[next].seq < s.places[i].seq; next++ {
+			w.changeAccount(&s.versions[next])
+		}
+		if err := w.followPosting(ctx, i); err != nil {
+			return err
+		}
 	}
 	for ; next < len(s.versions); next++ {
 		w.changeAccount(&s.versions[next])
 	}
+	return nil
+}
+
+// followPosting holds a posting against its account as the postings and account
+// entries before it left it.
+func (w *worker) followPosting(ctx context.Context, i int) error {
+	p, at := &w.segment.postings[i], &w.segment.places[i]
+	a := &w.accounts.states[w.held[i]]
+	if w.strangersOnly && !a.stranger() {
+		return nil
+	}
+	if !a.stranger() {
+		w.scope.knownPostings++
+	}
+	before := previous{seq: a.seq, balances: a.balances}
+	switch {
+	case at.rejected != nil:
+	case a.awaited:
+		w.stripe.opens = append(w.stripe.opens, opening{*p, *at})
+		before.unreadable = true // until the regions are joined
+	case p.AccountSeq != a.accountSeq+1:
+		var err error
+		if before, err = w.lookUp(ctx, p.AccountID, p.AccountSeq); err != nil {
+			return err
+		}
+	}
+	w.checkPosting(p, at, a, &before)
 	return nil
 }
 
@@ -59,15 +98,20 @@ func (w *worker) changeAccount(v *versionRow) {
 // posting before it, and moves the account on.
 func (w *worker) checkPosting(p *chain.Posting, at *place, a *accountState, before *previous) {
 	if at.rejected == nil {
-		if !before.unreadable && w.checkAccountSeq(p, at, before) {
-			w.checkBalances(p, at, &before.balances)
-		}
+		w.checkFollows(p, at, before)
 		w.checkRules(p, at, a)
 	}
-	a.seq = at.seq
+	a.seq, a.awaited = at.seq, false
 	a.balances = balances{
 		accountSeq: p.AccountSeq, posted: p.Posted, pendingDebit: p.PendingDebit, pendingCredit: p.PendingCredit,
 		unreadable: at.rejected != nil,
+	}
+}
+
+// checkFollows holds I9 at one posting, given the account's posting before it.
+func (w *worker) checkFollows(p *chain.Posting, at *place, before *previous) {
+	if !before.unreadable && w.checkAccountSeq(p, at, before) {
+		w.checkBalances(p, at, &before.balances)
 	}
 }
 
@@ -166,7 +210,8 @@ func (w *worker) checkTakes(p *chain.Posting, a *accountState, f finding) {
 // pending_change moves balance − held down by their sum, or balance + expected
 // up by it, and the other figure the other way or not at all.
 func (w *worker) checkLimits(p *chain.Posting, a *accountState, f finding) {
-	if a.minBalance == nil && a.maxBalance == nil {
+	l := a.limits
+	if l == nil {
 		return
 	}
 	moved, ok := p.Amount.Add(p.PendingChange)
@@ -185,11 +230,11 @@ func (w *worker) checkLimits(p *chain.Posting, a *accountState, f finding) {
 	raises := (p.Direction == chain.Debit) == a.kind.DebitNormal()
 	f.code, f.stored = LimitExceeded, normal.Format(p.Scale)
 	switch {
-	case !raises && a.minBalance != nil && (!ok || normal.Cmp(*a.minBalance) < 0):
-		f.recomputed = "min_balance " + a.minBalance.Format(a.scale)
+	case !raises && l.min != nil && (!ok || normal.Cmp(*l.min) < 0):
+		f.recomputed = "min_balance " + l.min.Format(a.scale)
 		w.report(f)
-	case raises && a.maxBalance != nil && (!ok || normal.Cmp(*a.maxBalance) > 0):
-		f.recomputed = "max_balance " + a.maxBalance.Format(a.scale)
+	case raises && l.max != nil && (!ok || normal.Cmp(*l.max) > 0):
+		f.recomputed = "max_balance " + l.max.Format(a.scale)
 		w.report(f)
 	}
 }

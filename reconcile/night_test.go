@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"tallystick/ledger/store"
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
+	"tallystick/reconcile/report"
 )
 
 // nightDeps are those of a run that writes as the product does: through the
@@ -111,6 +113,90 @@ func TestTheSameRunIsAnsweredFromTheStore(t *testing.T) {
 		}
 		if report := verify(t, url, b.ledger); report.Status != reconcile.Verified {
 			t.Errorf("%s", details(report.Findings))
+		}
+	})
+}
+
+// Whoever changes what is stored of a run is found out by its digest, and by its
+// entry where he changes that too.
+func TestWhatIsStoredOfARunIsHeldAgainstItsEntry(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := small()
+		conn := connect(t, url)
+		b.write(t, conn)
+		deps := nightDeps(t, url)
+		run := runNight(t, deps, b, reconcile.NightOptions{}).Run
+		disputed := func() int {
+			t.Helper()
+			row, err := deps.DB.RunByKey(t.Context(), b.ledger, run.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := reconcile.NightResultOf(t.Context(), deps.DB, row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(result.Disputed)
+		}
+		if n := disputed(); n != 0 {
+			t.Fatalf("%d findings about a run that nobody touched", n)
+		}
+		for _, crime := range [][2]string{
+			{"update ops.runs set warnings = warnings + 1", "update ops.runs set warnings = warnings - 1"},
+			{"update ops.runs set result = 'failed'", "update ops.runs set result = '" + run.Result + "'"},
+			{"update ops.run_outputs set sha256 = sha256(body) where kind = 'findings' and name = 'chain'", ""},
+		} {
+			mustExec(t, conn, crime[0])
+			if disputed() == 0 {
+				t.Errorf("%s: nothing is found", crime[0])
+			}
+			if crime[1] != "" {
+				mustExec(t, conn, crime[1])
+			}
+		}
+	})
+}
+
+func TestTheControlSheetNamesWhatWasReadAndWhoSigned(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := small()
+		b.write(t, connect(t, url))
+		deps := nightDeps(t, url)
+		run := runNight(t, deps, b, reconcile.NightOptions{}).Run
+		sheet := func() string {
+			t.Helper()
+			doc, err := reconcile.ControlSheet(t.Context(), deps.DB, run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text strings.Builder
+			if err := report.Write(&text, doc, report.PlainText, report.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			return text.String()
+		}
+		for _, want := range []string{run.ID.String(), run.Head.String(), run.Reports.String(), "the ledger itself", "not yet", "none was used", "trial-balance"} {
+			if !strings.Contains(sheet(), want) {
+				t.Errorf("the sheet does not say %q:\n%s", want, sheet())
+			}
+		}
+		app, err := store.Open(t.Context(), url, store.RoleApp, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(app.Close)
+		sequencers := ledger.NewSequencers(t.Context(), app.Journal(), app.Journal().ClockOffset)
+		t.Cleanup(sequencers.Stop)
+		eve := ledger.KeyID{UUID: uuid.New()}
+		decision := ledger.SignOff(ledger.RequestID{UUID: run.ID}, ledger.StageReview, chain.OutcomeReviewed)
+		decision.Actor = eve
+		if o, err := sequencers.Submit(t.Context(), ledger.LedgerID{UUID: b.ledger}, decision); err != nil || o.Refusal != nil {
+			t.Fatal(err, o.Refusal)
+		}
+		if signed := sheet(); !strings.Contains(signed, eve.String()) || !strings.Contains(signed, "approved  not yet") {
+			t.Errorf("the sheet does not say who reviewed:\n%s", signed)
 		}
 	})
 }

@@ -37,7 +37,7 @@ bank_accounts: {BE68793230773034: "bank:operating:eur"}
 
 // bankScene is a ledger with an account at a bank, whose clock the test sets.
 type bankScene struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	app    *store.DB
 	poster *ledger.Sequencers
@@ -47,7 +47,7 @@ type bankScene struct {
 	policy *policy.Policy
 }
 
-func newBankScene(t *testing.T, url string) *bankScene {
+func newBankScene(t testing.TB, url string) *bankScene {
 	t.Helper()
 	ctx := t.Context()
 	app, err := store.Open(ctx, url, store.RoleApp, 4)

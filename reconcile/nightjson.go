@@ -55,8 +55,8 @@ func ShowRun(r *store.Run) ShownRun {
 type ShownNight struct {
 	ShownRun
 	Phases   []PhaseFindings `json:"phases"`
-	Disputed []chain.Finding           `json:"disputed"` // about the run itself
-	Outputs  []ShownOutput             `json:"outputs"`
+	Disputed []chain.Finding `json:"disputed"` // about the run itself
+	Outputs  []ShownOutput   `json:"outputs"`
 }
 
 // ShownOutput is something that a run put out.
@@ -77,4 +77,3 @@ func ShowNight(r *NightResult) ShownNight {
 	}
 	return s
 }
-

@@ -93,6 +93,14 @@ func TestAnIncrementalNightFindsWhatIsNew(t *testing.T) {
 				t.Errorf("%s: found %s, want %s; %v %v", name, got, want, found[0].NotChecked, found[1].NotChecked)
 			}
 		}
+		(&mutated{crime: &crime{t: t, conn: conn, b: b}, before: before}).editSnapshot()
+		found, _, err := reconcile.DoPhases(t.Context(), deps, o, anIncrement, "chain", "books")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := codes(found[1].Findings); !slices.Equal(got, []string{"PROJECTION_MISMATCH@28", "HOLD_EXPIRED_OPEN@28", "SUSPECTED_DUPLICATE@31", "LATE_ENTRIES@32"}) {
+			t.Errorf("with an edited snapshot: found %v", got)
+		}
 	})
 }
 
@@ -177,13 +185,13 @@ func BenchmarkNight(b *testing.B) {
 		}
 		return took
 	}
-	var all, alone, both time.Duration
+	all, alone, both := time.Hour, time.Hour, time.Hour // the least of each: what else the machine does only adds
 	for b.Loop() {
 		took := phases(few, func(n *reconcile.Night) { n.Plan = reconcile.Plan{Whole: true} })
-		all += took[0] + took[1]
+		all = min(all, took[0]+took[1])
 		var at reconcile.Night
 		took = phases(many, func(n *reconcile.Night) { anIncrement(n); at = *n })
-		both += took[0] + took[1]
+		both = min(both, took[0]+took[1])
 		begun := time.Now()
 		size := at.Snapshot.Size
 		report, err := reconcile.Verify(b.Context(), deps.DB, at.LedgerID, reconcile.Options{Workers: many.Workers,
@@ -191,10 +199,10 @@ func BenchmarkNight(b *testing.B) {
 		if err != nil || report.Status != reconcile.Verified {
 			b.Fatal(report.Status, report.NotChecked, err)
 		}
-		alone += time.Since(begun) + took[1]
+		alone = min(alone, time.Since(begun)+took[1])
 	}
-	for name, sum := range map[string]time.Duration{"ms/20000-in-all": all, "ms/20000-new": alone, "ms/20000-new-and-a-seventh": both} {
-		b.ReportMetric(float64(sum.Milliseconds())/float64(b.N), name)
+	for name, least := range map[string]time.Duration{"ms/20000-in-all": all, "ms/20000-new": alone, "ms/20000-new-and-a-seventh": both} {
+		b.ReportMetric(float64(least.Milliseconds()), name)
 	}
 	b.ReportMetric(float64(alone)/float64(all), "new-to-all")
 }

@@ -23,10 +23,11 @@ const nightLines = 20_000
 // day, and those of what the phases before found. They hold no free text, which
 // can be erased; a run cannot.
 func (n *Night) reportsPhase(ctx context.Context) error {
+	read := readBooks{}
 	for i := range ReportKinds {
 		k := &ReportKinds[i]
 		n.tell(int64(i), int64(len(ReportKinds)+1))
-		doc, err := n.periodReport(ctx, k)
+		doc, err := n.periodReport(ctx, k, read)
 		if unfit := unfitBooks(err); unfit {
 			n.NotChecked(fmt.Sprintf("report %s: %v", k.Name, err))
 			continue
@@ -59,8 +60,32 @@ func unfitBooks(err error) bool {
 	return false
 }
 
+// readBooks are the books that reports of a run share: of the year up to its day,
+// and of the month (true). Each is read once.
+type readBooks map[bool]*sharedBooks
+
+type sharedBooks struct {
+	books *bookReader
+	err   error
+}
+
+// of returns the books that a report rests on.
+func (r readBooks) of(ctx context.Context, from *store.Snapshot, k *ReportKind, q *ReportRequest) (*bookReader, error) {
+	if known := r[k.monthly]; known != nil {
+		return known.books, known.err
+	}
+	s := &sharedBooks{}
+	if s.books, s.err = pinBooks(ctx, from, k, q); s.err == nil {
+		s.err = s.books.read(ctx, need{days: k.monthly, lines: k.monthly}, q)
+	}
+	if s.err == nil || unfitBooks(s.err) {
+		r[k.monthly] = s
+	}
+	return s.books, s.err
+}
+
 // periodReport computes a report for the day of the run.
-func (n *Night) periodReport(ctx context.Context, k *ReportKind) (report.Document, error) {
+func (n *Night) periodReport(ctx context.Context, k *ReportKind, read readBooks) (report.Document, error) {
 	r := ReportRequest{Name: k.Name, AsOf: &n.AsOf, Policy: n.Policy, maxLines: nightLines}
 	switch {
 	case k.need.one:
@@ -71,8 +96,13 @@ func (n *Night) periodReport(ctx context.Context, k *ReportKind) (report.Documen
 			return report.Document{}, err
 		}
 		r.breaks = breaks
+		return k.compute(ctx, n.Snapshot, &r)
 	}
-	return k.compute(ctx, n.Snapshot, &r)
+	b, err := read.of(ctx, n.Snapshot, k, &r)
+	if err != nil {
+		return report.Document{}, err
+	}
+	return finished(k.build(&b.Books))
 }
 
 // bankStatements computes one report of the accounts at banks, which the policy

@@ -146,6 +146,10 @@ func (r *nightRun) repeat(ctx context.Context) (NightResult, error) {
 	case err != nil:
 		return NightResult{}, err
 	}
+	r.row = before.Run
+	if err := r.keepReasons(); err != nil {
+		return NightResult{}, err
+	}
 	r.bodies = make(map[string][]byte)
 	reads := *r.Keeper
 	reads.KeepSnapshot = func(context.Context, uuid.UUID, int64, []store.SnapshotPart) error { return nil }

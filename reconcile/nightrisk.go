@@ -6,7 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/google/uuid"
+
+	"tallystick/ledger/store"
 	"tallystick/reconcile/report"
 	"tallystick/reconcile/risk"
 )
@@ -69,27 +73,61 @@ func (n *Night) riskPhase(ctx context.Context) error {
 		}
 		n.Find(nightFinding(code, noSeq, b.Figure+": "+b.Text, ""))
 	}
-	if err := n.PutBytes(StateOutput, riskResult, append(binary.BigEndian.AppendUint64(nil, uint64(result.State.Size)), result.State.Data...)); err != nil {
+	if err := n.putState(&result.State); err != nil {
 		return err
 	}
 	return n.Put(ResultOutput, riskResult, riskFigures{result.Figures})
 }
+
+// maxStatePart bounds a part of a state before compression, so that it fits an output even if nothing of it can be compressed.
+const maxStatePart = 4 << 20
+
+// putState keeps the state in parts: first the size of the ledger and the number of parts.
+func (n *Night) putState(state *RiskState) error {
+	parts := slices.Collect(slices.Chunk(state.Data, maxStatePart))
+	head := binary.BigEndian.AppendUint64(nil, uint64(state.Size))
+	head = binary.BigEndian.AppendUint32(head, uint32(len(parts)))
+	if err := n.PutBytes(StateOutput, riskResult, head); err != nil {
+		return err
+	}
+	for i, part := range parts {
+		if err := n.PutBytes(StateOutput, statePart(i), part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func statePart(i int) string { return fmt.Sprintf("%s-%04d", riskResult, i) }
 
 // riskState returns what the run before left to go on from; nil when it left nothing.
 func (n *Night) riskState(ctx context.Context) (*RiskState, error) {
 	if n.Previous == nil {
 		return nil, nil
 	}
-	encoded, err := ReadOutput(ctx, n.DB, n.Previous.ID, StateOutput, riskResult)
+	return ReadRiskState(ctx, n.DB, n.Previous.ID)
+}
+
+// ReadRiskState returns the state that a run left; nil when it left none.
+func ReadRiskState(ctx context.Context, db *store.DB, run uuid.UUID) (*RiskState, error) {
+	head, err := ReadOutput(ctx, db, run, StateOutput, riskResult)
 	switch {
 	case errors.Is(err, ErrNoOutput):
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case len(encoded) < 8:
-		return nil, fmt.Errorf("reading the state of run %s: %w", n.Previous.ID, errOutput)
+	case len(head) != 12:
+		return nil, fmt.Errorf("reading the state of run %s: %w", run, errOutput)
 	}
-	return &RiskState{Size: int64(binary.BigEndian.Uint64(encoded)), Data: encoded[8:]}, nil
+	state := &RiskState{Size: int64(binary.BigEndian.Uint64(head))}
+	for i := range int(binary.BigEndian.Uint32(head[8:])) {
+		part, err := ReadOutput(ctx, db, run, StateOutput, statePart(i))
+		if err != nil {
+			return nil, err
+		}
+		state.Data = append(state.Data, part...)
+	}
+	return state, nil
 }
 
 // previousFigures returns the figures of the run before; nil when it had none.

@@ -50,15 +50,14 @@ func TestRiskGoesOnFromTheNightBeforeAndGivesTheSame(t *testing.T) {
 		b.transfer("cash", "capital", 31)
 		b.write(t, conn)
 		second := runNight(t, withNow(deps, 10), b, reconcile.NightOptions{Policy: p})
-		left, err := reconcile.ReadOutput(t.Context(), deps.DB, first.Run.ID, reconcile.StateOutput, "risk")
-		if err != nil {
-			t.Fatal(err)
+		state, err := reconcile.ReadRiskState(t.Context(), deps.DB, first.Run.ID)
+		if err != nil || state == nil || state.Size != first.Run.Size {
+			t.Fatalf("the first night left %+v: %v", state, err)
 		}
 		from, err := deps.DB.Snapshot(t.Context(), b.ledger)
 		if err != nil {
 			t.Fatal(err)
 		}
-		state := &reconcile.RiskState{Size: first.Run.Size, Data: left[8:]}
 		var read [2]int64 // entries, from the beginning and from the state
 		var results [2]reconcile.RiskResult
 		for i, r := range []reconcile.RiskRequest{{Policy: p}, {Policy: p, State: state}} {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -106,6 +107,9 @@ func (r *nightRun) run(ctx context.Context) (NightResult, error) {
 	if err != nil {
 		return NightResult{}, err
 	}
+	if err := r.keepReasons(); err != nil {
+		return NightResult{}, err
+	}
 	if r.options.Began != nil {
 		r.options.Began(r.row)
 	}
@@ -134,6 +138,17 @@ func (r *nightRun) run(ctx context.Context) (NightResult, error) {
 	result, err := r.stored(ctx)
 	result.Came = RunComputed
 	return result, err
+}
+
+// keepReasons takes over why the run reads what it does from when it began: that
+// is put out too, and is no part of the key.
+func (r *nightRun) keepReasons() error {
+	var began pins
+	if err := json.Unmarshal(r.row.Pins, &began); err != nil {
+		return fmt.Errorf("reading what run %s is pinned to: %w", r.RunID, err)
+	}
+	r.Plan.Why = began.Why
+	return nil
 }
 
 // take waits until the run is this process's, and returns false once it has

@@ -44,6 +44,7 @@ func (b *nightBooks) checkSnapshots(ctx context.Context) (string, error) {
 		case !read:
 			continue
 		case !b.Plan.Whole && i > 0 && r.since != kept[i-1].size: // another night has held that one
+			r.size = s.size
 			if err := retry(ctx, func() error { return r.readSnapshot(ctx, s.size) }); err != nil {
 				return "", err
 			}

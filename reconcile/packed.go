@@ -8,18 +8,19 @@ import (
 	"github.com/google/uuid"
 
 	"tallystick/ledger/chain"
-	"tallystick/ledger/money"
 	"tallystick/ledger/store"
 )
 
 // This file reads entries and postings in fewer columns than they have. What a row
-// costs PostgreSQL grows with the columns that it sends, and most of it is as
-// expected: a transfer, nothing pending, the day and the currency of the row
-// before. What is as expected is sent as null, and what is small in one number.
+// costs PostgreSQL grows with the columns that it sends and the terms that it works
+// out, and most of it is as expected: a transfer, nothing pending, the day and the
+// currency of the row before. What is as expected is not sent, and what is small
+// goes in one number. A column that the segments before needed is sent (shape.go).
 //
 // Only rows that this can say without loss are read so. Of all others, such as one
 // with a null where none can be, the first column is null: then the whole segment
-// is read again, as it stands, and what is found does not depend on how it was read.
+// is read again, first with every column that may be other than expected, and at
+// last as it stands. What is found does not depend on how it was read.
 
 // errOdd means that a segment has a row that cannot be packed.
 var errOdd = errors.New("a row that cannot be packed")
@@ -53,12 +54,14 @@ type expected struct {
 	currency  string
 	scale     uint8
 	effective chain.Date
+	actor     uuid.UUID
 }
 
 // expect remembers the last rows for the next segment.
 func (s *segment) expect() {
 	if n := len(s.entries); n > 0 {
-		s.expected.booking = s.entries[n-1].entry.BookingDate
+		e := &s.entries[n-1].entry
+		s.expected.booking, s.expected.actor = e.BookingDate, e.Actor
 	}
 	if n := len(s.postings); n > 0 {
 		p := &s.postings[n-1]
@@ -73,27 +76,40 @@ func (s *segment) base() (base int64, ok bool) {
 	return base, s.high-base <= maxPacked
 }
 
-// readAgain reports whether, after an error of reading packed rows, they are to be
-// read as they stand: also where the engine refuses the statement.
-func readAgain(ctx context.Context, err error) bool {
-	return err != nil && !errors.Is(err, errSegmentTooLarge) && (errors.Is(err, errOdd) || ctx.Err() == nil && !store.Passing(err))
+// refusal says what to make of an error of reading packed rows: odd, that they may
+// be read with more columns, or as they stand; refused, that the engine does not
+// take the statement, and will not take the next one.
+func refusal(ctx context.Context, err error) (odd, refused bool) {
+	if err == nil || errors.Is(err, errSegmentTooLarge) {
+		return false, false
+	}
+	odd = errors.Is(err, errOdd)
+	return odd, !odd && ctx.Err() == nil && !store.Passing(err)
 }
 
-// Index: the primary key. Beside its bounds, it is given where seq is counted
-// from, and the booking date that is expected.
-const packedEntriesSQL = `
-select
-    case when seq >= $4::int8 and format = 1 and posting_count >= 0 and posting_count < 512
-        and kind is not null and booking_date is not null and effective_date is not null
-    then ((seq - $4::int8) * 512 + posting_count) * 2 + case prior_period when true then 1 when false then 0 end end,
-    request_id, prev_hash, entry_hash, recorded_at, actor,
-    case when kind = 'transfer' then null else kind end,
-    case when booking_date = $5::date then null else booking_date end,
-    case when effective_date = booking_date then null else effective_date end,
-    ref_seq, related_to, expires_at, description_commitment, reference_commitment, metadata_commitment
-from book.entries
-where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
-order by seq`
+// readPacked reads rows in the columns of a shape, and again in all columns if one
+// of them is other than expected. again empties what was read; ok is false when the
+// rows are to be read as they stand.
+func (h *shape) readPacked(ctx context.Context, again func(), read func() error) (ok bool, err error) {
+	for !h.refused {
+		err := read()
+		odd, refused := refusal(ctx, err)
+		switch {
+		case err == nil:
+			h.learn()
+			return true, nil
+		case !odd && !refused:
+			return true, err
+		}
+		again()
+		if h.whole() {
+			h.refused = refused
+			return false, nil
+		}
+		h.sendAll()
+	}
+	return false, nil
+}
 
 // loadEntries reads the entries of the segment, packed if all of them can be.
 func (s *segment) loadEntries(ctx context.Context, from *store.Snapshot) error {
@@ -101,12 +117,13 @@ func (s *segment) loadEntries(ctx context.Context, from *store.Snapshot) error {
 	base, ok := s.base()
 	err := error(nil)
 	if ok {
-		like := s.expected
-		all := append(args[:len(args):len(args)], base, like.booking.Time())
-		err = from.Scan(ctx, packedEntriesSQL, all, func(r *store.Row) error { return s.addPackedEntry(from.LedgerID, r, base, &like) })
+		like, h := s.expected, s.entryShape.of(entryExtras)
+		all := append(args[:len(args):len(args)], base, like.booking.Time(), like.actor)
+		ok, err = h.readPacked(ctx, func() { s.entries = s.entries[:0] }, func() error {
+			return from.Scan(ctx, h.sql, all, func(r *store.Row) error { return s.addPackedEntry(from.LedgerID, r, base, &like) })
+		})
 	}
-	if !ok || readAgain(ctx, err) {
-		s.entries = s.entries[:0]
+	if !ok {
 		err = from.Scan(ctx, entriesSQL, args, func(r *store.Row) error { return s.addEntry(from.LedgerID, r) })
 	}
 	if err != nil && !errors.Is(err, errSegmentTooLarge) {
@@ -116,7 +133,7 @@ func (s *segment) loadEntries(ctx context.Context, from *store.Snapshot) error {
 }
 
 func (s *segment) addPackedEntry(ledger uuid.UUID, r *store.Row, base int64, like *expected) error {
-	if r.IsNull(0) {
+	if r.IsNull(0) || r.Int64(0) < 0 { // below 0 where seq is
 		return errOdd
 	}
 	if int64(len(s.entries)) >= 2*s.bounds.segmentEntries {
@@ -128,22 +145,44 @@ func (s *segment) addPackedEntry(ledger uuid.UUID, r *store.Row, base int64, lik
 	e.LedgerID, e.PriorPeriod = ledger, number.truth()
 	row.postingCount = number.take(packedPostingCountBits)
 	e.Seq = base + int64(number)
-	e.RequestID, e.PrevHash, row.stored = r.UUID(1), r.Hash(2), r.Hash(3)
-	e.RecordedAt, e.Actor = r.Micros(4), r.UUID(5)
-	if e.Kind = chain.Transfer; !r.IsNull(6) {
-		var known bool
-		if e.Kind, known = chain.KindNamed(string(r.Text(6))); !known {
-			return errOdd
+	e.RequestID, e.PrevHash, row.stored, e.RecordedAt = r.UUID(1), r.Hash(2), r.Hash(3), r.Micros(4)
+	e.Kind, e.BookingDate, e.Actor = chain.Transfer, like.booking, like.actor
+	effective := false
+	for i, x := range s.entryShape.sent {
+		column := entryExtras.fixed + i
+		if r.IsNull(column) {
+			continue
+		}
+		s.entryShape.met(x)
+		switch x {
+		case extraKind:
+			var known bool
+			if e.Kind, known = chain.KindNamed(string(r.Text(column))); !known {
+				return errOdd
+			}
+		case extraBooking:
+			e.BookingDate = r.Date(column)
+		case extraEntryEffective:
+			e.EffectiveDate, effective = r.Date(column), true
+		case extraActor:
+			e.Actor = r.UUID(column)
+		case extraRefSeq:
+			row.refSeq, row.has[hasRefSeq] = r.Int64(column), true
+		case extraRelatedTo:
+			row.relatedTo, row.has[hasRelatedTo] = r.UUID(column), true
+		case extraExpiresAt:
+			row.expiresAt, row.has[hasExpiresAt] = r.Micros(column), true
+		case extraDescription:
+			row.description, row.has[hasDescription] = r.Hash(column), true
+		case extraReference:
+			row.reference, row.has[hasReference] = r.Hash(column), true
+		case extraMetadata:
+			row.metadata, row.has[hasMetadata] = r.Hash(column), true
 		}
 	}
-	if e.BookingDate = like.booking; !r.IsNull(7) {
-		e.BookingDate = r.Date(7)
+	if !effective {
+		e.EffectiveDate = e.BookingDate
 	}
-	if e.EffectiveDate = e.BookingDate; !r.IsNull(8) {
-		e.EffectiveDate = r.Date(8)
-	}
-	row.readReferences(r, 9)
-	row.readCommitments(r, 12)
 	return oddIfRejected(r)
 }
 
@@ -156,40 +195,20 @@ func oddIfRejected(r *store.Row) error {
 	return nil
 }
 
-// Index: the primary key. Beside its bounds, it is given where seq is counted
-// from, and what is expected.
-const packedPostingsSQL = `
-select
-    case when seq >= $4::int8 and ordinal >= 0 and ordinal < 512 and account_seq >= 0 and account_seq < 274877906944
-        and currency is not null and scale is not null and effective_date is not null
-        and pending_change is not null and pending_debit is not null and pending_credit is not null
-    then (((seq - $4::int8) * 512 + ordinal) * 8
-        + case direction when 'debit' then 4 when 'credit' then 0 end
-        + case back_valued when true then 2 when false then 0 end
-        + case repeats when true then 1 when false then 0 end) * 274877906944 + account_seq end,
-    account_id, amount, posted,
-    case when currency = $5::text then null else currency end,
-    case when scale = $6::int8 then null else scale end,
-    case when pending_change = 0 then null else pending_change end,
-    case when pending_debit = 0 then null else pending_debit end,
-    case when pending_credit = 0 then null else pending_credit end,
-    case when effective_date = $7::date then null else effective_date end
-from book.postings
-where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
-order by seq, ordinal`
-
 // loadPostings reads the postings of the segment, packed if all of them can be.
 func (s *segment) loadPostings(ctx context.Context, from *store.Snapshot, words *words) error {
 	args := []any{from.LedgerID, s.low, s.high}
 	base, ok := s.base()
 	err := error(nil)
 	if ok {
-		like := s.expected
+		like, h := s.expected, s.postingShape.of(postingExtras)
 		all := append(args[:len(args):len(args)], base, like.currency, int64(like.scale), like.effective.Time())
-		err = from.Scan(ctx, packedPostingsSQL, all, func(r *store.Row) error { return s.addPacked(r, base, &like, words) })
+		again := func() { s.postings, s.places = s.postings[:0], s.places[:0] }
+		ok, err = h.readPacked(ctx, again, func() error {
+			return from.Scan(ctx, h.sql, all, func(r *store.Row) error { return s.addPacked(r, base, &like, words) })
+		})
 	}
-	if !ok || readAgain(ctx, err) {
-		s.postings, s.places = s.postings[:0], s.places[:0]
+	if !ok {
 		err = from.Scan(ctx, postingsSQL, args, func(r *store.Row) error { return s.addPosting(r, words) })
 	}
 	if err != nil && !errors.Is(err, errSegmentTooLarge) {
@@ -199,7 +218,7 @@ func (s *segment) loadPostings(ctx context.Context, from *store.Snapshot, words 
 }
 
 func (s *segment) addPacked(r *store.Row, base int64, like *expected, words *words) error {
-	if r.IsNull(0) {
+	if r.IsNull(0) || r.Int64(0) < 0 {
 		return errOdd
 	}
 	if len(s.postings) == s.bounds.segmentPostings {
@@ -216,20 +235,28 @@ func (s *segment) addPacked(r *store.Row, base int64, like *expected, words *wor
 	at.seq = base + int64(number)
 	s.places = append(s.places, at)
 	p.AccountID = r.UUID(1)
-	if p.Currency = like.currency; !r.IsNull(4) {
-		p.Currency = words.of(r.Text(4))
-	}
-	if p.Scale = like.scale; !r.IsNull(5) {
-		p.Scale = r.Scale(5)
-	}
-	p.Amount, p.Posted = r.Units(2, p.Scale), r.Units(3, p.Scale)
-	for i, units := range []*money.Int128{&p.PendingChange, &p.PendingDebit, &p.PendingCredit} {
-		if !r.IsNull(6 + i) {
-			*units = r.Units(6+i, p.Scale)
+	p.Currency, p.Scale, p.EffectiveDate = like.currency, like.scale, like.effective
+	for i, x := range s.postingShape.sent { // the scale before what depends on it
+		column := postingExtras.fixed + i
+		if r.IsNull(column) {
+			continue
+		}
+		s.postingShape.met(x)
+		switch x {
+		case extraCurrency:
+			p.Currency = words.of(r.Text(column))
+		case extraScale:
+			p.Scale = r.Scale(column)
+		case extraEffective:
+			p.EffectiveDate = r.Date(column)
+		case extraPendingChange:
+			p.PendingChange = r.Units(column, p.Scale)
+		case extraPendingDebit:
+			p.PendingDebit = r.Units(column, p.Scale)
+		case extraPendingCredit:
+			p.PendingCredit = r.Units(column, p.Scale)
 		}
 	}
-	if p.EffectiveDate = like.effective; !r.IsNull(9) {
-		p.EffectiveDate = r.Date(9)
-	}
+	p.Amount, p.Posted = r.Units(2, p.Scale), r.Units(3, p.Scale)
 	return oddIfRejected(r)
 }

@@ -1,8 +1,11 @@
 package reconcile_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
 )
@@ -27,6 +30,40 @@ func TestPackedRowsSayTheSame(t *testing.T) {
 		}
 		if want := int(b.next) + 24; total != want {
 			t.Errorf("%d rows were read packed, want %d", total, want)
+		}
+	})
+}
+
+// TestColumnsAreLeftOutAndComeBack reads a ledger in whose middle stands every kind
+// of entry: before and after, fewer columns are read, and all say the same.
+func TestColumnsAreLeftOutAndComeBack(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := sample()
+		plain := func() {
+			for range 30 {
+				b.transfer("customers:8", "customers:9", 5)
+			}
+		}
+		b.open("customers:8", chain.Liability, nil)
+		b.open("customers:9", chain.Liability, nil)
+		plain()
+		b.release(b.hold("customers:8", "customers:9", 3, time.Hour))
+		plain()
+		b.write(t, connect(t, url))
+		const step = 2
+		var columns []int
+		err := reconcile.ReadInShapes(t.Context(), auditor(t, url, 1), b.ledger, b.next, step, func(low int64, shaped, whole string, n int) {
+			if columns = append(columns, n); shaped != whole {
+				t.Errorf("entries from %d on: in few columns\n%s\nas they stand\n%s", low, shaped, whole)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, fewest, middle := columns[0], columns[len(columns)-1], columns[len(columns)-1-30/step]
+		if fewest != 0 || middle <= fewest || slices.Max(columns) < middle || all <= fewest {
+			t.Errorf("columns of each segment: %d; want many, none, some and none", columns)
 		}
 	})
 }

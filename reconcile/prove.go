@@ -89,6 +89,7 @@ func (w *worker) proveEntry(ctx context.Context, seq int64) (*guess, error) {
 	if err := s.load(ctx, w.v.snapshot, &w.words); err != nil {
 		return nil, err
 	}
+	w.beginSegment()
 	if err := w.meet(ctx); err != nil {
 		return nil, err
 	}

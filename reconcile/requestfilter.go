@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,48 +26,51 @@ type requestFilter struct {
 
 // The size of a filter. Its words are a power of two.
 const (
-	// filteredRequests is how many requests a filter is good for: 3 a word, of
-	// which one in 2000 is suspected for nothing.
-	filteredRequests = 6 << 20
-	// filterWords take 16 MB.
-	filterWords = 1 << 21
-	// fewRequests need no more than fewFilterWords, 512 kB.
-	fewRequests    = 1 << 16
+	// requestsInWord is how many requests a word is good for, of which one in 2000
+	// is suspected for nothing.
+	requestsInWord = 3
+	// filteredRequests is how many requests a filter is good for, in 16 MB.
+	filteredRequests = requestsInWord<<21 - 1
+	// fewFilterWords take 512 kB.
 	fewFilterWords = 1 << 16
 	// requestBits is how many bits stand for a request; two may be the same one.
 	requestBits = 5
+	// metAtOnce is how many requests are met at once: their words, all over the
+	// memory, are then fetched at the same time.
+	metAtOnce = 32
 	// bitNumber is how many bits of a hash choose a bit of a word.
 	bitNumber = 6
 )
 
 // newRequestFilter returns nil where a filter would suspect too many.
 func newRequestFilter(entries int64, limit int) *requestFilter {
-	words := filterWords
-	switch {
-	case entries > filteredRequests:
+	if entries > filteredRequests {
 		return nil
-	case entries <= fewRequests:
-		words = fewFilterWords
 	}
+	words := max(fewFilterWords, 1<<bits.Len64(uint64(entries)/requestsInWord))
 	return &requestFilter{seed: maphash.MakeSeed(), limit: limit, words: make([]atomic.Uint64, words)}
 }
 
-// meet takes in the request of an entry. Of two equal ones the later finds all
-// bits set, whichever workers meet them.
-func (f *requestFilter) meet(id uuid.UUID) {
+// bits are those that stand for a request, and the word that they stand in.
+func (f *requestFilter) bits(id *uuid.UUID) (word *atomic.Uint64, mask uint64) {
 	hash := maphash.Bytes(f.seed, id[:])
-	var mask uint64
 	for range requestBits {
 		mask |= 1 << (hash % (1 << bitNumber))
 		hash >>= bitNumber
 	}
-	if f.words[hash%uint64(len(f.words))].Or(mask)&mask != mask {
+	return &f.words[hash%uint64(len(f.words))], mask
+}
+
+// meet takes in the request of an entry. Of two equal ones the later finds all
+// bits set, whichever workers meet them.
+func (f *requestFilter) meet(word *atomic.Uint64, mask uint64, id *uuid.UUID) {
+	if word.Or(mask)&mask != mask {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.suspects) < f.limit {
-		f.suspects = append(f.suspects, id)
+		f.suspects = append(f.suspects, *id)
 	}
 }
 
@@ -88,7 +92,18 @@ func (w *worker) meetRequests() {
 	if f == nil || w.strangersOnly {
 		return
 	}
-	for i := range w.segment.entries {
-		f.meet(w.segment.entries[i].entry.RequestID)
+	var words [metAtOnce]*atomic.Uint64
+	var masks [metAtOnce]uint64
+	for rest := w.segment.entries; len(rest) > 0; rest = rest[min(metAtOnce, len(rest)):] {
+		some := rest[:min(metAtOnce, len(rest))]
+		for i := range some {
+			words[i], masks[i] = f.bits(&some[i].entry.RequestID)
+		}
+		for i := range some {
+			words[i].Load()
+		}
+		for i := range some {
+			f.meet(words[i], masks[i], &some[i].entry.RequestID)
+		}
 	}
 }

@@ -28,7 +28,11 @@ type segment struct {
 	details   []detailRow
 	accounts  map[uuid.UUID]accountRow // those of versions, and those that the worker did not know
 	text      int                      // bytes in versions and details
-	expected  expected                 // of the next postings, by those read last
+	expected  expected                 // of the next rows, by those read last
+
+	entryShape, postingShape shape // what rows are read in
+
+	quiet map[string]quiet // by table; nil where nothing is known beyond the segment
 }
 
 // entryRow is a row of book.entries. The optional fields of entry are set by
@@ -162,7 +166,11 @@ func (s *segment) load(ctx context.Context, from *store.Snapshot, words *words) 
 		{"book.account_versions", versionsSQL, s.addVersion},
 		{"book.details", detailsSQL, s.addDetail},
 	} {
-		err := from.Scan(ctx, scan.sql, []any{from.LedgerID, s.low, s.high}, scan.row)
+		err := s.scanSparse(ctx, from, scan.table, func() (rows int, err error) {
+			before := len(s.versions) + len(s.details)
+			err = from.Scan(ctx, scan.sql, []any{from.LedgerID, s.low, s.high}, scan.row)
+			return len(s.versions) + len(s.details) - before, err
+		})
 		if errors.Is(err, errSegmentTooLarge) {
 			return err
 		}

@@ -49,7 +49,7 @@ type snapshotLine struct {
 // snapshotAt is a snapshot of which all parts are there.
 type snapshotAt struct{ size, parts int64 }
 
-// Index: the primary key.
+// Index: snapshots_sizes.
 const snapshotSizesSQL = `
 select size, max(parts)
 from ops.snapshots

@@ -7,7 +7,8 @@ import "sync"
 // it holds are then those of the next entry; one that is done takes the back
 // half of the longest stripe that is left.
 type stripes struct {
-	bounds *bounds
+	bounds  *bounds
+	regions []*region // where accounts are followed across them
 
 	mu    sync.Mutex
 	all   []*stripe
@@ -25,6 +26,9 @@ type stripe struct {
 	broken       bool  // what follows last was not read
 
 	tree *stripeTree // nil when it is not looked at here
+
+	region *region   // nil when accounts are not followed across regions
+	opens  []opening // of accounts that the region before knows
 }
 
 func newStripes(spans []readSpan, workers int, b *bounds) *stripes {
@@ -34,6 +38,14 @@ func newStripes(spans []readSpan, workers int, b *bounds) *stripes {
 	}
 	s.fresh = s.all
 	return s
+}
+
+// cutRegions has accounts followed across regions: each stripe is one for now.
+func (s *stripes) cutRegions() {
+	for _, c := range s.all {
+		c.region = newRegion(c, s.bounds.cachedAccounts)
+		s.regions = append(s.regions, c.region)
+	}
 }
 
 // share cuts a span into a stripe for each worker.
@@ -107,7 +119,7 @@ func (s *stripes) steal() *stripe {
 		return nil
 	}
 	middle := s.bounds.wholeBlocks(longest.next + (longest.end-longest.next)/2)
-	stolen := &stripe{low: middle, next: middle, end: longest.end}
+	stolen := &stripe{low: middle, next: middle, end: longest.end, region: longest.region}
 	longest.end = middle
 	s.all = append(s.all, stolen)
 	return stolen

@@ -126,14 +126,17 @@ type termReader struct {
 func (w *worker) checkTerms(ctx context.Context) error {
 	s := &w.segment
 	r := termReader{w: w, stored: newTermDigest()}
-	err := w.v.snapshot.MetadataTerms(ctx, s.low, s.high, func(seq int64, term []byte) error {
-		if !r.begun || seq != r.seq {
-			r.compareBelow(seq)
-			r.begun, r.seq = true, seq
-			r.stored.reset()
-		}
-		r.stored.add(term)
-		return nil
+	err := s.scanSparse(ctx, w.v.snapshot, "ops.metadata_terms", func() (rows int, err error) {
+		err = w.v.snapshot.MetadataTerms(ctx, s.low, s.high, func(seq int64, term []byte) error {
+			if rows++; !r.begun || seq != r.seq {
+				r.compareBelow(seq)
+				r.begun, r.seq = true, seq
+				r.stored.reset()
+			}
+			r.stored.add(term)
+			return nil
+		})
+		return rows, err
 	})
 	if err != nil {
 		return fmt.Errorf("reading ops.metadata_terms: %w", err)

@@ -55,6 +55,9 @@ func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Op
 			return Report{}, err
 		}
 		v.join(v.stripes.all)
+		if err := v.meetRegions(ctx); err != nil {
+			return Report{}, err
+		}
 	}
 	for _, c := range v.checks(db, &opts) {
 		if v.run(ctx, c); ctx.Err() != nil {
@@ -137,6 +140,8 @@ type verification struct {
 	textsUnreadable atomic.Bool
 	termsUnreadable atomic.Bool
 
+	newest map[uuid.UUID]balancesAt // of each account by the first pass; nil when not known
+
 	mu    sync.Mutex
 	done  int64
 	scope scopeCounts
@@ -145,9 +150,13 @@ type verification struct {
 
 // walkStripes has the workers walk through all entries.
 func (v *verification) walkStripes(ctx context.Context, strangersOnly bool) error {
+	if v.alongChain && !strangersOnly && v.whole() {
+		v.stripes.cutRegions()
+	}
 	return parallel(ctx, v.workers, func(ctx context.Context, _ int) error {
 		w := v.newWorker()
 		w.follows, w.strangersOnly = v.alongChain || strangersOnly, strangersOnly
+		w.segment.quiet = make(map[string]quiet)
 		err := w.run(ctx)
 		v.mu.Lock()
 		defer v.mu.Unlock()

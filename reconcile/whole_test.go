@@ -348,7 +348,7 @@ func TestEveryCheckIsProvoked(t *testing.T) {
 			provoked[strings.Split(want, "@")[0]] = true
 		}
 	}
-	for _, f := range slices.Concat(forgeries, misuses, misrules, misstatements) {
+	for _, f := range slices.Concat(forgeries, misuses, misrules, misstatements, nightForgeries) {
 		for _, want := range f.want {
 			provoked[strings.Split(want, "@")[0]] = true
 		}

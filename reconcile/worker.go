@@ -80,11 +80,12 @@ func (w *worker) run(ctx context.Context) error {
 		if w.stripe == nil {
 			return nil
 		}
-		w.accounts.clear()
+		w.accounts.begin()
 		err := w.beginTree(ctx)
 		if err == nil {
 			err = w.walk(ctx)
 		}
+		w.leaveRegion(err == nil)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -167,13 +168,13 @@ func (w *worker) flush() {
 
 // standing is where a worker stands between two segments.
 type standing struct {
-	scope       scopeCounts
-	hashes      int
-	first, last *link
+	scope         scopeCounts
+	hashes, opens int
+	first, last   *link
 }
 
 func (w *worker) standing() standing {
-	s := standing{scope: w.scope, hashes: len(w.hashes), first: w.stripe.first}
+	s := standing{scope: w.scope, hashes: len(w.hashes), opens: len(w.stripe.opens), first: w.stripe.first}
 	if w.stripe.last != nil {
 		last := *w.stripe.last
 		s.last = &last
@@ -183,7 +184,7 @@ func (w *worker) standing() standing {
 
 func (w *worker) restore(s standing) {
 	w.found, w.doubts, w.scope, w.stripe.first, w.stripe.last = w.found[:0], w.doubts[:0], s.scope, s.first, nil
-	w.hashes = w.hashes[:s.hashes]
+	w.hashes, w.stripe.opens = w.hashes[:s.hashes], w.stripe.opens[:s.opens]
 	if s.last != nil {
 		last := *s.last
 		w.stripe.last = &last
@@ -192,16 +193,16 @@ func (w *worker) restore(s standing) {
 
 // check holds everything in the segment against everything else.
 func (w *worker) check(ctx context.Context) error {
-	if err := w.meet(ctx); err != nil {
+	w.beginSegment()
+	followed, err := w.followHeld(ctx)
+	if err == nil {
+		err = w.meet(ctx)
+	}
+	if err == nil {
+		err = w.followAccounts(ctx, followed)
+	}
+	if err != nil || w.strangersOnly {
 		return err
-	}
-	if w.follows {
-		if err := w.followAccounts(ctx); err != nil {
-			return err
-		}
-	}
-	if w.strangersOnly {
-		return nil
 	}
 	w.derive()
 	w.scope.entries += int64(len(w.segment.entries))

@@ -18,6 +18,8 @@ import (
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 	"tallystick/reconcile"
+	"tallystick/reconcile/intake"
+	"tallystick/reconcile/policy"
 )
 
 // reconcileCommands run the night and look at runs.
@@ -35,15 +37,16 @@ const runConnections = 4
 type reconcileRunCommand struct {
 	Database    `embed:""`
 	nightFiles  `embed:"" envprefix:"TALLYSTICK_NIGHT_"`
-	Ledger      string `default:"main" placeholder:"NAME" help:"Name or UUID of the ledger."`
-	AsOf        string `placeholder:"DATE" help:"Day whose end the figures are for; the last business day that is over by default."`
-	Full        bool   `xor:"reading" help:"Read all entries."`
-	Incremental bool   `xor:"reading" help:"Read what came since the last run that passed, and a seventh of the rest."`
-	Again       bool   `help:"Compute a run that has ended once more and compare; nothing is written."`
-	SignerState string `type:"path" placeholder:"FILE" help:"State file of the signer, from which an increment begins; signer/state.json in the data folder by default."`
-	APIKeyFile  string `name:"api-key-file" type:"path" placeholder:"FILE" help:"File that holds the API key of whoever prepares the run; without it TALLYSTICK_API_KEY, and without that the ledger itself prepares it."`
-	Workers     int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
-	JSON        bool   `name:"json" help:"Print one JSON object."`
+	Ledger      string   `default:"main" placeholder:"NAME" help:"Name or UUID of the ledger."`
+	AsOf        string   `placeholder:"DATE" help:"Day whose end the figures are for; the last business day that is over by default."`
+	Statements  []string `type:"existingfile" placeholder:"FILE" help:"File of a bank to take first, as tallystick bank import does; may be repeated."`
+	Full        bool     `xor:"reading" help:"Read all entries."`
+	Incremental bool     `xor:"reading" help:"Read what came since the last run that passed, and a seventh of the rest."`
+	Again       bool     `help:"Compute a run that has ended once more and compare; nothing is written."`
+	SignerState string   `type:"path" placeholder:"FILE" help:"State file of the signer, from which an increment begins; signer/state.json in the data folder by default."`
+	APIKeyFile  string   `name:"api-key-file" type:"path" placeholder:"FILE" help:"File that holds the API key of whoever prepares the run; without it TALLYSTICK_API_KEY, and without that the ledger itself prepares it."`
+	Workers     int      `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
+	JSON        bool     `name:"json" help:"Print one JSON object."`
 }
 
 // Run runs the night. It exits with 0 when nothing critical was found, 1 after
@@ -79,6 +82,9 @@ func (c *reconcileRunCommand) run(ctx context.Context, stdout, stderr *os.File) 
 	if o.Ledger, err = reconcile.FindLedger(ctx, work.db, c.Ledger); err != nil {
 		return nightUsage(err)
 	}
+	if err := c.takeStatements(ctx, work, ledger.LedgerID{UUID: o.Ledger}, stderr); err != nil {
+		return err
+	}
 	var finish func()
 	o.Progress, finish = showNight(terminal(stderr))
 	result, err := work.run(ctx, actor, time.Now, o)
@@ -90,6 +96,25 @@ func (c *reconcileRunCommand) run(ctx context.Context, stdout, stderr *os.File) 
 		return fmt.Errorf("printing the run: %w", err)
 	}
 	return nightExit(&result)
+}
+
+// takeStatements takes the files of --statements, and says on stderr what became
+// of each. What is in quarantine is a finding of the run.
+func (c *reconcileRunCommand) takeStatements(ctx context.Context, work *nightWork, id ledger.LedgerID, stderr *os.File) error {
+	desk := &bankDesk{db: work.db, policy: func() (*policy.Policy, error) { return policyFromFile(c.Policy) }}
+	for _, path := range c.Statements {
+		receipt, err := takeFile(ctx, desk, id, path, nil, nil)
+		if unfit, ok := errors.AsType[*intake.AccountError](err); ok {
+			err = fmt.Errorf("%w\nhint: %s: CODE under bank_accounts of the policy, or tallystick bank import --account", err, spaceless(unfit.BankAccount))
+		}
+		if err != nil {
+			return fmt.Errorf("taking %s: %w", path, err)
+		}
+		if err := receipt.print(stderr); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // begin opens what a run writes with.

@@ -110,7 +110,7 @@ func (f *reportFlags) make(ctx context.Context, asked api.ReportRequest, p *poli
 	file, err := (&reporting{db: db, policy: p}).make(ctx, id, asked)
 	switch {
 	case errors.Is(err, reconcile.ErrUnknownReport):
-		return fmt.Errorf("%w\nhint: tallystick report list shows all", err)
+		return fmt.Errorf("%w\nhint: tallystick report list shows all; some, such as integrity, are made by runs alone: --run latest", err)
 	case err != nil:
 		return err
 	}

@@ -114,6 +114,13 @@ func (r *reporting) kept(ctx context.Context, id uuid.UUID, asked api.ReportRequ
 	if err != nil {
 		return api.ReportFile{}, err
 	}
+	if asked.Name == reconcile.ControlSheetName {
+		sheet, err := reconcile.ControlSheet(ctx, r.db, run)
+		if err != nil {
+			return api.ReportFile{}, err
+		}
+		return r.write(sheet, format, asked.Links)
+	}
 	result, err := reconcile.NightResultOf(ctx, r.db, run)
 	if err != nil {
 		return api.ReportFile{}, err

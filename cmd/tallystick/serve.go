@@ -16,6 +16,7 @@ import (
 	"tallystick/api"
 	"tallystick/ledger"
 	"tallystick/ledger/store"
+	"tallystick/reconcile/policy"
 )
 
 const (
@@ -131,7 +132,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
 		Erase: finishing.erase, Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(),
-		Bank: (&bankDesk{db: db}).forAPI(),
+		Bank: (&bankDesk{db: db, policy: func() (*policy.Policy, error) { return policyFromFile(c.Night.Policy) }}).forAPI(),
 	}), slog.Default())
 	var watching sync.WaitGroup
 	if nights != nil {

@@ -16,7 +16,16 @@ import (
 	"tallystick/reconcile"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+// processVariable has the test binary be tallystick itself, as a process that
+// tests can kill.
+const processVariable = "TALLYSTICK_TEST_PROCESS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(processVariable) != "" {
+		main()
+	}
+	storetest.Main(m)
+}
 
 // command runs tallystick and returns its exit code and what it prints. The
 // tests of this kind are not parallel: a process has one standard output.

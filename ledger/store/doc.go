@@ -5,7 +5,8 @@
 //
 //	book (append-only)   ledgers ◄─ entries ◄─ postings, account_versions, details
 //	                     accounts
-//	ops  (may change)    payloads (erasable text) and their metadata_terms, turns, sweeps, api_keys, findings
+//	ops  (may change)    payloads (erasable text) and their metadata_terms, turns, sweeps, api_keys, findings,
+//	                     bank_files ◄─ bank_statements ◄─ bank_lines, breaks
 //
 //	sequencer ──► Journal() ─► posting pool ─► Commit: inserts in one implicit transaction
 //	                        └► turns pool   ─► Turn: a locked row, while several processes post

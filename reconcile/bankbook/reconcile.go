@@ -142,7 +142,10 @@ func (r *Result) lacking(in *Input) {
 	for _, source := range r.Banks {
 		reaches[spaceless(source.BankAccount)] = source.last
 	}
-	names := slices.Clone(in.Expected)
+	var names []string
+	for _, name := range in.Expected {
+		names = append(names, spaceless(name))
+	}
 	for name := range reaches {
 		names = append(names, name)
 	}

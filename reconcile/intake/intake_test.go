@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 
 // desk is a ledger with accounts at banks.
 type desk struct {
-	t   *testing.T
+	t   testing.TB
 	db  *store.DB
 	url string
 	id  ledger.LedgerID
@@ -38,7 +38,7 @@ type desk struct {
 var legacy = map[string]money.Currency{"DEM": {Code: "DEM", Scale: 2}}
 
 // newDesk opens a ledger, and an account for each bank account, written "BE68793230773034 EUR".
-func newDesk(t *testing.T, url string, bankAccounts ...string) *desk {
+func newDesk(t testing.TB, url string, bankAccounts ...string) *desk {
 	t.Helper()
 	ctx := t.Context()
 	db, err := store.Open(ctx, url, store.RoleApp, 6)

@@ -12,7 +12,8 @@ import (
 type csvFile struct {
 	tables  []*Table
 	columns []string // of the tables, each name once
-	several bool     // has a column that names the table
+	table   string   // column that names the table, if there can be several
+	kind    string   // column that says what a row is
 	// currency is the one column for the currency of all amounts of a row. Where a row has amounts in several, it is
 	// empty, and each column of amounts has one of its own behind it, in currencies.
 	currency   string
@@ -22,7 +23,8 @@ type csvFile struct {
 }
 
 // writeCSV writes tables as RFC 4180: one header, CRLF, the same columns in each row. The column "row" tells records from
-// totals; the last row has the control totals of the whole report.
+// totals; the last row has the control totals of the whole report. A column of ours whose name a table has, too, gets a _
+// behind it.
 //
 // Numbers are written as they are, a minus before them or not. A text is written behind an apostrophe where a spreadsheet
 // would take it for a formula, see guarded. Nothing else is changed, and there is no byte order mark.
@@ -76,8 +78,8 @@ func (doc *Document) csvTables(name string) ([]*Table, error) {
 }
 
 func newCSVFile(tables []*Table, several bool) *csvFile {
-	f := &csvFile{tables: tables, several: several, currencies: map[string]string{}, known: true}
-	taken := map[string]bool{"row": true, "table": several}
+	f := &csvFile{tables: tables, currencies: map[string]string{}, known: true}
+	taken := map[string]bool{}
 	free := func(name string) string {
 		for taken[name] {
 			name += "_"
@@ -105,6 +107,9 @@ func newCSVFile(tables []*Table, several bool) *csvFile {
 	f.known = f.known && !mixed
 	for _, name := range f.columns {
 		taken[name] = true
+	}
+	if f.kind = free("row"); several {
+		f.table = free("table")
 	}
 	if mixed {
 		for _, name := range amounts {
@@ -139,11 +144,7 @@ func (t *Table) value(r *Row, column string) string {
 }
 
 func (f *csvFile) header() []string {
-	var names []string
-	if f.several {
-		names = append(names, "table")
-	}
-	names = append(names, "row")
+	names := f.begun(f.table, f.kind)
 	for _, name := range f.columns {
 		names = append(names, name)
 		if own := f.currencies[name]; own != "" {
@@ -165,7 +166,7 @@ func (f *csvFile) ended(values []string, currency, absent string) []string {
 }
 
 func (f *csvFile) row(t *Table, r *Row) []string {
-	values := f.begun(t.Name, string(r.Kind))
+	values := f.begun(t.Name, r.Kind.word())
 	var reasons []string
 	for _, name := range f.columns {
 		i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
@@ -187,10 +188,7 @@ func (f *csvFile) row(t *Table, r *Row) []string {
 
 // begun are the first cells of a row.
 func (f *csvFile) begun(table, kind string) []string {
-	if kind == "" {
-		kind = "record"
-	}
-	if f.several {
+	if f.table != "" {
 		return []string{table, kind}
 	}
 	return []string{kind}

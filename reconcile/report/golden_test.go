@@ -19,8 +19,14 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
+// reporter is a test, or a property of rapid.
+type reporter interface {
+	Helper()
+	Fatal(args ...any)
+}
+
 // rendered returns a document in a format.
-func rendered(t testing.TB, doc *Document, f Format, options Options) []byte {
+func rendered(t reporter, doc *Document, f Format, options Options) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	if err := Write(&out, doc, f, options); err != nil {

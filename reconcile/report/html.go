@@ -39,6 +39,7 @@ type pageDocument struct {
 
 type pageBlock struct {
 	Heading string
+	Wide    bool // is printed across
 	Text    []string
 	Figures []pageFigure
 	Chart   *pageChart
@@ -65,6 +66,7 @@ type pageTable struct {
 	Columns       []pageColumn
 	Rows          []pageRow
 	Width         int
+	Wide          bool // than an upright page
 }
 
 type pageColumn struct{ Title, Class string }
@@ -107,6 +109,7 @@ func writeHTML(out io.Writer, doc *Document, options Options) error {
 		if b.Table != nil {
 			shown.Table = b.Table.page(href)
 			shown.Table.Caption = visible(b.Heading)
+			shown.Wide = shown.Table.Wide
 		}
 		p.Blocks = append(p.Blocks, shown)
 	}
@@ -150,7 +153,7 @@ func (c *Chart) page(id string, href func(*Link) string) *pageChart {
 
 func (t *Table) page(href func(*Link) string) *pageTable {
 	g := newGrid(t)
-	shown := &pageTable{Name: t.Name, Width: len(g.columns)}
+	shown := &pageTable{Name: t.Name, Width: len(g.columns), Wide: g.wide()}
 	for j := range g.columns {
 		shown.Columns = append(shown.Columns, pageColumn{g.columns[j].title, g.class(j)})
 	}
@@ -175,6 +178,19 @@ func (t *Table) page(href func(*Link) string) *pageTable {
 	return shown
 }
 
+// wide says whether a table needs a page that lies across.
+func (g *grid) wide() bool {
+	const upright, wrapped = 125, 30 // characters that fit an upright page, and at which texts are wrapped on it
+	total := 0
+	for j, n := range g.widths(make([]string, len(g.columns)), 0, len(g.rows)) {
+		if g.columns[j].Kind == Text {
+			n = min(n, wrapped)
+		}
+		total += n
+	}
+	return total > upright
+}
+
 // class names the look of a column: texts that may be wrapped get room, so that they are not.
 func (g *grid) class(j int) string {
 	const short = 12
@@ -189,9 +205,9 @@ func (g *grid) class(j int) string {
 	return ""
 }
 
-// codeClass keeps codes and dates in one line, unless a code is as long as one.
+// codeClass keeps dates in one line, and codes that are not as long as a hash.
 func codeClass(kind ColumnKind, text string) string {
-	const longest = 72
+	const longest = 40
 	switch {
 	case kind == Date:
 		return "d"

@@ -31,14 +31,14 @@ func leading(size int) int { return size * 132 / 100 }
 
 // writePDF writes A4 pages, all upright or all across: across as soon as a table needs that.
 func writePDF(out io.Writer, doc *Document, options Options) error {
-	scratch := newCanvas(doc, false) // for measuring
-	tables, landscape := map[*Table]*pdfTable{}, false
+	c := newCanvas(doc)
+	tables := map[*Table]*pdfTable{}
 	for t := range doc.tables() {
-		tables[t] = newPDFTable(scratch, newGrid(t))
-		landscape = landscape || !tables[t].fits(sheetShort-2*pageMargin)
+		tables[t] = newPDFTable(c, newGrid(t))
+		c.across = c.across || !tables[t].fits(sheetShort-2*pageMargin)
 	}
-	w := &pdfWriter{canvas: newCanvas(doc, landscape), doc: doc, options: options, width: sheetShort, height: sheetLong}
-	if landscape {
+	w := &pdfWriter{canvas: c, doc: doc, options: options, width: sheetShort, height: sheetLong}
+	if c.across {
 		w.width, w.height = sheetLong, sheetShort
 	}
 	w.newPage()

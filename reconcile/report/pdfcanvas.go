@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"io"
 	"time"
 
@@ -16,6 +17,8 @@ type canvas struct {
 	pdf     *fpdf.Fpdf
 	glyphs  [faces]map[rune]bool // whether a face has a character, as far as that was asked
 	missing map[rune]bool        // what no face has
+	font    [2]int               // face and size that are set
+	across  bool                 // how pages lie
 }
 
 // face is one of the fonts.
@@ -44,12 +47,8 @@ const (
 // The same report is the same bytes, so a PDF says this of when it was made.
 var pdfDate = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func newCanvas(doc *Document, landscape bool) *canvas {
-	orientation := fpdf.OrientationPortrait
-	if landscape {
-		orientation = fpdf.OrientationLandscape
-	}
-	c := &canvas{pdf: fpdf.New(orientation, fpdf.UnitPoint, fpdf.PageSizeA4, ""), missing: map[rune]bool{}}
+func newCanvas(doc *Document) *canvas {
+	c := &canvas{pdf: fpdf.New(fpdf.OrientationPortrait, fpdf.UnitPoint, fpdf.PageSizeA4, ""), missing: map[rune]bool{}}
 	c.pdf.SetCreationDate(pdfDate)
 	c.pdf.SetModificationDate(pdfDate)
 	c.pdf.SetCatalogSort(true)
@@ -60,15 +59,22 @@ func newCanvas(doc *Document, landscape bool) *canvas {
 	c.pdf.SetLang("en")
 	for f := range faces {
 		c.glyphs[f] = map[rune]bool{}
-		c.pdf.AddUTF8FontFromBytes(fontStyles[f][0], fontStyles[f][1], fonts[f])
+		c.pdf.AddUTF8FontFromBytes(fontStyles[f][0], fontStyles[f][1], bytes.Clone(fonts[f])) // fpdf writes into it
 	}
 	return c
 }
 
 func points(n int) float64 { return float64(n) / 100 }
 
-// page begins one; the first, the second.
-func (c *canvas) page() { c.pdf.AddPage() }
+// page begins one.
+func (c *canvas) page() {
+	orientation := fpdf.OrientationPortrait
+	if c.across {
+		orientation = fpdf.OrientationLandscape
+	}
+	c.pdf.AddPageFormat(orientation, c.pdf.GetPageSizeStr(fpdf.PageSizeA4))
+	c.font = [2]int{}
+}
 
 // onEach goes to every page that there is.
 func (c *canvas) onEach(draw func(page, pages int)) {
@@ -76,11 +82,16 @@ func (c *canvas) onEach(draw func(page, pages int)) {
 	for page := 1; page <= pages; page++ {
 		c.pdf.SetPage(page)
 		c.pdf.SetFontSize(1) // the page has another font set than fpdf remembers
+		c.font = [2]int{}
 		draw(page, pages)
 	}
 }
 
 func (c *canvas) set(f face, size int) {
+	if c.font == [2]int{int(f), size} {
+		return
+	}
+	c.font = [2]int{int(f), size}
 	c.pdf.SetFont(fontStyles[f][0], fontStyles[f][1], points(size))
 }
 

@@ -153,36 +153,47 @@ var (
 	arabicForms   = []int{1, 2, 2, 2, 2, 4, 2, 4, 2, 4, 4, 4, 4, 4, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 2, 2, 4}
 )
 
+// lamAlef are the letters that a lam before them is drawn in one with, and that form when it stands alone; joined to what is
+// before it, it is the next one.
+var lamAlef = map[rune]rune{'آ': 0xFEF5, 'أ': 0xFEF7, 'إ': 0xFEF9, 'ا': 0xFEFB}
+
 // shaped replaces Arabic letters by the forms that they have beside one another.
 func shaped(runes []rune) []rune {
-	if !slices.ContainsFunc(runes, func(r rune) bool { return 0x0621 <= r && r <= 0x064A }) {
+	if !slices.ContainsFunc(runes, func(r rune) bool { return formsOf(r) > 0 }) {
 		return runes
 	}
-	out := slices.Clone(runes)
-	joins := func(i int) bool { return i >= 0 && i < len(runes) && (runes[i] == 'ـ' || formsOf(runes[i]) == 4) }
-	for i, r := range runes {
+	var out []rune
+	for i := 0; i < len(runes); i++ {
+		r := runes[i]
 		at := slices.Index(arabicLetters, r)
 		if at < 0 {
+			out = append(out, r)
 			continue
 		}
-		first := rune(0xFE80)
+		form := rune(0xFE80)
 		for _, n := range arabicForms[:at] {
-			first += rune(n)
+			form += rune(n)
 		}
-		before, after := joins(i-1) && arabicForms[at] > 1, arabicForms[at] == 4 && i+1 < len(runes) && formsOf(runes[i+1]) > 1
+		before := i > 0 && formsOf(runes[i-1]) == 4 && arabicForms[at] > 1
+		after := i+1 < len(runes) && formsOf(runes[i+1]) > 1 && arabicForms[at] == 4
+		if r == 'ل' && after && lamAlef[runes[i+1]] != 0 {
+			form, after = lamAlef[runes[i+1]], false
+			i++
+		}
 		switch {
 		case before && after:
-			first += 3
+			form += 3
 		case after:
-			first += 2
+			form += 2
 		case before:
-			first++
+			form++
 		}
-		out[i] = first
+		out = append(out, form)
 	}
 	return out
 }
 
+// formsOf says how many forms a letter has: 0 if it is none of these, 1 if it joins nothing, 2 if only what is before it.
 func formsOf(r rune) int {
 	if at := slices.Index(arabicLetters, r); at >= 0 {
 		return arabicForms[at]

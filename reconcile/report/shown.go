@@ -136,6 +136,14 @@ func (f *Figure) shown(c *Cell) shown {
 	return s
 }
 
+// word is the kind of a row where it is said in words.
+func (k RowKind) word() string {
+	if k == Record {
+		return "record"
+	}
+	return string(k)
+}
+
 // word is the level for those who see no colours.
 func (l Level) word() string { return strings.ToUpper(string(l)) }
 

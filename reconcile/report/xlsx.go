@@ -156,8 +156,13 @@ func (b *workbook) put(sheet string, column, row int, value string, number bool,
 // isExact says whether a spreadsheet keeps all digits of a number: it counts in binary floating point, which has 15.
 func isExact(value string) bool {
 	const kept = 15
-	digits := strings.TrimLeft(strings.NewReplacer("-", "", ".", "").Replace(value), "0")
-	return len(digits) <= kept
+	digits := 0
+	for i := range len(value) {
+		if c := value[i]; c != '-' && c != '.' && (c != '0' || digits > 0) {
+			digits++
+		}
+	}
+	return digits <= kept
 }
 
 // numberFormat shows as many decimals as a value has, and a unit behind it.

@@ -56,7 +56,7 @@ func (b *workbook) table(doc *Document, t *Table) {
 				extra++
 			}
 			if withKind {
-				b.put(sheet, extra, i-from+2, kindWord(t.Rows[i].Kind), false, plain)
+				b.put(sheet, extra, i-from+2, t.Rows[i].Kind.word(), false, plain)
 			}
 			if t.Rows[i].Kind == Record {
 				last = i - from + 2
@@ -64,13 +64,6 @@ func (b *workbook) table(doc *Document, t *Table) {
 		}
 		b.frozen(sheet, len(titles), to-from+1, last)
 	}
-}
-
-func kindWord(k RowKind) string {
-	if k == Record {
-		return "record"
-	}
-	return string(k)
 }
 
 // rowLook is that of a row without anything that its cells add.
