@@ -84,6 +84,12 @@ func readRisk(ctx context.Context, from *store.Snapshot, scope riskScope) (*risk
 	if err := r.read(ctx, h, first, scope); err != nil {
 		return nil, nil, RiskState{}, err
 	}
+	if err := h.Agree(); err != nil && first > 0 { // the state is not that of this ledger: read it all
+		scope.state = nil
+		return readRisk(ctx, from, scope)
+	} else if err != nil {
+		return nil, nil, RiskState{}, err
+	}
 	state := RiskState{Size: scope.size}
 	if scope.keep {
 		if state.Data, err = h.Save(); err != nil {
