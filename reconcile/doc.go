@@ -245,6 +245,14 @@
 // can vouch for is worse than none. Package figures makes the documents, without a
 // database.
 //
+// A run leaves what its passes over the year and over the month have come to
+// (figuresstate.go), the first 20,000 lines of the month's general ledger with it. The
+// next run that reads what is new goes on from there if the period is the same, and
+// puts out the same bytes as one that reads the period. It does not where the phases
+// before say that the books may not be the same, where another policy gives other
+// roles (of the month), or where a closing claims a transfer that was passed. Statements
+// of accounts at banks are read for their month each night, at most 20,000 lines.
+//
 // # What a finding claims
 //
 // One hash covers a whole entry and cannot say which column was changed, so

@@ -206,3 +206,40 @@ func BenchmarkNight(b *testing.B) {
 	}
 	b.ReportMetric(float64(alone)/float64(all), "new-to-all")
 }
+
+// BenchmarkNightInAll compares all phases of an incremental night of 20,000 new
+// entries on a ledger of LARGE entries with those of one on a ledger of 20,000.
+func BenchmarkNightInAll(b *testing.B) {
+	const grown = 20_000
+	url := storetest.Database(b)
+	deps := nightDeps(b, url)
+	deps.Now = func() time.Time { return time.Now().AddDate(1, 0, 0) }
+	conn := connect(b, url)
+	roles := testPolicy(b)
+	sizes := map[string]int64{"small": grown, "large": int64(number(b, largeVariable, 200_000))}
+	nights, least := map[string]reconcile.NightOptions{}, map[string]time.Duration{}
+	for name, before := range sizes {
+		g := newGrowing(b, name, number(b, largeAccountsVariable, 1000))
+		g.grow(b, conn, before)
+		runNight(b, deps, g.book, reconcile.NightOptions{Policy: roles})
+		g.nextDay(b, conn)
+		g.grow(b, conn, g.next+grown)
+		day := chain.DateOf(g.now)
+		nights[name] = reconcile.NightOptions{Ledger: g.ledger, AsOf: &day, Policy: roles, Workers: reconcile.DefaultWorkers()}
+		least[name] = time.Hour
+	}
+	vacuum(b, conn)
+	for b.Loop() {
+		for name, o := range nights {
+			begun := time.Now()
+			outputs, _, err := reconcile.NightOutputs(b.Context(), deps, o, anIncrement)
+			if err != nil || outputs[reconcile.ReportOutput+"\x00trial-balance"] == nil {
+				b.Fatal(err)
+			}
+			least[name] = min(least[name], time.Since(begun))
+		}
+	}
+	for name, took := range least {
+		b.ReportMetric(float64(took.Milliseconds()), "ms/20000-on-"+name)
+	}
+}
