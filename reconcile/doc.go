@@ -246,7 +246,8 @@
 // database.
 //
 // A run leaves what its passes over the year and over the month have come to
-// (figuresstate.go), the first 20,000 lines of the month's general ledger with it. The
+// (figuresstate.go), with the lines of the month's general ledger while they are at most
+// 20,000. The
 // next run that reads what is new goes on from there if the period is the same, and
 // puts out the same bytes as one that reads the period. It does not where the phases
 // before say that the books may not be the same, where another policy gives other
