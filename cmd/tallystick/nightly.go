@@ -85,17 +85,17 @@ func (n *nightly) keep(ctx context.Context) {
 // round runs the nights of all ledgers that are due and free, oldest first.
 func (n *nightly) round(ctx context.Context) error {
 	after := ""
+	var failed []error // of one ledger does not hold up the others
 	for {
 		page, err := n.work.db.Ledgers(ctx, after, ledgersAtOnce)
 		if err != nil {
-			return err
+			return errors.Join(append(failed, err)...)
 		}
-		var failed []error
 		for i := range page {
 			failed = append(failed, n.ledger(ctx, &page[i]))
 		}
-		if err := errors.Join(failed...); err != nil || len(page) < ledgersAtOnce {
-			return err
+		if len(page) < ledgersAtOnce || ctx.Err() != nil {
+			return errors.Join(failed...)
 		}
 		after = page[len(page)-1].Terms.Name
 	}
