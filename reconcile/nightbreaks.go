@@ -29,6 +29,8 @@ func (n *Night) openBreaks(ctx context.Context) (items []risk.Item, unknown stri
 		switch {
 		case r.State == bankbook.NoStatement:
 			unknown = "there is no statement of the bank for " + r.Account
+		case r.State == bankbook.NotReconciled:
+			unknown = "the reconciliation of " + r.Account + " does not prove itself"
 		case r.MoreBreaks > 0:
 			unknown = fmt.Sprintf("%s has %d breaks more than are listed", r.Account, r.MoreBreaks)
 		}

@@ -33,7 +33,7 @@ func (n *Night) riskPhase(ctx context.Context) error {
 	if err := n.checkPolicy(ctx); err != nil {
 		return err
 	}
-	r := RiskRequest{AsOf: &n.AsOf, Policy: n.Policy, Progress: n.tell}
+	r := RiskRequest{AsOf: &n.AsOf, Policy: n.Policy, Keep: true, Progress: n.tell}
 	if n.Rates != nil {
 		r.Rates = n.Rates.Data
 	}
@@ -54,7 +54,7 @@ func (n *Night) riskPhase(ctx context.Context) error {
 	}
 	result, err := ComputeRisk(ctx, n.Snapshot, r)
 	switch {
-	case errors.Is(err, errNotFollowing), errors.Is(err, errUnreadableBalance), errors.Is(err, ErrPolicyNotInForce), errors.Is(err, risk.ErrInput):
+	case errors.Is(err, errNotFollowing), errors.Is(err, risk.ErrAgree), errors.Is(err, errUnreadableBalance), errors.Is(err, ErrPolicyNotInForce), errors.Is(err, risk.ErrInput):
 		n.Find(nightFinding(RiskNotComputed, noSeq, err.Error(), ""))
 		n.NotChecked("risk figures: " + err.Error())
 		return nil

@@ -60,7 +60,7 @@ func TestRiskGoesOnFromTheNightBeforeAndGivesTheSame(t *testing.T) {
 		}
 		var read [2]int64 // entries, from the beginning and from the state
 		var results [2]reconcile.RiskResult
-		for i, r := range []reconcile.RiskRequest{{Policy: p}, {Policy: p, State: state}} {
+		for i, r := range []reconcile.RiskRequest{{Policy: p, Keep: true}, {Policy: p, Keep: true, State: state}} {
 			r.Progress = func(_, total int64) { read[i] = total }
 			if results[i], err = reconcile.ComputeRisk(t.Context(), from, r); err != nil {
 				t.Fatal(err)

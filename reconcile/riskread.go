@@ -58,6 +58,7 @@ type riskScope struct {
 	base     string // currency
 	policy   *policy.Policy
 	state    *RiskState // to go on from; may be nil
+	keep     bool       // a state for next time
 	progress func(done, total int64)
 }
 
@@ -83,9 +84,17 @@ func readRisk(ctx context.Context, from *store.Snapshot, scope riskScope) (*risk
 	if err := r.read(ctx, h, first, scope); err != nil {
 		return nil, nil, RiskState{}, err
 	}
-	state := RiskState{Size: scope.size}
-	if state.Data, err = h.Save(); err != nil {
+	if err := h.Agree(); err != nil && first > 0 { // the state is not that of this ledger: read it all
+		scope.state = nil
+		return readRisk(ctx, from, scope)
+	} else if err != nil {
 		return nil, nil, RiskState{}, err
+	}
+	state := RiskState{Size: scope.size}
+	if scope.keep {
+		if state.Data, err = h.Save(); err != nil {
+			return nil, nil, RiskState{}, err
+		}
 	}
 	h.Close()
 	return r.book, h, state, nil

@@ -27,7 +27,9 @@ type RiskRequest struct {
 	// Previous are the figures of the run before, by id.
 	Previous map[string]report.Cell
 	// State, unless nil, is what an earlier calculation left: with it no more is read than has come since.
-	State    *RiskState
+	State *RiskState
+	// Keep has the result hold a state for the next calculation.
+	Keep     bool
 	Progress func(done, total int64) // may be nil
 }
 
@@ -36,7 +38,7 @@ type RiskResult struct {
 	Documents []report.Document
 	Breaches  []risk.Breach
 	Figures   map[string]report.Cell // by id, for the next run
-	State     RiskState
+	State     RiskState              // if it was to be kept
 }
 
 // Index: the primary key.
@@ -75,7 +77,7 @@ func ComputeRisk(ctx context.Context, from *store.Snapshot, r RiskRequest) (Risk
 			return RiskResult{}, err
 		}
 	}
-	scope := riskScope{size: b.End, asOf: b.AsOf, ledger: b.Ledger, base: base, policy: r.Policy, state: r.State, progress: r.Progress}
+	scope := riskScope{size: b.End, asOf: b.AsOf, ledger: b.Ledger, base: base, policy: r.Policy, state: r.State, keep: r.Keep, progress: r.Progress}
 	var state RiskState
 	if in.Book, in.History, state, err = readRisk(ctx, from, scope); err != nil {
 		return RiskResult{}, fmt.Errorf("computing the risk of %s: %w", b.AsOf, err)

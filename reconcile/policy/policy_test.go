@@ -150,3 +150,57 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+const risky = `schema: tallystick/policy/1
+name: risk
+version: test
+effective_from: 2026-01-01
+classes:
+  - {match: "customers:**", class: client}
+  - {match: "**", class: other}
+risk:
+  safeguarding: {clients: [client], resource: [other]}
+  exposure: {limits: [{class: client, below: "0"}]}
+  fx: {charge: "0.08"}
+  large_exposures: {classes: [other], report: "0.10", limit: "0.25"}
+  liquidity: {assets: [{class: other, level: "1", haircut: "0"}], outflows: [{class: client, factor: "0.1"}]}
+  credit_loss: {classes: [other], buckets: [{from: 0, rate: "0.01"}]}
+  signals: {classes: [client], threshold: {EUR: "100"}, margin: "0.1", structuring: 3}
+`
+
+// What is not written would be a zero that nobody decided on.
+func TestRiskThatIsWrongOrMissingIsRefusedWithTheLine(t *testing.T) {
+	t.Parallel()
+	if _, err := policy.Decode([]byte(risky)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"no charge":        {`{charge: "0.08"}`, `{gold: XAU}`, "line 11: risk.fx.charge: it is missing"},
+		"an empty charge":  {`{charge: "0.08"}`, `{charge: ~}`, "line 11: risk.fx.charge: it is missing"},
+		"no limit":         {`, limit: "0.25"`, "", "line 12: risk.large_exposures.limit: it is missing"},
+		"report above":     {`report: "0.10"`, `report: "0.30"`, "line 12: risk.large_exposures.report: what is reported from 0.3 on"},
+		"no haircut":       {`, haircut: "0"`, "", "line 13: risk.liquidity.assets[0].haircut: it is missing"},
+		"no factor":        {`, factor: "0.1"`, "", "line 13: risk.liquidity.outflows[0].factor: it is missing"},
+		"an asset twice":   {`outflows:`, `inflows: [{class: other, factor: "1"}], outflows:`, "line 13: risk.liquidity.inflows[0].class: other is among the assets already"},
+		"an outflow twice": {`factor: "0.1"}`, `factor: "0.1"}, {class: client, factor: "1"}`, "line 13: risk.liquidity.outflows[1].class: client is among the outflows already"},
+		"no rate":          {`, rate: "0.01"`, "", "line 14: risk.credit_loss.buckets[0].rate: it is missing"},
+		"no below":         {`, below: "0"`, "", "line 10: risk.exposure.limits[0].below: it is missing"},
+		"no margin":        {`margin: "0.1", `, "", "line 15: risk.signals.margin: without a margin"},
+		"covers itself":    {"resource: [other]", "resource: [client]", "line 9: risk.safeguarding.resource[0]: client cannot be owed to clients and cover it"},
+		"red below zero":   {"resource: [other]", `resource: [other], excess: {red: "-1"}`, "line 9: risk.safeguarding.excess.red: a shortfall is a breach"},
+		"an exponent":      {`"0.08"`, `"1e999999999"`, "line 11: reading the number"},
+		"a float":          {`"0.08"`, `0.08`, "line 11: numbers are texts here"},
+		"an alias":         {"clients: [client]", "clients: &a [client]", "line 9: a policy has no anchors and aliases"},
+		"no day at all":    {"effective_from: 2026-01-01", "effective_from: ~", "line 4: effective_from: from which booking date"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if !strings.Contains(risky, c.old) {
+				t.Fatalf("%q does not stand in the policy", c.old)
+			}
+			if _, err := policy.Decode([]byte(strings.Replace(risky, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("the error is %v, and should say %q", err, c.want)
+			}
+		})
+	}
+}

@@ -185,10 +185,17 @@ func (r *Risk) check(c *checking, p *Policy) {
 		if len(s.Clients) == 0 || len(s.Resource) == 0 {
 			c.add(append(at, "safeguarding"), "it names the classes of clients and of the resource")
 		}
+		if i := slices.IndexFunc(s.Resource, func(class string) bool { return slices.Contains(s.Clients, class) }); i >= 0 {
+			c.add(append(at, "safeguarding", "resource", i), "%s cannot be owed to clients and cover it at once", s.Resource[i])
+		}
+		if red := s.Excess.Red; red != nil && red.Sign() < 0 {
+			c.add(append(at, "safeguarding", "excess", "red"), "a shortfall is a breach: red is not below zero")
+		}
 		s.Excess.check(c, append(at, "safeguarding", "excess"), false)
 	}
 	if e := r.Exposure; e != nil {
 		for i, l := range e.Limits {
+			c.need(append(at, "exposure", "limits", i), "below")
 			classes(append(at, "exposure", "limits", i, "class"), []string{l.Class})
 			if l.Below.Sign() < 0 {
 				c.add(append(at, "exposure", "limits", i, "below"), "how far below zero an account may be is not negative")
@@ -198,6 +205,7 @@ func (r *Risk) check(c *checking, p *Policy) {
 		e.Days.check(c, append(at, "exposure", "days"), true)
 	}
 	if f := r.FX; f != nil {
+		c.need(append(at, "fx"), "charge")
 		classes(append(at, "fx", "position"), f.Position)
 		share(c, append(at, "fx", "charge"), f.Charge)
 		if f.Gold != "" && !money.ValidCurrencyCode(f.Gold) {
@@ -206,6 +214,10 @@ func (r *Risk) check(c *checking, p *Policy) {
 		f.Net.check(c, append(at, "fx", "net"), true)
 	}
 	if l := r.Large; l != nil {
+		c.need(append(at, "large_exposures"), "report", "limit")
+		if l.Report.Cmp(l.Limit.Decimal) > 0 {
+			c.add(append(at, "large_exposures", "report"), "what is reported from %s on is above the limit of %s", l.Report, l.Limit)
+		}
 		classes(append(at, "large_exposures", "classes"), l.Classes)
 		share(c, append(at, "large_exposures", "report"), l.Report)
 		share(c, append(at, "large_exposures", "limit"), l.Limit)
@@ -247,7 +259,16 @@ func (r *Risk) checkMore(c *checking, classes func([]any, []string)) {
 }
 
 func (l *Liquidity) check(c *checking, at []any, classes func([]any, []string)) {
+	counted := map[string]string{}
+	once := func(path []any, class, what string) {
+		if before := counted[class]; before != "" {
+			c.add(path, "%s is among the %s already, and counts once", class, before)
+		}
+		counted[class] = what
+	}
 	for i, a := range l.Assets {
+		c.need(append(slices.Clone(at), "assets", i), "haircut")
+		once(append(slices.Clone(at), "assets", i, "class"), a.Class, "assets")
 		classes(append(at, "assets", i, "class"), []string{a.Class})
 		share(c, append(at, "assets", i, "haircut"), a.Haircut)
 		if !slices.Contains([]string{"1", "2a", "2b"}, a.Level) {
@@ -256,6 +277,12 @@ func (l *Liquidity) check(c *checking, at []any, classes func([]any, []string)) 
 	}
 	for name, list := range map[string][]Flow{"outflows": l.Outflows, "inflows": l.Inflows} {
 		for i, f := range list {
+			c.need(append(slices.Clone(at), name, i), "factor")
+			if name == "inflows" { // what is owed and what is held may be of one class, on either side
+				once(append(slices.Clone(at), name, i, "class"), f.Class, name)
+			} else if slices.ContainsFunc(list[:i], func(other Flow) bool { return other.Class == f.Class }) {
+				c.add(append(slices.Clone(at), name, i, "class"), "%s is among the %s already, and counts once", f.Class, name)
+			}
 			classes(append(at, name, i, "class"), []string{f.Class})
 			share(c, append(at, name, i, "factor"), f.Factor)
 		}
@@ -267,7 +294,13 @@ func (l *Liquidity) check(c *checking, at []any, classes func([]any, []string)) 
 }
 
 func (s *Signals) check(c *checking, at []any, classes func([]any, []string)) {
-	classes(append(at, "classes"), s.Classes)
+	classes(append(slices.Clone(at), "classes"), s.Classes)
+	if s.Structuring > 0 && s.Margin.Sign() == 0 {
+		c.add(append(slices.Clone(at), "margin"), "without a margin nothing is just below the threshold, and no structuring is found")
+	}
+	if s.Outlier.Sign() < 0 {
+		c.add(append(slices.Clone(at), "outlier"), "it is not negative")
+	}
 	for currency, d := range s.Threshold {
 		if !money.ValidCurrencyCode(currency) || d.Sign() <= 0 {
 			c.add(append(at, "threshold", currency), "a threshold is an amount above zero in a currency")
@@ -335,6 +368,7 @@ func buckets(c *checking, at []any, list []Bucket, mayBeEmpty bool) {
 		c.add(at, "the buckets are missing")
 	}
 	for i, b := range list {
+		c.need(append(slices.Clone(at), i), "from", "rate")
 		share(c, append(slices.Clone(at), i, "rate"), b.Rate)
 		if i == 0 && b.From != 0 || i > 0 && b.From <= list[i-1].From {
 			c.add(append(slices.Clone(at), i, "from"), "the first bucket begins at 0, and each where the one before ends")

@@ -142,7 +142,7 @@ func ageing(p *page) {
 	}
 	slices.Sort(list)
 	list = slices.Compact(list)
-	if len(list) == 0 {
+	if len(list) == 0 && p.in.BanksUnknown == "" {
 		p.plain(report.Figure{ID: "ageing.items", Title: "Open items", Value: textCell("0"), Meaning: "Nothing is open.", Standard: "Basel CRE70", Convention: ageingConvention})
 	}
 	for _, currency := range list {
@@ -153,7 +153,15 @@ func ageing(p *page) {
 // ageingIn writes what is open in one currency.
 func (p *page) ageingIn(currency string, all []Item, buckets []policy.Bucket, a *policy.Ageing) {
 	days := p.in.Policy.Days()
-	age := func(i Item) int { return max(0, days.Between(i.Since, p.in.Book.AsOf)) }
+	ages := map[chain.Date]int{} // a calendar counts day by day
+	age := func(i Item) int {
+		n, known := ages[i.Since]
+		if !known {
+			n = max(0, days.Between(i.Since, p.in.Book.AsOf))
+			ages[i.Since] = n
+		}
+		return n
+	}
 	items := slices.DeleteFunc(slices.Clone(all), func(i Item) bool { return i.Currency != currency })
 	slices.SortFunc(items, func(x, y Item) int {
 		return cmp.Or(cmp.Compare(x.Since, y.Since), y.Amount.Abs().Cmp(x.Amount.Abs()), cmp.Compare(x.What, y.What), cmp.Compare(x.Name, y.Name))
@@ -174,8 +182,12 @@ func (p *page) ageingIn(currency string, all []Item, buckets []policy.Bucket, a 
 			sources = append(sources, *item.Link)
 		}
 	}
+	without := ""
+	if p.in.BanksUnknown != "" {
+		without = " Breaks of the bank are not all among them: " + p.in.BanksUnknown + "."
+	}
 	p.block(p.Title + ": " + currency)
-	p.figure(report.Figure{ID: "ageing." + currency + ".charge", Title: "Charge on open items in " + currency, Value: p.rounded(charge, currency), Meaning: fmt.Sprintf("What %d open items would cost in capital by their age: the older, the more.", len(items)), Standard: "Basel CRE70, COREP C 11.00", Convention: ageingConvention, Sources: sources},
+	p.figure(report.Figure{ID: "ageing." + currency + ".charge", Title: "Charge on open items in " + currency, Value: p.rounded(charge, currency), Meaning: fmt.Sprintf("What %d open items would cost in capital by their age: the older, the more.", len(items)) + without, Standard: "Basel CRE70, COREP C 11.00", Convention: ageingConvention, Sources: sources},
 		charge, aboveIsWorse, a.Charge)
 	heat := &report.Chart{Kind: report.Heat, Title: "Open amounts in " + currency + " by age in business days", Unit: currency}
 	t := &report.Table{Name: "ageing-" + lower(currency), Columns: []report.Column{{Name: "what", Title: "What", Kind: report.Text}, {Name: "age", Title: "Age", Kind: report.Text},

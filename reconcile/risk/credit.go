@@ -65,7 +65,7 @@ func (p *page) creditIn(currency string, accounts []*Account, l *policy.CreditLo
 		}
 		due, _ := p.in.Dated.Due(a.Code)
 		b := bucketOf(l.Buckets, max(0, int(p.in.Book.AsOf-due)))
-		amounts[b] = amounts[b].Add(a.Normal())
+		amounts[b] = amounts[b].Add(a.Posted.Decimal(a.Scale)) // owed to the institution, whatever side is normal
 		counts[b]++
 		if due < p.in.Book.AsOf {
 			late = append(late, a)

@@ -15,7 +15,7 @@ import (
 //	                   and not more than it
 //
 // They are looked for backwards from every payment that could close one, through payments that watched accounts received
-// within the window, at most maxHops of them; the shortest is reported, and of several the one whose payments are the newest.
+// within the window, at most maxHops of them and maxLooked of one account a day; the shortest is reported, and of several the one whose payments are the newest.
 
 // trip is a search for one round trip.
 type trip struct {
@@ -23,6 +23,7 @@ type trip struct {
 	goal   int32 // the account that the closing payment goes to
 	length int   // payments, the closing one included
 	hops   int
+	cut    bool      // an account has been looked at often enough today
 	path   []payment // from the closing payment back
 	nodes  []int32
 }
@@ -35,15 +36,19 @@ func (h *signalHistory) roundTrip(seq int64, day chain.Date, from, to leg) {
 	if h.rules.CycleLength == 0 || !from.sends || to.sends || h.accounts[from.account] == nil || h.accounts[to.account] == nil {
 		return
 	}
-	closing := payment{seq, day, from.account, from.units}
+	units := from.units
+	if to.units.Cmp(units) < 0 { // the other side of an entry with several
+		units = to.units
+	}
+	closing := payment{seq, day, from.account, units}
 	t := trip{h: h, goal: to.account, path: []payment{closing}, nodes: []int32{from.account}}
 	for length := 2; length <= h.rules.CycleLength; length++ {
 		t.length = length
 		if t.back(from.account) {
-			h.found(&t, to.account, from.units)
+			h.found(&t, to.account, units)
 			return
 		}
-		if t.hops >= maxHops {
+		if t.hops >= maxHops || t.cut {
 			h.cut++
 			return
 		}
@@ -53,9 +58,17 @@ func (h *signalHistory) roundTrip(seq int64, day chain.Date, from, to leg) {
 // back follows what came to an account before the last payment of the path, until it came from the goal.
 func (t *trip) back(account int32) bool {
 	last := t.path[len(t.path)-1]
-	list := t.h.accounts[account].in.recent
+	w := t.h.accounts[account]
+	if w.turn != t.h.turn {
+		w.turn, w.looked = t.h.turn, 0
+	}
+	list := w.in.recent.list
 	for i := len(list) - 1; i >= 0; i-- {
 		p := list[i]
+		if w.looked++; w.looked > maxLooked {
+			t.cut = true
+			return false
+		}
 		if t.hops++; t.hops > maxHops {
 			return false
 		}

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/shopspring/decimal"
@@ -52,19 +53,14 @@ func (in *Inputs) positions(exchange []string) ([]Position, error) {
 		sums[a.Currency] = sums[a.Currency].Add(a.Posted.Decimal(a.Scale))
 	}
 	var list []Position
-	for currency, own := range sums {
+	for _, currency := range slices.Sorted(maps.Keys(sums)) { // the first without a rate is named
+		own := sums[currency]
 		base, err := in.convert(own, currency)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, Position{currency, own, base})
 	}
-	slices.SortFunc(list, func(a, b Position) int {
-		if a.Currency < b.Currency {
-			return -1
-		}
-		return 1
-	})
 	return list, nil
 }
 

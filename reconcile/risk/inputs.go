@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
@@ -101,7 +104,8 @@ func DecodeRates(file []byte, base string) (*Rates, error) {
 	if err != nil {
 		return nil, err
 	}
-	for currency, list := range r.days {
+	for _, currency := range slices.Sorted(maps.Keys(r.days)) {
+		list := r.days[currency]
 		slices.SortStableFunc(list, func(a, b quote) int { return int(a.day - b.day) })
 		for i := 1; i < len(list); i++ {
 			if list[i].day == list[i-1].day {
@@ -198,7 +202,8 @@ func DecodeInputs(file []byte) (*Dated, error) {
 			return nil, fmt.Errorf("reading inputs: %w: there are two values of tier1 from %s on", ErrInput, d.tier1[i].from)
 		}
 	}
-	for subject, list := range d.groups {
+	for _, subject := range slices.Sorted(maps.Keys(d.groups)) {
+		list := d.groups[subject]
 		slices.SortStableFunc(list, func(a, b membership) int { return int(a.from - b.from) })
 		for i := 1; i < len(list); i++ {
 			if list[i].from == list[i-1].from {
@@ -215,8 +220,11 @@ func (d *Dated) row(f []string) error {
 		return fmt.Errorf("%q is no date; one is written 2026-01-31", f[2])
 	}
 	kind, subject := f[0], f[1]
-	if (subject == "") != (kind == InputTier1) {
+	switch {
+	case (subject == "") != (kind == InputTier1):
 		return fmt.Errorf("%s has a subject, and only %s has none", kind, InputTier1)
+	case f[4] != "" && kind != InputTier1, f[3] != "" && (kind == InputDue || kind == InputMaturity):
+		return fmt.Errorf("%s of %s has a value or a currency that would not count: leave them empty", kind, subject)
 	}
 	switch kind {
 	case InputTier1:
@@ -241,6 +249,20 @@ func (d *Dated) row(f []string) error {
 		dates[subject] = day
 	default:
 		return fmt.Errorf("the kind is %s, %s, %s or %s, not %q", InputTier1, InputGroup, InputDue, InputMaturity, kind)
+	}
+	return nil
+}
+
+// MaxInputText is how long a field may be, in bytes.
+const MaxInputText = 256
+
+// plainText refuses what no page could print.
+func plainText(column, s string) error {
+	switch {
+	case len(s) > MaxInputText:
+		return fmt.Errorf("the %s has %d bytes, at most %d are read", column, len(s), MaxInputText)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("the %s %q is no plain text in UTF-8", column, s)
 	}
 	return nil
 }
@@ -278,10 +300,17 @@ func eachRow(what string, file []byte, columns []string, row func([]string) erro
 		if n == MaxInputRows {
 			return fmt.Errorf("reading %s: %w: it has more than %d rows", what, ErrInput, MaxInputRows)
 		}
+		var plain error
 		for i := range fields {
 			fields[i] = strings.Clone(strings.TrimSpace(record[at[i]]))
+			if plain == nil {
+				plain = plainText(columns[i], fields[i])
+			}
 		}
-		if err := row(fields); err != nil {
+		if plain == nil {
+			plain = row(fields)
+		}
+		if err := plain; err != nil {
 			line, _ := r.FieldPos(0)
 			if wrong = append(wrong, fmt.Errorf("line %d: %w", line, err)); len(wrong) == MaxWrongRows {
 				break

@@ -22,8 +22,8 @@ import (
 // HHI: up to 1,000 not concentrated, up to 1,800 moderately, above highly (US DoJ and FTC, Merger Guidelines 2023, 2.1).
 const largeConvention = "lex-gross-no-set-off"
 
-// HHI returns the Herfindahl-Hirschman index of shares of a whole, in points up to 10,000, exact as a fraction of
-// two decimals: sum of squares × 10,000 over the square of the sum. Of nothing it is zero.
+// HHI returns the Herfindahl-Hirschman index of shares of a whole, in points up to 10,000: sum of squares × 10,000 over the
+// square of the sum, to ratDecimals. Of nothing it is zero.
 func HHI(amounts []decimal.Decimal) decimal.Decimal {
 	var sum, squares decimal.Decimal
 	for _, a := range amounts {
@@ -33,14 +33,8 @@ func HHI(amounts []decimal.Decimal) decimal.Decimal {
 	if sum.IsZero() {
 		return decimal.Decimal{}
 	}
-	return squares.Shift(4).DivRound(sum.Mul(sum), hhiDecimals)
+	return squares.Shift(4).DivRound(sum.Mul(sum), ratDecimals)
 }
-
-// hhiDecimals is where HHI is rounded.
-const hhiDecimals = 8
-
-// ratioDecimals is where ratios are rounded, as shares: a hundredth of a percent, and two more to hold against limits.
-const ratioDecimals = 6
 
 // owed is what a group of connected clients owes.
 type owed struct {
@@ -113,7 +107,7 @@ func (p *page) againstTier1(l *policy.LargeExposures, list []owed, f report.Figu
 			ok, why = false, err.Error()
 		}
 	}
-	share := func(o owed) decimal.Decimal { return o.amount.DivRound(tier1, ratioDecimals) }
+	share := func(o owed) decimal.Decimal { return o.amount.DivRound(tier1, ratDecimals) }
 	if !ok {
 		p.absent(f, "%s", why)
 	} else {
@@ -126,7 +120,7 @@ func (p *page) againstTier1(l *policy.LargeExposures, list []owed, f report.Figu
 			f.Title += ": " + top.group
 		}
 		amber, red := l.Report, l.Limit
-		p.figure(f, share(top).Shift(2), aboveIsWorse, inPercent(policy.Limit{Amber: &amber, Red: &red}))
+		p.figure(f, share(top).Shift(2), fromIsAmber, inPercent(policy.Limit{Amber: &amber, Red: &red}))
 	}
 	base := p.in.Book.Base
 	t := &report.Table{Name: "large-exposures", Columns: []report.Column{
@@ -183,6 +177,6 @@ func (p *page) concentration(l *policy.LargeExposures, list []owed, sum decimal.
 	hhi.Value = textCell(v.StringFixed(0))
 	limits := l.HHI
 	p.figure(hhi, v, aboveIsWorse, limits)
-	cr.Value = textCell(percent(ten.DivRound(sum, ratioDecimals)))
+	cr.Value = textCell(percent(ten.DivRound(sum, ratDecimals)))
 	p.plain(cr)
 }

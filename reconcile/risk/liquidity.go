@@ -129,7 +129,7 @@ func (p *page) coverage(l *policy.Liquidity, ratio report.Figure, stock *big.Rat
 	case net.Sign() <= 0:
 		p.absent(ratio, "nothing flows out, so there is nothing to cover")
 	default:
-		v := decimal.NewFromBigRat(new(big.Rat).Quo(stock, net.Rat()), ratioDecimals)
+		v := decimal.NewFromBigRat(new(big.Rat).Quo(stock, net.Rat()), ratDecimals)
 		ratio.Value = textCell(percent(v))
 		limits := l.Ratio
 		if limits.Red == nil {
@@ -150,7 +150,8 @@ func (p *page) coverage(l *policy.Liquidity, ratio report.Figure, stock *big.Rat
 	}
 }
 
-// ratDecimals is where exact fractions become decimals, long before they are rounded to a currency.
+// ratDecimals is where exact fractions become decimals, long before they are rounded: to a currency, or to a hundredth of a
+// percent. Limits are held against what is not rounded yet.
 const ratDecimals = 24
 
 // liquidityTable writes every class, and the waterfall from assets to what is left.

@@ -20,7 +20,8 @@ import (
 //	4 % of PV up to 5 m + 2.5 % up to 10 m + 1 % up to 100 m + 0.5 % up to 250 m + 0.25 % above, times k
 //
 // Method D, e-money (EMD2 art. 5(3), 2(4)): 2 % of the average of what was outstanding at the end of each calendar day of the
-// six calendar months before, computed on the first day of the month and applied for that month.
+// six calendar months before, computed on the first day of the month and applied for that month. What is outstanding are the
+// balances in the holders' favour: what one of them owes is no less e-money of another.
 //
 // Payments are the debits of the classes that the policy names, reversals excepted, over the twelve months up to the as-of
 // date; slices are of the base currency, and other currencies count at the rate of the as-of date.
@@ -97,7 +98,7 @@ func newFundsHistory(b *Book, o *policy.OwnFunds) *fundsHistory {
 	return h
 }
 
-func (h *fundsHistory) move(m *Movement) (ok bool) {
+func (h *fundsHistory) move(m *Movement) bool {
 	if at := h.payment[m.Account]; at >= 0 && m.Units.Sign() > 0 && !m.Undo {
 		sum, ok := h.paid[at][m.Day].Add(m.Units)
 		if !ok {
@@ -106,7 +107,15 @@ func (h *fundsHistory) move(m *Movement) (ok bool) {
 		h.paid[at][m.Day] = sum
 	}
 	if at := h.emoney[m.Account]; at >= 0 {
-		if h.outstanding[at], ok = h.outstanding[at].Sub(m.Units); !ok {
+		after, _ := m.Posted.Neg() // credit-positive
+		before, ok := after.Add(m.Units)
+		if !ok {
+			return false
+		}
+		if h.outstanding[at], ok = h.outstanding[at].Sub(only(before, 1)); !ok {
+			return false
+		}
+		if h.outstanding[at], ok = h.outstanding[at].Add(only(after, 1)); !ok {
 			return false
 		}
 	}
@@ -121,15 +130,21 @@ func (h *fundsHistory) endDay(day chain.Date) {
 	}
 }
 
+// year returns the first of the twelve months up to the as-of date: a year before the day after it, which also at the end of
+// February leaves out no day.
+func (in *Inputs) year() chain.Date {
+	return chain.DateOf((in.Book.AsOf + 1).Time().AddDate(-1, 0, 0))
+}
+
 // volume returns the payments of the twelve months up to the as-of date, in base currency.
 func (in *Inputs) volume() (decimal.Decimal, error) {
 	h := in.History.funds
-	from := chain.DateOf(in.Book.AsOf.Time().AddDate(-1, 0, 0))
+	from := in.year()
 	var sum decimal.Decimal
 	for i, currency := range h.currencies {
 		var units money.Int128
 		for day, paid := range h.paid[i] {
-			if day > from && day <= in.Book.AsOf {
+			if day >= from && day <= in.Book.AsOf {
 				var ok bool
 				if units, ok = units.Add(paid); !ok {
 					return sum, errOverflow
@@ -220,7 +235,7 @@ func ownFunds(p *page) {
 
 func (p *page) methodB(o *policy.OwnFunds, f report.Figure, why string) (decimal.Decimal, bool) {
 	volume, err := p.in.volume()
-	year := chain.DateOf(p.in.Book.AsOf.Time().AddDate(-1, 0, 0)) + 1
+	year := p.in.year()
 	switch {
 	case why != "":
 	case err != nil:

@@ -2,7 +2,9 @@ package risk
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
+	"strings"
 
 	"tallystick/ledger/chain"
 	"tallystick/reconcile/report"
@@ -85,25 +87,46 @@ func summary(sections []Section) report.Block {
 	t := &report.Table{Name: "summary", Columns: []report.Column{
 		{Name: "calculation", Title: "Calculation", Kind: report.Text}, {Name: "figure", Title: "Figure", Kind: report.Text},
 		{Name: "value", Title: "Value", Kind: report.Text}, {Name: "level", Title: "Level", Kind: report.Code},
-		{Name: "amber", Title: "Amber", Kind: report.Code}, {Name: "red", Title: "Red", Kind: report.Code}, {Name: "before", Title: "Run before", Kind: report.Text},
+		{Name: "amber", Title: "Amber", Kind: report.Code}, {Name: "red", Title: "Red", Kind: report.Code},
 	}}
+	compared := slices.ContainsFunc(sections, func(s Section) bool {
+		return slices.ContainsFunc(s.Blocks, func(b report.Block) bool {
+			return slices.ContainsFunc(b.Figures, func(f report.Figure) bool { return f.Previous != nil })
+		})
+	})
+	if compared {
+		t.Columns = append(t.Columns, report.Column{Name: "before", Title: "Run before", Kind: report.Text})
+	}
 	b := report.Block{Heading: "Summary", Table: t}
-	for _, s := range sections {
-		for _, breach := range s.Breaches {
-			b.Text = append(b.Text, breach.Text+".")
+	for _, level := range []report.Level{report.Red, report.Amber} {
+		for _, s := range sections {
+			for _, breach := range s.Breaches {
+				if breach.Level == level {
+					b.Text = append(b.Text, breach.Text+".")
+				}
+			}
 		}
+	}
+	for _, s := range sections {
 		for _, block := range s.Blocks {
 			for _, f := range block.Figures {
 				before := ""
 				if f.Previous != nil {
 					before = shown(*f.Previous, f.Unit)
 				}
-				t.Rows = append(t.Rows, report.Row{Cells: []report.Cell{textCell(s.Title), textCell(f.Title), textCell(shown(f.Value, f.Unit)), textCell(string(f.Level)), textCell(f.Amber), textCell(f.Red), textCell(before)}})
+				cells := []report.Cell{textCell(s.Title), textCell(f.Title), textCell(shown(f.Value, f.Unit)), textCell(string(f.Level)), textCell(f.Amber), textCell(f.Red)}
+				if compared {
+					cells = append(cells, textCell(before))
+				}
+				t.Rows = append(t.Rows, report.Row{Cells: cells})
 			}
 		}
 	}
 	if len(b.Text) == 0 {
-		b.Text = []string{"No figure is beyond its limit."}
+		b.Text = []string{"No figure that was computed is beyond its limit."}
+	}
+	if absent := slices.ContainsFunc(t.Rows, func(r report.Row) bool { return strings.HasPrefix(r.Cells[2].Value, notComputed) }); absent {
+		b.Text = append(b.Text, "Some figures are not computed: the table says why. They are not zero.")
 	}
 	return b
 }

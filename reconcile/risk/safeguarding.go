@@ -214,6 +214,9 @@ func (p *page) pool(h *poolHistory, i int, s *policy.Safeguarding) {
 		limits.Red = &policy.Decimal{} // below zero is a shortfall whatever a policy says
 	}
 	p.figure(report.Figure{ID: id + ".excess", Title: title, Value: p.amount(excess, at.currency), Meaning: meaning, Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(resource)}, excess, belowIsWorse, limits)
+	if excess.Sign() < 0 { // the sentence that stands first on the page says it all
+		p.Breaches[len(p.Breaches)-1].Text = fmt.Sprintf("The client pool %s is short of %s %s since %s, without a break", at, p.amount(excess.Neg(), at.currency).Value, at.currency, shortSince(h.days[i]))
+	}
 	p.plain(report.Figure{ID: id + ".requirement", Title: "Requirement of " + at.String(), Value: p.amount(now.requirement.Decimal(scale), at.currency), Meaning: "What all clients with a balance in their favour are owed together.", Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(clients)})
 	p.plain(report.Figure{ID: id + ".resource", Title: "Resource of " + at.String(), Value: p.amount(now.resource.Decimal(scale), at.currency), Meaning: "What the accounts hold that keep client money apart.", Standard: safeguardingSource, Convention: safeguardingConvention, Sources: links(resource)})
 	p.plain(report.Figure{ID: id + ".negative", Title: "Negative balances of " + at.String(), Value: p.amount(now.negative.Decimal(scale), at.currency), Meaning: "What clients owe on these accounts. It is the institution's own exposure and reduces nothing of the requirement.", Standard: safeguardingSource, Convention: safeguardingConvention})

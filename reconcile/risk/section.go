@@ -34,6 +34,7 @@ type side int
 const (
 	aboveIsWorse side = iota
 	belowIsWorse
+	fromIsAmber // above is worse, and what reaches amber is amber: what has to be reported from a share on
 )
 
 // level holds a value against limits.
@@ -52,7 +53,7 @@ func (s side) level(v decimal.Decimal, l policy.Limit) report.Level {
 		return report.NoLimit
 	case beyond(l.Red):
 		return report.Red
-	case beyond(l.Amber):
+	case beyond(l.Amber), s == fromIsAmber && l.Amber != nil && v.Equal(l.Amber.Decimal):
 		return report.Amber
 	}
 	return report.Green
@@ -94,6 +95,9 @@ func (p *page) block(heading string) { p.Blocks = append(p.Blocks, report.Block{
 func (p *page) figure(f report.Figure, v decimal.Decimal, worse side, limits policy.Limit) {
 	f.Level = worse.level(v, limits)
 	f.Amber, f.Red = worse.words(limits.Amber), worse.words(limits.Red)
+	if worse == fromIsAmber && limits.Amber != nil {
+		f.Amber = "from " + limits.Amber.String() + " on"
+	}
 	if f.Level == report.Amber || f.Level == report.Red {
 		limit := map[report.Level]string{report.Amber: f.Amber, report.Red: f.Red}[f.Level]
 		unit := f.Value.Currency + f.Unit
@@ -118,9 +122,12 @@ func (p *page) plain(f report.Figure) {
 // maxSources is how many accounts and entries a figure names; its table has all.
 const maxSources = 8
 
+// notComputed begins what stands in place of a value, before the reason.
+const notComputed = "not computed: "
+
 // absent adds a figure that could not be computed.
 func (p *page) absent(f report.Figure, format string, args ...any) {
-	f.Value = report.Cell{Absent: "not computed: " + fmt.Sprintf(format, args...)}
+	f.Value = report.Cell{Absent: notComputed + fmt.Sprintf(format, args...)}
 	p.plain(f)
 }
 

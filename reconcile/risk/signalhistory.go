@@ -16,6 +16,8 @@ const (
 	maxRecent = 10_000 // payments within the window
 	maxSample = 64     // newest amounts, for statistics
 	maxHops   = 20_000 // payments looked at for one round trip
+	// maxLooked is how many payments of one account are looked at for all round trips of one day.
+	maxLooked = 1_000_000
 	// maxWaiting is how many entries wait to be put in the order of their value dates.
 	maxWaiting = 4_000_000
 	// settled is after how many calendar days entries of a value date are taken to be complete. What is valued further back
@@ -51,14 +53,17 @@ const (
 type payment struct {
 	seq   int64
 	day   chain.Date
-	other int32 // the other account, −1 where there is none or several
+	other int32 // the other account, −1 where there are several
 	units money.Int128
 }
 
+// before says that a payment was made before another.
+func (p *payment) before(q *payment) bool { return p.day < q.day || p.day == q.day && p.seq < q.seq }
+
 // side of an account's payments.
 type flowSide struct {
-	recent []payment          // within the window, in order
-	near   []payment          // of those, just below the threshold
+	recent stream             // within the window, in order
+	near   stream             // of those, just below the threshold
 	last   map[string]*Signal // the newest of each pattern, which may still grow
 }
 
@@ -70,6 +75,11 @@ type watched struct {
 	amounts []sample // the newest sent
 	sent    int64
 	round   int64
+
+	early  money.Int128 // of what went out, what went before the first that came in
+	added  bool         // early is of the windows as they are
+	turn   int64        // the day that looked is of, as signalHistory counts them
+	looked int          // payments looked at for round trips
 }
 
 // sample is an amount sent.
@@ -94,11 +104,15 @@ type signalHistory struct {
 	count     int                    // of those that wait
 	done      chain.Date             // the newest day that was looked at
 	scratch   []leg
+	debits    []leg // of the entry that is looked at
+	credits   []leg
+	turn      int64 // days looked at
 
 	signals map[string][]*Signal
 	more    map[string]int64
 	benford map[string]*digits // by currency
 	cut     int64              // round trips not searched to the end
+	full    int64              // payments that found a window full
 }
 
 func newSignalHistory(b *Book, p *policy.Policy) *signalHistory {
@@ -145,7 +159,7 @@ type leg struct {
 	units   money.Int128
 }
 
-// moved is an entry that waits. other is −1 where it has not exactly two legs.
+// moved is an entry that waits.
 type moved struct {
 	seq   int64
 	legs  [2]leg
@@ -225,6 +239,7 @@ func (h *signalHistory) release(until chain.Date) {
 		delete(h.waiting, day)
 		h.count -= len(list)
 		h.done = day
+		h.turn++
 		for i := range list {
 			h.entry(&list[i], day)
 		}
@@ -242,24 +257,50 @@ func (h *signalHistory) entry(e *moved, day chain.Date) {
 	legs := append(h.scratch[:0], e.legs[:min(int(e.count), 2)]...)
 	legs = append(legs, e.more...)
 	h.scratch = legs
-	for i, l := range legs {
+	h.debits, h.credits = h.debits[:0], h.credits[:0]
+	for _, l := range legs {
+		if l.sends != h.book.Accounts[l.account].debitNormal() {
+			h.debits = append(h.debits, l)
+		} else {
+			h.credits = append(h.credits, l)
+		}
+	}
+	for _, l := range legs {
 		w := h.accounts[l.account]
 		if w == nil {
 			continue
 		}
-		other := int32(-1)
-		if len(legs) == 2 {
-			other = legs[1-i].account
+		p := payment{e.seq, day, -1, l.units}
+		others := h.others(l)
+		if len(others) == 1 {
+			p.other = others[0].account
 		}
-		p := payment{e.seq, day, other, l.units}
 		h.dormant(w, l.account, &p)
 		if l.sends {
 			h.sent(w, l.account, p)
 		}
-		h.flows(w, l.account, p, l.sends)
+		h.flows(w, l.account, p, others, l.sends)
 	}
-	if len(legs) == 2 {
-		h.roundTrip(e.seq, day, legs[0], legs[1])
+	if len(h.debits) > 1 && len(h.credits) > 1 {
+		return
+	}
+	for _, from := range h.debits {
+		for _, to := range h.credits {
+			h.roundTrip(e.seq, day, from, to)
+		}
+	}
+}
+
+// others returns whom a leg of the entry at hand is with: the other side, unless there are several on both sides, and nobody
+// knows which paid which.
+func (h *signalHistory) others(l leg) []leg {
+	switch debit := l.sends != h.book.Accounts[l.account].debitNormal(); {
+	case len(h.debits) > 1 && len(h.credits) > 1:
+		return nil
+	case debit:
+		return h.credits
+	default:
+		return h.debits
 	}
 }
 
@@ -332,24 +373,24 @@ func divisible(v, unit money.Int128) bool {
 }
 
 // flows looks for patterns of one account within the window.
-func (h *signalHistory) flows(w *watched, account int32, p payment, sends bool) {
+func (h *signalHistory) flows(w *watched, account int32, p payment, others []leg, sends bool) {
 	side, fan := &w.in, FanIn
 	if sends {
 		side, fan = &w.out, FanOut
 	}
-	for _, s := range []*flowSide{&w.in, &w.out} {
-		s.recent, s.near = since(s.recent, p.day-h.window+1), since(s.near, p.day-h.window+1)
-	}
-	if len(side.recent) < maxRecent {
-		side.recent = append(side.recent, p)
+	w.since(p.day - h.window + 1)
+	if len(side.recent.list) < maxRecent {
+		side.recent.add(p, others, h.rules.Fan)
+	} else {
+		h.full++
 	}
 	h.structuring(side, account, p)
 	h.fan(side, account, p, fan)
-	if n := len(w.in.recent) + len(w.out.recent); h.rules.Velocity > 0 && n >= h.rules.Velocity {
+	if n := len(w.in.recent.list) + len(w.out.recent.list); h.rules.Velocity > 0 && n >= h.rules.Velocity {
 		first := p
 		for _, s := range []*flowSide{&w.in, &w.out} {
-			if len(s.recent) > 0 && s.recent[0].seq < first.seq {
-				first = s.recent[0]
+			if list := s.recent.list; len(list) > 0 && list[0].before(&first) {
+				first = list[0]
 			}
 		}
 		h.extend(&w.in, Signal{Pattern: Velocity, Account: account, From: first.day, To: p.day, Count: int64(n), Amount: p.units, Seqs: []int64{first.seq, p.seq}})
@@ -360,91 +401,71 @@ func (h *signalHistory) flows(w *watched, account int32, p payment, sends bool) 
 }
 
 // since drops what was before a day.
-func since(list []payment, day chain.Date) []payment {
-	i := 0
-	for i < len(list) && list[i].day < day {
-		i++
+func (w *watched) since(day chain.Date) {
+	for _, f := range []*stream{&w.in.recent, &w.in.near, &w.out.recent, &w.out.near} {
+		if f.since(day) {
+			w.added = false
+		}
 	}
-	if i == 0 {
-		return list
-	}
-	return slices.Delete(list, 0, i)
 }
 
 // structuring: several payments just below the threshold that reach it together.
 func (h *signalHistory) structuring(side *flowSide, account int32, p payment) {
 	threshold := h.threshold[account]
-	if h.rules.Structuring == 0 || threshold.IsZero() || p.units.Cmp(threshold) >= 0 || p.units.Cmp(h.near[account]) < 0 || len(side.near) >= maxRecent {
+	if h.rules.Structuring == 0 || threshold.IsZero() || p.units.Cmp(threshold) >= 0 || p.units.Cmp(h.near[account]) < 0 || len(side.near.list) >= maxRecent {
 		return
 	}
-	side.near = append(side.near, p)
-	if len(side.near) < h.rules.Structuring {
+	near := &side.near
+	near.add(p, nil, 0)
+	if len(near.list) < h.rules.Structuring || near.beyond || near.sum.Cmp(threshold) < 0 {
 		return
 	}
-	sum, ok := total(side.near)
-	if !ok || sum.Cmp(threshold) < 0 {
-		return
-	}
-	h.extend(side, Signal{Pattern: Structuring, Account: account, From: side.near[0].day, To: p.day, Count: int64(len(side.near)), Amount: sum, Seqs: []int64{side.near[0].seq, p.seq}})
-}
-
-// total adds payments up, and says false beyond 128 bits.
-func total(list []payment) (sum money.Int128, ok bool) {
-	for _, p := range list {
-		if sum, ok = sum.Add(p.units); !ok {
-			return sum, false
-		}
-	}
-	return sum, true
+	h.extend(side, Signal{Pattern: Structuring, Account: account, From: near.list[0].day, To: p.day, Count: int64(len(near.list)), Amount: near.sum, Seqs: []int64{near.list[0].seq, p.seq}})
 }
 
 // fan: many different counterparties.
 func (h *signalHistory) fan(side *flowSide, account int32, p payment, pattern string) {
-	if h.rules.Fan == 0 || len(side.recent) < h.rules.Fan || p.other < 0 {
+	recent := &side.recent
+	if h.rules.Fan == 0 || len(recent.others) < h.rules.Fan || recent.beyond {
 		return
 	}
-	others := map[int32]bool{}
-	for _, q := range side.recent {
-		if q.other >= 0 {
-			others[q.other] = true
-		}
-	}
-	if len(others) < h.rules.Fan {
-		return
-	}
-	sum, _ := total(side.recent)
-	h.extend(side, Signal{Pattern: pattern, Account: account, From: side.recent[0].day, To: p.day, Count: int64(len(others)), Amount: sum, Seqs: []int64{side.recent[0].seq, p.seq}})
+	h.extend(side, Signal{Pattern: pattern, Account: account, From: recent.list[0].day, To: p.day, Count: int64(len(recent.others)), Amount: recent.sum, Seqs: []int64{recent.list[0].seq, p.seq}})
 }
 
 // passThrough: of what came in within the window, nearly all goes out again, and it is at least the threshold.
 func (h *signalHistory) passThrough(w *watched, account int32, p payment) {
 	threshold := h.threshold[account]
-	if h.rules.PassThrough.Sign() <= 0 || threshold.IsZero() || len(w.in.recent) == 0 {
+	in, gone := &w.in.recent, &w.out.recent
+	if h.rules.PassThrough.Sign() <= 0 || threshold.IsZero() || len(in.list) == 0 || in.beyond || gone.beyond || in.sum.Cmp(threshold) < 0 {
 		return
 	}
-	in, ok1 := total(w.in.recent)
-	out, ok2 := int128(0), true
-	for _, q := range w.out.recent {
-		if q.seq > w.in.recent[0].seq {
-			if out, ok2 = out.Add(q.units); !ok2 {
-				return
-			}
-		}
-	}
-	if !ok1 || in.Cmp(threshold) < 0 {
-		return
-	}
+	out, _ := gone.sum.Sub(w.before()) // of positive amounts a part
 	scale := h.book.Accounts[account].Scale
-	least := in.Decimal(scale).Mul(h.rules.PassThrough.Decimal)
+	least := in.sum.Decimal(scale).Mul(h.rules.PassThrough.Decimal)
 	if out.Decimal(scale).Cmp(least) < 0 {
 		return
 	}
-	h.extend(&w.out, Signal{Pattern: PassThrough, Account: account, From: w.in.recent[0].day, To: p.day, Count: int64(len(w.in.recent) + len(w.out.recent)), Amount: in, Seqs: []int64{w.in.recent[0].seq, p.seq}})
+	h.extend(&w.out, Signal{Pattern: PassThrough, Account: account, From: in.list[0].day, To: p.day, Count: int64(len(in.list) + len(gone.list)), Amount: in.sum, Seqs: []int64{in.list[0].seq, p.seq}})
 }
 
-func int128(v int64) money.Int128 { return money.FromInt64(v) }
+// before returns what went out before the first that came in. Both windows are in order and grow at their ends, so that it
+// is the same until one of them drops something, or the first comes in.
+func (w *watched) before() money.Int128 {
+	if !w.added {
+		w.early, w.added = money.Int128{}, true
+		for i := range w.out.recent.list {
+			q := &w.out.recent.list[i]
+			if !q.before(&w.in.recent.list[0]) {
+				break
+			}
+			w.early, _ = w.early.Add(q.units)
+		}
+	}
+	return w.early
+}
 
+// close looks at what waits, but for what is valued after the day that the figures are of.
 func (h *signalHistory) close() {
 	h.wait()
-	h.release(chain.Date(math.MaxInt32))
+	h.release(h.book.AsOf)
 }

@@ -69,7 +69,13 @@ func signals(p *page) {
 	p.outlierList(h, from)
 	p.benford(h)
 	if h.cut > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("For %d payments the search for round trips ended after %d payments looked at: accounts with so many payments may have more.", h.cut, maxHops))
+		p.Notes = append(p.Notes, fmt.Sprintf("For %d payments the search for round trips ended after %d payments looked at, or %d of one account in a day: accounts with so many payments may have more.", h.cut, maxHops, maxLooked))
+	}
+	if h.full > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%d payments came when %d of their account were in the window already, and count for no pattern of the window: counts and amounts of such accounts are at least what is printed.", h.full, maxRecent))
+	}
+	if h.count > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%d entries are valued after %s and are not looked at yet.", h.count, p.in.Book.AsOf))
 	}
 }
 
@@ -131,7 +137,7 @@ func (p *page) roundAmounts(h *signalHistory) {
 		if w == nil || w.sent < int64(max(1, h.rules.MinAmounts)) {
 			continue
 		}
-		if share := decimal.NewFromInt(w.round).DivRound(decimal.NewFromInt(w.sent), ratioDecimals); share.Cmp(h.rules.Round.Decimal) >= 0 {
+		if share := decimal.NewFromInt(w.round).DivRound(decimal.NewFromInt(w.sent), ratDecimals); share.Cmp(h.rules.Round.Decimal) >= 0 {
 			list = append(list, rounder{i, share, w.sent})
 		}
 	}
@@ -196,7 +202,7 @@ func (p *page) benford(h *signalHistory) {
 		chart := &report.Chart{Kind: report.Bars, Title: "First digits of payments in " + currency, Unit: "%", Series: []report.Series{{Name: "payments"}, {Name: "Benford's law"}}}
 		for digit := 1; digit <= 9; digit++ {
 			chart.Categories = append(chart.Categories, strconv.Itoa(digit))
-			chart.Series[0].Values = append(chart.Series[0].Values, percent(decimal.NewFromInt(d.of1[digit]).DivRound(decimal.NewFromInt(d.n), ratioDecimals)))
+			chart.Series[0].Values = append(chart.Series[0].Values, percent(decimal.NewFromInt(d.of1[digit]).DivRound(decimal.NewFromInt(d.n), ratDecimals)))
 			chart.Series[1].Values = append(chart.Series[1].Values, percent(decimal.NewFromFloat(benfordShare(digit))))
 		}
 		p.last().Chart = chart

@@ -14,6 +14,7 @@ func (h *signalHistory) state(c *codec) {
 	}
 	c.day(&h.done)
 	number(c, &h.cut)
+	number(c, &h.full)
 	place := map[*Signal]int{}
 	for _, p := range patterns {
 		kept := h.signals[p.name]
@@ -66,12 +67,12 @@ func (h *signalHistory) watched(c *codec, w *watched, place map[*Signal]int) {
 	number(c, &w.sent)
 	number(c, &w.round)
 	list(c, &w.amounts, func(s *sample) { number(c, &s.seq); c.day(&s.day); c.units(&s.units) })
+	if !c.reading { // what lies before the window of all that can come counts no more
+		w.since(h.done - h.window + 1)
+	}
 	for _, side := range []*flowSide{&w.in, &w.out} {
-		if !c.reading { // what lies before the window of all that can come counts no more
-			side.recent, side.near = since(side.recent, h.done-h.window+1), since(side.near, h.done-h.window+1)
-		}
-		list(c, &side.recent, c.payment)
-		list(c, &side.near, c.payment)
+		side.recent.state(c, h.rules.Fan)
+		side.near.state(c, 0)
 		h.growing(c, side, place)
 	}
 }
@@ -140,12 +141,12 @@ func (h *signalHistory) digitState(c *codec) {
 	}
 }
 
-// forget drops signals that no report lists any more.
+// forget drops signals that no report lists any more, and that nothing that waits can extend.
 func (h *signalHistory) forget(day chain.Date) {
 	if h.rules.Lookback == 0 {
 		return
 	}
-	oldest := day - chain.Date(h.rules.Lookback) - h.window
+	oldest := day - chain.Date(h.rules.Lookback) - h.window - settled
 	for name, kept := range h.signals {
 		h.signals[name] = slices.DeleteFunc(kept, func(s *Signal) bool { return s.To < oldest })
 	}

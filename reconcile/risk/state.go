@@ -23,7 +23,7 @@ import (
 // refused, and the ledger is read from its beginning.
 
 // stateVersion changes with the layout.
-const stateVersion = 1
+const stateVersion = 2
 
 // ErrState: the state does not belong to this policy and book, or cannot be read.
 var ErrState = errors.New("the state is not one to go on from")

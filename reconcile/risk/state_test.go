@@ -143,6 +143,9 @@ func TestAHistoryThatResumedIsAsOneFromTheBeginning(t *testing.T) {
 		if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
 			r.Fatalf("the states differ after a cut at %d of %d: %v, %v", cut, len(moves), err1, err2)
 		}
+		if err := two.Agree(); err != nil {
+			r.Fatal(err)
+		}
 		if x, y := figures(t, whole, one, p), figures(t, whole, two, p); x != y {
 			r.Fatalf("the figures differ:\n%s\n%s", x, y)
 		}
@@ -217,6 +220,36 @@ func TestAStateOfSomethingElseIsRefused(t *testing.T) {
 	}
 	if _, err := risk.Resume(b, p, state); err != nil {
 		t.Error(err)
+	}
+}
+
+// A state that says something else than the ledger is found out by where it leads.
+func TestAStateThatWasChangedDoesNotAgree(t *testing.T) {
+	t.Parallel()
+	p := decoded(t, everything)
+	saved := func(units int64) (*risk.Book, []byte) {
+		b, err := risk.NewBook("main", 20_000, "EUR", []risk.Account{client("1", "1", units)}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := risk.NewHistory(b, p)
+		h.Add(&risk.Movement{Day: 20_000, Valued: 20_000, Units: money.FromInt64(-units), Posted: money.FromInt64(-units)})
+		state, err := h.Save()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b, state
+	}
+	book, state := saved(5)
+	_, changed := saved(6)
+	for want, state := range map[bool][]byte{true: state, false: changed} {
+		h, err := risk.Resume(book, p, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Agree(); (err == nil) != want || err != nil && !errors.Is(err, risk.ErrAgree) {
+			t.Errorf("agree is %v, want %v", err, want)
+		}
 	}
 }
 

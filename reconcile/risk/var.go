@@ -2,6 +2,7 @@ package risk
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -35,6 +36,7 @@ const varStandard = "Basel MAR30–33, RiskMetrics 1996"
 
 // returnsOf are what positions would have gained, by day, in the order of days.
 type returnsOf struct {
+	from  chain.Date // the day before the first
 	days  []chain.Date
 	gains []float64
 }
@@ -64,6 +66,9 @@ func (in *Inputs) gains(positions []Position, n int) (r returnsOf) {
 	}
 	slices.Sort(days)
 	days = days[max(0, len(days)-n-1):]
+	if len(days) > 0 {
+		r.from = days[0]
+	}
 	for t := 1; t < len(days); t++ {
 		var gain float64
 		for i, p := range held {
@@ -74,6 +79,24 @@ func (in *Inputs) gains(positions []Position, n int) (r returnsOf) {
 	}
 	return r
 }
+
+// broken says why the returns are none of days: rates of all currencies are missing for too long, so that a return would be
+// that of weeks, or a number is beyond what statistics can hold.
+func (r *returnsOf) broken(asOf chain.Date) string {
+	before := r.from
+	for i, day := range append(slices.Clone(r.days), asOf) {
+		if day-before > MaxRateAge {
+			return fmt.Sprintf("from %s to %s there is no day with rates of all currencies held, and at most %d days may lie between", before, day, MaxRateAge)
+		}
+		if before = day; i < len(r.gains) && !(math.Abs(r.gains[i]) < maxGain) {
+			return fmt.Sprintf("the rates of %s make a gain beyond %g", day, maxGain)
+		}
+	}
+	return ""
+}
+
+// maxGain keeps fourth powers finite.
+const maxGain = 1e60
 
 func valueAtRisk(p *page) {
 	v := p.in.Policy.Risk.VaR
@@ -95,6 +118,8 @@ func valueAtRisk(p *page) {
 	default:
 		if r = p.in.gains(positions, v.Window+v.Backtest); len(r.gains) < v.Window {
 			why = fmt.Sprintf("%d daily returns are needed, and the rates of the currencies held give %d", v.Window, len(r.gains))
+		} else {
+			why = r.broken(p.in.Book.AsOf)
 		}
 	}
 	if why != "" {
@@ -140,12 +165,17 @@ func (p *page) losses(f report.Figure, gains []float64, v *policy.VaR) {
 // backtest holds each of the last days against the figure of the day before.
 func (p *page) backtest(r returnsOf, v *policy.VaR) {
 	f := report.Figure{ID: "var.exceptions", Title: "Back-test: exceptions", Unit: "days", Standard: "Basel MAR32", Convention: "mar32-traffic-light-current-positions", Meaning: "On how many days more was lost than the figure of the day before said."}
+	why := ""
 	switch {
 	case v.Backtest == 0:
-		p.absent(f, "the policy asks for no back-test (risk.var.backtest)")
-		return
+		why = "the policy asks for no back-test (risk.var.backtest)"
 	case len(r.gains) < v.Window+v.Backtest:
-		p.absent(f, "%d daily returns are needed for the window and the back-test, and there are %d", v.Window+v.Backtest, len(r.gains))
+		why = fmt.Sprintf("%d daily returns are needed for the window and the back-test, and there are %d", v.Window+v.Backtest, len(r.gains))
+	}
+	kupiec := report.Figure{ID: "var.kupiec", Title: "Back-test: Kupiec's likelihood ratio", Standard: "Kupiec 1995", Convention: "pof-chi2-1", Meaning: "How badly the number of exceptions fits the confidence."}
+	if why != "" {
+		p.absent(f, "%s", why)
+		p.absent(kupiec, "%s", why)
 		return
 	}
 	confidence := v.Confidence.InexactFloat64()
@@ -175,6 +205,8 @@ func (p *page) backtest(r returnsOf, v *policy.VaR) {
 		Red:   &policy.Decimal{Decimal: decimal.NewFromInt(int64(red)).Sub(one)},
 	})
 	ratio, probability := Kupiec(v.Backtest, exceptions, 1-confidence)
-	p.plain(report.Figure{ID: "var.kupiec", Title: "Back-test: Kupiec's likelihood ratio", Value: textCell(decimal.NewFromFloat(ratio).StringFixed(5)), Standard: "Kupiec 1995", Convention: "pof-chi2-1", Meaning: "How badly the number of exceptions fits the confidence; its p-value is " + decimal.NewFromFloat(probability).StringFixed(5) + ", and below 0.05 the model is doubtful."})
+	kupiec.Value = textCell(decimal.NewFromFloat(ratio).StringFixed(5))
+	kupiec.Meaning = "How badly the number of exceptions fits the confidence; its p-value is " + decimal.NewFromFloat(probability).StringFixed(5) + ", and below 0.05 the model is doubtful."
+	p.plain(kupiec)
 	p.last().Chart = chart
 }

@@ -106,7 +106,8 @@ func Kupiec(n, x int, rate float64) (ratio, p float64) {
 }
 
 // Zones returns from how many exceptions on the amber and the red zone begin: where the probability of that many or fewer
-// reaches 95 % and 99.99 % if the model is right (Basel MAR32.9). For 250 days at 99 % they are 5 and 10.
+// reaches 95 % and 99.99 % if the model is right (Basel MAR32.9). For 250 days at 99 % they are 5 and 10. Of so few days that
+// none at all already reaches it, no exception is green all the same, and red begins after amber.
 func Zones(days int, rate float64) (amber, red int) {
 	b := distuv.Binomial{N: float64(days), P: rate}
 	reaches := func(share float64) int {
@@ -117,5 +118,6 @@ func Zones(days int, rate float64) (amber, red int) {
 		}
 		return days
 	}
-	return reaches(0.95), reaches(0.9999)
+	amber = max(1, reaches(0.95))
+	return amber, max(amber+1, reaches(0.9999))
 }
