@@ -162,10 +162,11 @@ func TestARunWithASignersStateIsAnotherRun(t *testing.T) {
 	url := storetest.Database(t)
 	conn := connect(t, url)
 	deps := nightDeps(t, url)
-	b := bankBook(t, "main", signingKey(t, "signer"))
+	key := signingKey(t, "signer")
+	b := bankBook(t, "main", key)
 	b.write(t, conn)
 	without := runNight(t, deps, b, reconcile.NightOptions{})
-	state := (&crime{t: t, conn: conn, b: b}).state(b, 28)
+	state := (&crime{t: t, conn: conn, b: b, key: key}).state(b, 28)
 	with := runNight(t, deps, b, reconcile.NightOptions{SignerState: state})
 	if with.Came != reconcile.RunComputed || with.Run.ID == without.Run.ID {
 		t.Errorf("with a signer's state the run is %s, %s; without %s", with.Run.ID, with.Came, without.Run.ID)
