@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -84,7 +85,7 @@ func same(s *camt.Statement, v camt.Version, got bankfile.Statement, lines []ban
 			string(l.BookingDate) != want.Booked.String() || string(l.ValueDate) != want.Valued.String() || l.References.Entry != want.Ref || l.References.Servicer != want.Servicer {
 			return fmt.Errorf("line %+v, want %+v", l, want)
 		}
-		if len(want.Reference) <= 35 && l.References.EndToEnd != want.Reference || len(want.Reference) > 35 && l.Info != want.Reference {
+		if characters := utf8.RuneCountInString(want.Reference); characters <= 35 && l.References.EndToEnd != want.Reference || characters > 35 && l.Info != want.Reference {
 			return fmt.Errorf("line %s has references %+v and info %q", want.Ref, l.References, l.Info)
 		}
 		if strings.ReplaceAll(l.Remittance, " ", "") != strings.ReplaceAll(want.Description, " ", "") {

@@ -3,8 +3,10 @@ package risk
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -63,6 +65,7 @@ func signals(p *page) {
 			p.absent(f, "the policy sets no threshold for it (risk.signals)")
 			continue
 		}
+		f.Meaning += " " + h.rule(pattern.name)
 		p.signalList(h, pattern, f, from)
 	}
 	p.roundAmounts(h)
@@ -77,6 +80,30 @@ func signals(p *page) {
 	if h.count > 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("%d entries are valued after %s and are not looked at yet.", h.count, p.in.Book.AsOf))
 	}
+}
+
+// rule says what the policy asks of a pattern, so that a reader knows what a signal is without it.
+func (h *signalHistory) rule(pattern string) string {
+	r := h.rules
+	within := fmt.Sprintf("within %d days", h.window)
+	var thresholds []string
+	for _, currency := range slices.Sorted(maps.Keys(r.Threshold)) {
+		thresholds = append(thresholds, r.Threshold[currency].String()+" "+currency)
+	}
+	threshold := strings.Join(thresholds, ", ")
+	switch pattern {
+	case Structuring:
+		return fmt.Sprintf("The policy asks for %d %s, each at most %s %% below %s.", r.Structuring, within, percent(r.Margin.Decimal), threshold)
+	case PassThrough:
+		return fmt.Sprintf("The policy asks for %s %% out again %s, of at least %s.", percent(r.PassThrough.Decimal), within, threshold)
+	case Velocity:
+		return fmt.Sprintf("The policy asks for %d payments %s.", r.Velocity, within)
+	case FanIn, FanOut:
+		return fmt.Sprintf("The policy asks for %d others %s.", r.Fan, within)
+	case RoundTrip:
+		return fmt.Sprintf("The policy asks for at most %d payments %s.", r.CycleLength, within)
+	}
+	return fmt.Sprintf("The policy asks for %d days without a movement.", r.Dormant)
 }
 
 // signalList writes the signals of a pattern, the largest amounts first.
@@ -127,6 +154,7 @@ func (p *page) roundAmounts(h *signalHistory) {
 		p.absent(f, "the policy sets no share for it (risk.signals.round)")
 		return
 	}
+	f.Meaning += fmt.Sprintf(" The policy asks for %s %%.", percent(h.rules.Round.Decimal))
 	type rounder struct {
 		account int
 		share   decimal.Decimal
@@ -159,6 +187,7 @@ func (p *page) outlierList(h *signalHistory, from chain.Date) {
 		p.absent(f, "the policy sets no score for it (risk.signals.outlier)")
 		return
 	}
+	f.Meaning += fmt.Sprintf(" The policy asks for a score beyond %s.", h.rules.Outlier)
 	list := h.outliers(int32(from), h.rules.Outlier.InexactFloat64())
 	f.Value = textCell(strconv.Itoa(len(list)))
 	p.plain(f)
