@@ -53,14 +53,16 @@ type Config struct {
 // handlers serves the routes.
 type handlers struct {
 	Config
-	keys     *keyring
-	gates    *gates
-	seals    *seals
-	trees    *semaphore.Weighted // turns to have a balance tree added up
-	uploads  *semaphore.Weighted // turns to have a bank file taken
-	reports  *semaphore.Weighted // turns to have a report computed
-	metrics  *metrics
-	unrouted observer
+	keys    *keyring
+	gates   *gates
+	seals   *seals
+	trees   *semaphore.Weighted // turns to have a balance tree added up
+	uploads *semaphore.Weighted // turns to have a bank file taken
+	// writeOffs is the turn to wait for the turn of a ledger to write lines off.
+	writeOffs *semaphore.Weighted
+	reports   *semaphore.Weighted // turns to have a report computed
+	metrics   *metrics
+	unrouted  observer
 	// calendars holds a *calendar for each ledger.LedgerID that was asked for.
 	calendars sync.Map
 }
@@ -68,7 +70,7 @@ type handlers struct {
 // New returns the handler of the whole surface; see routes.go.
 func New(c Config) *echo.Echo {
 	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint),
-		trees: semaphore.NewWeighted(MaxBalanceTrees), reports: semaphore.NewWeighted(MaxReports), uploads: semaphore.NewWeighted(MaxBankFiles),
+		trees: semaphore.NewWeighted(MaxBalanceTrees), reports: semaphore.NewWeighted(MaxReports), uploads: semaphore.NewWeighted(MaxBankFiles), writeOffs: semaphore.NewWeighted(1),
 		metrics: newMetrics(c.Poster.Stats, c.Signer)}
 	if c.Night.Stats != nil {
 		h.metrics.registry.MustRegister(nightStats{c.Night.Stats})

@@ -260,3 +260,89 @@ func TestBreaksAreThoseOfTheNewestRun(t *testing.T) {
 	b.breaks.Breaks[0].Decided = []int64{seq}
 	b.get("/v1/ledgers/main/breaks/break0").is(200, "").want("break.id", "break0", "decisions.0.reason", "seen")
 }
+
+// Two write-offs at once that share a line: one books, the other is refused.
+func TestALineIsWrittenOffOnceWhateverComesAtOnce(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		b.openAccounts()
+		b.do("POST", bankPath+"?account=cash", statementOf("C260331EUR6,00", "C1,00", "C2,00", "C3,00"), asFile).is(201, "")
+		const each = 4
+		statuses := make(chan int, 3*each)
+		for i := range 3 * each {
+			lines := []string{`"bank:1/1"`, `"bank:1/1","bank:1/2"`, `"bank:1/1","bank:1/2","bank:1/3"`}[i%3]
+			go func() {
+				statuses <- b.do("POST", decisionsPath, `{"action":"write_off","lines":[`+lines+`],"account":"customers:1","reason":"r"}`, nil).status
+			}()
+		}
+		counts := map[int]int{}
+		for range 3 * each {
+			counts[<-statuses]++
+		}
+		if counts[201] != 1 || counts[200] != each-1 || counts[409] != 2*each {
+			t.Errorf("%v: one is to be booked, %d find it booked, %d are refused", counts, each-1, 2*each)
+		}
+		if n := b.get("/v1/ledgers/main/transfers").is(200, "").length("data"); n != 1 {
+			t.Errorf("%d transfers were booked", n)
+		}
+	})
+}
+
+func TestWhatWasTakenBackCanBeWrittenOffAgain(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		b.openAccounts()
+		b.do("POST", bankPath+"?account=cash", statementOf("C260331EUR3,00", "C1,00", "C2,00"), asFile).is(201, "")
+		off := `{"action":"write_off","lines":["bank:1/1"],"account":"customers:1","reason":"r"}`
+		first := b.do("POST", decisionsPath, off, nil).is(201, "")
+		// To supersede a decision is not to take its booking back.
+		b.do("POST", decisionsPath, strings.Replace(off, `}`, `,"supersedes":"`+first.text("id")+`"}`, 1), nil).is(409, codeWrittenOff)
+		b.do("POST", decisionsPath, `{"action":"unmatch","lines":["bank:1/1"],"reason":"it was paid after all"}`, nil).is(201, "")
+		other := strings.Replace(off, "customers:1", "customers:2", 1)
+		again := b.do("POST", decisionsPath, other, nil).is(201, "")
+		if again.text("entry_seq") == first.text("entry_seq") {
+			t.Errorf("the second write-off names the transfer of the first, entry %s", first.text("entry_seq"))
+		}
+		b.do("POST", decisionsPath, other, nil).is(200, "").want("seq", again.text("seq"))
+	})
+}
+
+func TestWriteOffsOfWhatIsNotOpenWithABank(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		b.openAccounts()
+		b.do("POST", bankPath+"?account=cash&name=announced.xml", announced, asFile).is(201, "")
+		b.do("POST", decisionsPath, `{"action":"write_off","lines":["bank:1/1"],"account":"customers:1","reason":"r"}`, nil).is(422, codeLineNotFound)
+		paid := b.pay("yen", "yen:out", "10").is(201, "").text("seq")
+		b.do("POST", decisionsPath, `{"action":"write_off","lines":["ledger:`+paid+`/0"],"account":"yen:out","reason":"r"}`, nil).is(422, codeLineNotFound)
+		b.breaks = &BreakBook{Run: uuid.NewString(), AsOf: "2026-03-31", Breaks: []Break{{ID: "large", Account: "cash", Status: "unmatched_bank",
+			Lines: []BreakLine{{"bank:1/1", "10.00", "EUR"}}, MoreLines: 50, JSON: json.RawMessage("{}")}}}
+		b.do("POST", decisionsPath, `{"action":"write_off","break":"large","account":"customers:1","reason":"r"}`, nil).is(400, codeItemCount)
+	})
+}
+
+// announced is a camt.054 with one line.
+const announced = `<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"><BkToCstmrDbtCdtNtfctn><GrpHdr><MsgId>M1</MsgId><CreDtTm>2026-03-02T08:00:00</CreDtTm></GrpHdr>
+<Ntfctn><Id>N1</Id><CreDtTm>2026-03-02T08:00:00</CreDtTm><Acct><Id><IBAN>BE68793230773034</IBAN></Id><Ccy>EUR</Ccy></Acct>
+<Ntry><Amt Ccy="EUR">10.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-03-02</Dt></BookgDt><BkTxCd/></Ntry></Ntfctn></BkToCstmrDbtCdtNtfctn></Document>`
+
+// No engine stores a NUL, and no bank means one.
+func TestANULInABankFileIsNoFaultOfTheServer(t *testing.T) {
+	t.Parallel()
+	b := newBank(t, storetest.Database(t), nil).openAccounts()
+	file := statementOf("C260331EUR3,00", "C1,00", "C2,00")
+	for _, part := range []string{":20:S1", ":25:1234", ":28C:1/1", "NTRFREF0", "line 0", "EUR3,00"} {
+		r := b.do("POST", bankPath+"?account=cash", strings.Replace(file, part, part+"\x00", 1), asFile)
+		if r.status >= 500 {
+			t.Errorf("a NUL after %s: %d %s", part, r.status, r.body)
+		}
+	}
+	for _, path := range []string{bankPath + "?bank_account=%00", "/v1/ledgers/main/breaks?status=%00", "/v1/ledgers/main/breaks/%00", bankPath + "?bank_account=%FF"} {
+		if r := b.get(path); r.status >= 500 {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
+	if r := b.do("POST", bankPath+"?account=cash&name=%00%FF", file+"\n", asFile); r.status >= 500 {
+		t.Errorf("a NUL in the name: %d %s", r.status, r.body)
+	}
+}

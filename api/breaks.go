@@ -21,6 +21,7 @@ type BreakBook struct {
 type Break struct {
 	ID, Account, Status, Bucket string
 	Lines                       []BreakLine
+	MoreLines                   int // that Lines leaves out
 	Decided                     []int64
 	JSON                        json.RawMessage
 }

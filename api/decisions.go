@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,6 +29,8 @@ const (
 	// MaxDecidedLines is how many lines one decision names; their ids must also fit
 	// into ledger.MaxSubject bytes.
 	MaxDecidedLines = 100
+	// WriteOffPatience is how long a write-off waits for its turn.
+	WriteOffPatience = 15 * time.Second
 	// maxOwner is the longest owner or cause.
 	maxOwner = 64
 )
@@ -73,11 +77,36 @@ func (h *handlers) decide(x *exchange) error {
 		return err
 	}
 	if v.action == chain.ActionWriteOff {
-		if err := h.writeOff(x, v, facts, decision); err != nil {
-			return err
-		}
+		return h.writeOffInTurn(x, v, facts, decision)
 	}
 	return h.record(x, v, decision)
+}
+
+// writeOffInTurn writes lines off while nobody else does: two write-offs at once
+// that share a line would each find that it is not written off yet.
+func (h *handlers) writeOffInTurn(x *exchange, v *verdict, facts []lineFact, d *ledger.Decide) error {
+	ctx, cancel := context.WithTimeout(x.req.Context(), WriteOffPatience)
+	defer cancel()
+	if err := h.writeOffs.Acquire(ctx, 1); err != nil { // one connection waits for the turn, not one a request
+		return writeOffsBusy()
+	}
+	defer h.writeOffs.Release(1)
+	begun := false
+	err := h.DB.InBankTurn(ctx, x.ledger, func() error {
+		begun = true
+		if err := h.writeOff(x, v, facts, d); err != nil {
+			return err
+		}
+		return h.record(x, v, d)
+	})
+	if !begun && ctx.Err() != nil {
+		return writeOffsBusy()
+	}
+	return err
+}
+
+func writeOffsBusy() *problem {
+	return newProblem(codeOverloaded, "other lines of this ledger are being written off, or a bank file is being stored; nothing happened, try again later")
 }
 
 // record puts a decision on record. The reason is its description and the rest
@@ -106,11 +135,19 @@ func (h *handlers) record(x *exchange, v *verdict, d *ledger.Decide) error {
 }
 
 // writeOff books the difference of the lines against the account that was named,
-// before the decision is put on record. Both ids follow from the lines: whoever
-// asks, and however often, it is booked once; what was interrupted between the
-// two is finished by the same request.
+// before the decision is put on record. Both ids follow from the lines and from
+// the decision that took them back last: whoever asks, and however often, it is
+// booked once; what was interrupted between the two is finished by the same
+// request; and what was taken back can be written off again.
 func (h *handlers) writeOff(x *exchange, v *verdict, facts []lineFact, d *ledger.Decide) error {
 	difference, err := differenceOf(facts)
+	if err != nil {
+		return err
+	}
+	if err := h.atBank(x, &facts[0]); err != nil {
+		return err
+	}
+	standing, takenBack, err := h.writtenOff(x, v.lines)
 	if err != nil {
 		return err
 	}
@@ -118,9 +155,14 @@ func (h *handlers) writeOff(x *exchange, v *verdict, facts []lineFact, d *ledger
 	if v.supersedes != nil {
 		key += "\x00" + v.supersedes.String()
 	}
+	if takenBack > 0 {
+		key += "\x00" + strconv.FormatInt(takenBack, 10)
+	}
 	d.ID = ledger.DeriveRequestID(x.ledger, ledger.OperationDecide, key)
-	if err := h.notWrittenOff(x, v, d); err != nil {
-		return err
+	for _, line := range v.lines {
+		if by, ok := standing[line]; ok && by.RequestID() != d.ID {
+			return fieldProblem(codeWrittenOff, "/lines", "decision %d has written off %s; take it back first (unmatch), and reverse its transfer", by.Seq(), line)
+		}
 	}
 	here, there := chain.Debit, chain.Credit
 	if difference.Sign() < 0 {
@@ -150,38 +192,50 @@ func (h *handlers) writeOff(x *exchange, v *verdict, facts []lineFact, d *ledger
 // decisionsAtOnce is how many decisions are looked through at once.
 const decisionsAtOnce = 1000
 
-// notWrittenOff refuses to write a line off that an earlier decision has written
-// off together with others: it would be booked twice.
-func (h *handlers) notWrittenOff(x *exchange, v *verdict, d *ledger.Decide) error {
-	standing := map[string]int64{} // the decision that has written a line off
+// writtenOff returns the decisions by which some of the lines are written off, and
+// the newest one that took any of them back, 0 for none. To book a line again
+// that is written off together with others would book it twice.
+func (h *handlers) writtenOff(x *exchange, lines []string) (standing map[string]*ledger.Entry, takenBack int64, err error) {
+	standing = map[string]*ledger.Entry{}
 	for from := int64(0); ; {
 		page, err := h.DB.Decisions(x.req.Context(), x.ledger, from, decisionsAtOnce)
 		if err != nil {
-			return fmt.Errorf("looking for earlier write-offs: %w", err)
+			return nil, 0, fmt.Errorf("looking for earlier write-offs: %w", err)
 		}
 		for i := range page {
 			e := &page[i]
 			from = e.Seq() + 1
-			if e.RequestID() == d.ID || v.supersedes != nil && e.RequestID() == *v.supersedes {
-				continue
-			}
 			for subject := range strings.SplitSeq(detail(e, "subject"), ",") {
+				if !slices.Contains(lines, subject) {
+					continue
+				}
 				switch detail(e, "action") {
 				case chain.ActionWriteOff:
-					standing[subject] = e.Seq()
+					standing[subject] = e
 				case chain.ActionUnmatch:
 					delete(standing, subject)
+					takenBack = e.Seq()
 				}
 			}
 		}
 		if len(page) < decisionsAtOnce {
-			break
+			return standing, takenBack, nil
 		}
 	}
-	for _, line := range v.lines {
-		if seq, ok := standing[line]; ok {
-			return fieldProblem(codeWrittenOff, "/lines", "decision %d has written off %s; take it back first (unmatch), and reverse its transfer", seq, line)
-		}
+}
+
+// atBank refuses to write off what no run reconciles: postings of an account that
+// stands for none at a bank.
+func (h *handlers) atBank(x *exchange, f *lineFact) error {
+	if f.bank {
+		return nil
+	}
+	known, err := h.DB.BankStatements(x.req.Context(), x.ledger, store.BankStatementFilter{Account: f.account, Limit: 1})
+	if err != nil {
+		return fmt.Errorf("looking for bank statements of account %s: %w", f.account, err)
+	}
+	if len(known) == 0 {
+		return fieldProblem(codeLineNotFound, "/lines", "account %s has no bank statements, so that nothing of it is open with a bank; post a transfer instead", f.account)
 	}
 	return nil
 }
@@ -250,6 +304,9 @@ func (h *handlers) lineFact(ctx context.Context, id ledger.LedgerID, book *Break
 		return h.openingFact(ctx, id, book, line, container)
 	case side == "bank":
 		s, l, err := h.DB.BankLine(ctx, id, container, number)
+		if err == nil && (l.Status != store.BookedLine || s.Format == store.Announcement) {
+			return lineFact{}, fieldProblem(codeLineNotFound, "/lines", "%s only announces what the bank has yet to book; decide about the line of the statement that books it", line)
+		}
 		return lineFact{true, s.Account, s.Currency, s.Scale, l.Units}, err
 	}
 	e, err := h.DB.Entry(ctx, id, container)
@@ -311,6 +368,9 @@ func (v *verdict) expand(book *BreakBook) error {
 		if b == nil {
 			return breakNotFound(v.breakID)
 		}
+		if b.MoreLines > 0 {
+			return fieldProblem(codeItemCount, "/break", "break %s has %d lines more than it shows; name the lines, at most %d at a time", b.ID, b.MoreLines, MaxDecidedLines)
+		}
 		for _, l := range b.Lines {
 			v.lines = append(v.lines, l.ID)
 		}
@@ -326,7 +386,7 @@ func (v *verdict) expand(book *BreakBook) error {
 			files++
 		}
 	}
-	together := v.action == chain.ActionMatch || v.action == actionAccept || v.action == chain.ActionUnmatch
+	together := v.action == chain.ActionMatch || v.action == actionAccept // one line is enough to take its group apart
 	switch {
 	case len(v.lines) == 0:
 		return newProblem(codeMissingField, "name the lines, or the break, that the decision is about")

@@ -195,8 +195,10 @@ func (h *handlers) sendReport(x *exchange, r ReportRequest, formats []string) er
 			return newProblem(codeOverloaded, "the reports of other requests are being computed; nothing happened, try again later")
 		}
 	}
-	file, err := h.Reports.Report(ctx, x.ledger, r)
-	h.reports.Release(1)
+	file, err := func() (ReportFile, error) {
+		defer h.reports.Release(1) // also when it panics
+		return h.Reports.Report(ctx, x.ledger, r)
+	}()
 	if refusal, ok := errors.AsType[*ReportRefusal](err); ok {
 		return refusedReport(refusal)
 	}

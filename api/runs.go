@@ -145,12 +145,22 @@ func (q *query) runPlace(list [cursorListSize]byte) *store.RunPlace {
 		return nil
 	}
 	b := []byte(p)
-	return &store.RunPlace{
+	place := &store.RunPlace{
 		AsOf:      chain.Date(int32(binary.BigEndian.Uint32(b))),
 		StartedAt: time.UnixMicro(int64(binary.BigEndian.Uint64(b[4:]))),
 		ID:        uuid.UUID(b[12:]),
 	}
+	for _, t := range []time.Time{place.AsOf.Time(), place.StartedAt.UTC()} {
+		if t.Year() < 1 || t.Year() > maxYear { // no engine has such a day
+			q.err = cursorInvalid()
+			return nil
+		}
+	}
+	return place
 }
+
+// maxYear is the last year that is written with four digits.
+const maxYear = 9999
 
 // namedRun reads the run that the path names.
 func (h *handlers) namedRun(x *exchange) (store.Run, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
+	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
 )
 
@@ -202,6 +204,20 @@ func TestTheNewestRunIsAMetric(t *testing.T) {
 		"as_of_milliseconds": "value:1.728e+12", "age_milliseconds": "value:3.6"} {
 		if got := figures["tallystick_night_"+name]; !strings.Contains(got, want) {
 			t.Errorf("%s is %q, want %s", name, got, want)
+		}
+	}
+}
+
+// A cursor that no list gave out is refused, whatever days it names.
+func TestACursorOfRunsBeyondAllDaysIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBank(t, storetest.Database(t), nil)
+	info := b.get("/v1/ledgers/main").is(200, "").text("id")
+	list := listID("runs", info)
+	for _, day := range []chain.Date{math.MinInt32, math.MaxInt32} {
+		for _, at := range []time.Time{time.Now(), time.UnixMicro(math.MaxInt64), time.UnixMicro(math.MinInt64)} {
+			cursor := newCursor(list, string(appendRunPlace(nil, &store.Run{AsOf: day, StartedAt: at})))
+			b.get("/v1/ledgers/main/runs?cursor="+cursor).is(400, codeCursorInvalid)
 		}
 	}
 }

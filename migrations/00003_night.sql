@@ -64,7 +64,8 @@ create table if not exists ops.night_turns (
 );
 create index if not exists night_turns_open on ops.night_turns (ledger_id, due) where done_at is null;
 
--- The row of a ledger is locked by the process that stores a bank file: what follows what is decided one after the other.
+-- The row of a ledger is locked by the process that stores a bank file, or writes lines off: what follows what, and what is written
+-- off already, is decided one after the other.
 create table if not exists ops.bank_turns (
     ledger_id uuid not null,
     constraint bank_turns_ledger primary key (ledger_id)

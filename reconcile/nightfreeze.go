@@ -94,7 +94,7 @@ func freeze(ctx context.Context, db *store.DB, now time.Time, o *NightOptions) (
 	if err := n.cutAt(ctx); err != nil {
 		return nil, nil, err
 	}
-	p := &pins{Inputs: make(map[string]chain.Hash)}
+	p := &pins{Inputs: make(map[string]chain.Hash), Evidence: o.SignerState != nil}
 	for _, f := range []struct {
 		name string
 		file *Document
@@ -286,6 +286,7 @@ type pins struct {
 	ReadFrom int64                 `json:"read_from"`
 	Why      string                `json:"why"` // of the scope
 	Previous string                `json:"previous,omitempty"`
+	Evidence bool                  `json:"evidence,omitempty"` // there is a signer's state to hold the ledger against
 	Inputs   map[string]chain.Hash `json:"-"`
 	Digests  map[string]string     `json:"inputs"`
 }
@@ -305,6 +306,9 @@ func (n *Night) key(p *pins) chain.Hash {
 	line("scope", p.Scope)
 	line("read_from", strconv.FormatInt(p.ReadFrom, 10))
 	line("previous", p.Previous)
+	if p.Evidence { // what is checked against it is more than what can be checked without
+		line("evidence", "signer's state")
+	}
 	for _, name := range chain.RunInputs {
 		if digest, ok := p.Inputs[name]; ok {
 			line(name, digest.String())

@@ -155,6 +155,29 @@ func TestSnapshotsCostNoMoreThanPostings(t *testing.T) {
 	})
 }
 
+// What is checked against a signer's state is more than what is checked without: a
+// run that had none does not answer for one that has.
+func TestARunWithASignersStateIsAnotherRun(t *testing.T) {
+	t.Parallel()
+	url := storetest.Database(t)
+	conn := connect(t, url)
+	deps := nightDeps(t, url)
+	key := signingKey(t, "signer")
+	b := bankBook(t, "main", key)
+	b.write(t, conn)
+	without := runNight(t, deps, b, reconcile.NightOptions{})
+	state := (&crime{t: t, conn: conn, b: b, key: key}).state(b, 28)
+	with := runNight(t, deps, b, reconcile.NightOptions{SignerState: state})
+	if with.Came != reconcile.RunComputed || with.Run.ID == without.Run.ID {
+		t.Errorf("with a signer's state the run is %s, %s; without %s", with.Run.ID, with.Came, without.Run.ID)
+	}
+	for _, o := range []reconcile.NightOptions{{}, {SignerState: state}} {
+		if again := runNight(t, deps, b, o); again.Came != reconcile.RunStored {
+			t.Errorf("the same run once more is %s", again.Came)
+		}
+	}
+}
+
 // BenchmarkNight compares the chain and books phases of a ledger of LARGE entries
 // that has grown by 20,000 with those of a ledger that has no more than those: the
 // new entries alone, and with a seventh of the history.

@@ -246,7 +246,7 @@ func (r *nightRun) doPhase(ctx context.Context, p *phase) error {
 		r.Progress = func(done, total int64) { r.options.Progress(p.name, done, total) }
 	}
 	switch err := p.do(r.Night, ctx); {
-	case err != nil && (r.critical == 0 || ctx.Err() != nil):
+	case err != nil && (r.critical == 0 || ctx.Err() != nil || store.Interrupted(err)):
 		return err
 	case err != nil: // of books that are damaged, not everything can be read
 		r.outputs = nil

@@ -166,7 +166,7 @@ func breakBook(run store.Run, out *reconcile.BankOutcome) (*api.BreakBook, error
 			if err != nil {
 				return fmt.Errorf("writing break %s: %w", breaks[i].ID, err)
 			}
-			b := api.Break{ID: breaks[i].ID, Account: breaks[i].Account, Status: string(breaks[i].Status), Bucket: string(breaks[i].Bucket), Decided: breaks[i].Decided, JSON: text}
+			b := api.Break{ID: breaks[i].ID, Account: breaks[i].Account, Status: string(breaks[i].Status), Bucket: string(breaks[i].Bucket), Decided: breaks[i].Decided, MoreLines: breaks[i].MoreLines, JSON: text}
 			for _, l := range breaks[i].Lines {
 				b.Lines = append(b.Lines, api.BreakLine{ID: l.ID, Amount: l.Amount, Currency: l.Currency})
 			}

@@ -382,3 +382,25 @@ func TestTheExitCodeOfARunSaysWhatCameOfIt(t *testing.T) {
 		}
 	}
 }
+
+func TestALedgerWhoseNightFailsHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	b := newNightBook(t, storetest.Database(t))
+	_, _, refused, err := b.db.OpenLedger(t.Context(), ledger.OpenLedger{ID: ledger.LedgerID{UUID: uuid.New()}, Host: "night.test", Name: "a-first", TimeZone: "UTC", BaseCurrency: "EUR"})
+	if err != nil || refused != nil {
+		t.Fatal(err, refused)
+	}
+	n := b.nightly("30 2 * * *")
+	n.zone, n.page = nil, 1
+	if err := n.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.sql("update ops.night_turns set due = due - interval '3 days'")
+	b.sql("update book.ledgers set time_zone = 'Nowhere/Atall' where name = 'a-first'")
+	if err := n.round(t.Context()); err == nil || !strings.Contains(err.Error(), "a-first") {
+		t.Errorf("the first ledger has a time zone that does not exist, and the round says %v", err)
+	}
+	if got := b.number("select count(*) from ops.night_turns where run_id is not null"); got < 2 {
+		t.Errorf("%d nights of the second ledger were run", got)
+	}
+}

@@ -44,6 +44,7 @@ type nightly struct {
 	log   *slog.Logger
 	now   func() time.Time
 	lease time.Duration
+	page  int // ledgers that are read together
 
 	mu    sync.Mutex
 	stats map[ledger.LedgerID]api.NightStats
@@ -51,7 +52,7 @@ type nightly struct {
 
 // newNightly reads the flags of the scheduler; nil when it is off.
 func newNightly(spec, zone string, work *nightWork, log *slog.Logger) (*nightly, error) {
-	n := &nightly{work: work, log: log, now: time.Now, lease: nightLease, stats: make(map[ledger.LedgerID]api.NightStats)}
+	n := &nightly{work: work, log: log, now: time.Now, lease: nightLease, page: ledgersAtOnce, stats: make(map[ledger.LedgerID]api.NightStats)}
 	var err error
 	if spec == "" {
 		return nil, nil
@@ -85,17 +86,17 @@ func (n *nightly) keep(ctx context.Context) {
 // round runs the nights of all ledgers that are due and free, oldest first.
 func (n *nightly) round(ctx context.Context) error {
 	after := ""
+	var failed []error // of one ledger does not hold up the others
 	for {
-		page, err := n.work.db.Ledgers(ctx, after, ledgersAtOnce)
+		page, err := n.work.db.Ledgers(ctx, after, n.page)
 		if err != nil {
-			return err
+			return errors.Join(append(failed, err)...)
 		}
-		var failed []error
 		for i := range page {
 			failed = append(failed, n.ledger(ctx, &page[i]))
 		}
-		if err := errors.Join(failed...); err != nil || len(page) < ledgersAtOnce {
-			return err
+		if len(page) < n.page || ctx.Err() != nil {
+			return errors.Join(failed...)
 		}
 		after = page[len(page)-1].Terms.Name
 	}

@@ -78,8 +78,12 @@ type BankLine struct {
 	References  map[string][]string
 }
 
-// BookedLine is the status of a line that moves the balance.
-const BookedLine = "BOOK"
+// BookedLine is the status of a line that moves the balance, and Announcement the
+// format of files that only announce the lines of a statement to come.
+const (
+	BookedLine   = "BOOK"
+	Announcement = "camt.054"
+)
 
 // NewBankStatement is a statement that is to be stored. Follows is the number of
 // the statement of the same bank account and currency that it was found to
@@ -178,6 +182,21 @@ func (db *DB) StoreBankFile(ctx context.Context, id ledger.LedgerID, f BankFile,
 	return stored, fresh, nil
 }
 
+// InBankTurn runs f while no process stores a file of the ledger, or does anything
+// else in its turn. f has connections of its own.
+func (db *DB) InBankTurn(ctx context.Context, id ledger.LedgerID, f func() error) error {
+	ran := false
+	var done error
+	err := db.bankTurn(ctx, id, func(pgx.Tx) error {
+		ran, done = true, f()
+		return nil
+	})
+	if ran { // the transaction is nothing but its lock
+		return done
+	}
+	return err
+}
+
 // bankTurn runs f in a transaction while no other process stores a file of the
 // ledger. The wait for another one may be longer than a statement may take.
 func (db *DB) bankTurn(ctx context.Context, id ledger.LedgerID, f func(pgx.Tx) error) error {
@@ -234,7 +253,7 @@ func jsonList[T any](list []T) (string, error) {
 		list = []T{}
 	}
 	text, err := json.Marshal(list)
-	return plainText(string(text)), err
+	return plainJSON(text), err
 }
 
 const insertBankStatementSQL = `

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strings"
 
@@ -131,6 +132,18 @@ func Passing(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Interrupted reports whether something failed because of the engine or the way to
+// it, and not because of what it holds. A statement that took too long is neither
+// for certain, and is not counted.
+func Interrupted(err error) bool {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return Passing(err) && pgErr.Code != codeCanceled
+	}
+	var netErr net.Error
+	return errors.As(err, &netErr)
 }
 
 // Lacking reports whether a query failed because the engine has no such table,

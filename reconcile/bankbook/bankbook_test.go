@@ -217,6 +217,24 @@ func TestDecisionsOfAnotherDayAndOfOtherAccountsDoNotCount(t *testing.T) {
 	}
 }
 
+// A break shows so many lines and says how many it leaves out: who decides about
+// what is shown would decide about a part of it.
+func TestABreakSaysHowManyOfItsLinesItLeavesOut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ lines, shown, more int }{{100, 100, 0}, {150, 100, 50}} {
+		var lines, ids []string
+		for i := range c.lines {
+			lines, ids = append(lines, "03 -1.00 FEE"), append(ids, bankbook.BankLine(1, int64(i)+1))
+		}
+		in := input(t, []bankbook.Statement{statement(t, 1, "A", "2026-03-02", "2026-03-31", "0", fmt.Sprint(-c.lines), lines...)})
+		in.Decisions = []bankbook.Decision{{Decision: match.Decision{Seq: 7, Action: match.DoMatch, Lines: ids}}}
+		r := run(t, in)
+		if len(r.Breaks) != 1 || len(r.Breaks[0].Lines) != c.shown || r.Breaks[0].MoreLines != c.more {
+			t.Errorf("of %d lines: %d breaks, the first shows %d and leaves %d out", c.lines, len(r.Breaks), len(r.Breaks[0].Lines), r.Breaks[0].MoreLines)
+		}
+	}
+}
+
 func TestAResultIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	in := input(t, []bankbook.Statement{statement(t, 1, "A", "2026-03-02", "2026-03-31", "0", "15", "03 10.00 SECRET", "04 5.00 OTHER")}, "03 11.00 SECRET", "05 7.00 LATE")

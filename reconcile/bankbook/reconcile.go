@@ -59,6 +59,7 @@ type Break struct {
 	How         match.How           `json:"how,omitempty"`
 	Rule        string              `json:"rule,omitempty"`
 	Lines       []Line              `json:"lines"`
+	MoreLines   int                 `json:"more_lines,omitempty"` // that Lines leaves out
 	Amounts     []match.Amount      `json:"amounts"`
 	FirstSeen   string              `json:"first_seen"`
 	New         bool                `json:"new,omitempty"` // first seen by this run
@@ -229,6 +230,7 @@ func (r *Result) describe(g *match.Group, overdue int) Break {
 		Repeats: g.Repeats, Choices: g.Choices, Booking: g.Booking, Lines: []Line{}}
 	for _, id := range slices.Concat(g.Bank, g.Ledger) {
 		if len(b.Lines) == maxShown {
+			b.MoreLines = len(g.Bank) + len(g.Ledger) - maxShown
 			break
 		}
 		l, _ := r.matched.Line(id) // a line of a group is one
