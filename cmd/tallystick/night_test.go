@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -402,5 +403,29 @@ func TestALedgerWhoseNightFailsHoldsUpNoOther(t *testing.T) {
 	}
 	if got := b.number("select count(*) from ops.night_turns where run_id is not null"); got < 2 {
 		t.Errorf("%d nights of the second ledger were run", got)
+	}
+}
+
+// A night that is not run because its policy is not in force yet is a failure that
+// the metrics show; one of a ledger without entries is none.
+func TestANightWithoutAPolicyInForceIsAFailure(t *testing.T) {
+	t.Parallel()
+	b := newNightBook(t, storetest.Database(t))
+	if err := b.db.BeginNights(t.Context(), b.id, b.now.AddDate(0, 0, -1)); err != nil {
+		t.Fatal(err)
+	}
+	n := b.nightly(fmt.Sprintf("%d %d * * *", b.now.UTC().Add(-time.Hour).Minute(), b.now.UTC().Add(-time.Hour).Hour()))
+	n.work.files.Policy = filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(n.work.files.Policy, []byte("schema: tallystick/policy/1\nname: bank\nversion: \"1\"\neffective_from: 2999-01-01\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.number("select count(*) from ops.night_turns where done_at is not null and run_id is null and failed like '%not in force%'"); got != 1 {
+		t.Errorf("%d nights have ended without a run", got)
+	}
+	if s := n.nights()[b.id]; s.Failures != 1 {
+		t.Errorf("%d failures are counted", s.Failures)
 	}
 }

@@ -188,6 +188,10 @@ func (n *nightly) failed(ctx context.Context, info *store.LedgerInfo, turn store
 	case ctx.Err() != nil:
 		n.log.Info("night", append(event, "result", "left to another process: this one stops")...)
 		return n.work.db.PutOffNight(bounded, turn, holder, "the server stopped", 0)
+	case errors.Is(err, reconcile.ErrPolicyNotInForce): // somebody has to see to it, and trying again does not help
+		n.count(info.ID)
+		n.log.Error("night", append(event, "result", "not run", "error", err)...)
+		return n.work.db.EndNight(bounded, turn, holder, nil, err.Error())
 	case runRefusal(err) != nil:
 		n.log.Info("night", append(event, "result", "nothing to run", "error", err)...)
 		return n.work.db.EndNight(bounded, turn, holder, nil, err.Error())

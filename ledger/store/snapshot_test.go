@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"testing"
 
@@ -228,4 +229,27 @@ func TestScanEachFindsOneRowForEachKey(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever the engine holds, a lost connection is no verdict about it; and what is
+// wrong with what it holds is no lost connection.
+func TestInterruptedIsTheWayAndNotWhatIsThere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&pgconn.PgError{Code: "57P01"}, true},
+		{fmt.Errorf("reading: %w", &pgconn.PgError{Code: "08006"}), true},
+		{&pgconn.PgError{Code: "40001"}, true},
+		{&net.OpError{Op: "read", Err: io.EOF}, true},
+		{&pgconn.PgError{Code: "57014"}, false}, // too slow, as a damaged index may make it
+		{&pgconn.PgError{Code: "42501"}, false},
+		{errors.New("the sum is out of range"), false},
+		{io.ErrUnexpectedEOF, false}, // of a body that was cut
+	} {
+		if got := store.Interrupted(c.err); got != c.want {
+			t.Errorf("%v: %t", c.err, got)
+		}
+	}
 }
