@@ -10,22 +10,14 @@ import (
 // adoptPolicy answers POST /v1/ledgers/{ledger}/policies: it puts on record which policy file binds the figures of days to
 // come. The file itself stands elsewhere.
 func (h *handlers) adoptPolicy(x *exchange) error {
-	if err := h.findLedger(x); err != nil {
-		return err
-	}
-	r, err := x.body()
+	var adoption *ledger.AdoptPolicy
+	err := h.asked(x, ledger.OperationAdoptPolicy, x.body, func(r *reader) *ledger.Common {
+		adoption = decodeAdoption(r)
+		return &adoption.Common
+	})
 	if err != nil {
 		return err
 	}
-	defer r.release()
-	adoption := decodeAdoption(r)
-	if err := r.end(); err != nil {
-		return err
-	}
-	if adoption.ID, _, err = freshRequestID(x.req.Header, x.ledger, ledger.OperationAdoptPolicy); err != nil {
-		return err
-	}
-	x.identify(&adoption.Common)
 	return h.move(x, adoption, adoption.ID, manner{})
 }
 

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -168,14 +167,6 @@ func (n *Night) tell(done, total int64) {
 	if n.Progress != nil {
 		n.Progress(done, total)
 	}
-}
-
-// notRun stands in for a phase that this version does not have, so that nothing
-// is passed over in silence.
-func (n *Night) notRun(name string) error {
-	n.Find(nightFinding(PhaseNotRun, noSeq, "phase "+name, ""))
-	n.NotChecked(fmt.Sprintf("phase %s: this version does not have it", name))
-	return nil
 }
 
 // nightFinding is a finding of the night, with the severity and the next step of

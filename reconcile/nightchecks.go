@@ -10,7 +10,6 @@ import (
 // They are part of the outward contract: never renamed, never used for something
 // else.
 const (
-	PhaseNotRun      = "PHASE_NOT_RUN"
 	RunNotReproduced = "RUN_NOT_REPRODUCED"
 
 	// Of risk.
@@ -50,7 +49,6 @@ const byPolicy = "policy"
 // NightChecks is everything that the night looks for beside Checks. What the books
 // phase looks at, and where, stands in bookChecks.
 var NightChecks = []Check{
-	{PhaseNotRun, "I11", chain.Warning, "a part of the night was not done", laterVersion, false},
 	{RunNotReproduced, "I11", chain.Critical, "the same run over the same inputs had another outcome before", keepOutputs, false},
 
 	{RollForwardMismatch, "I11", chain.Critical, "the closing balance that a run reported is not today's opening balance: what it had read was changed since", rolledBack, false},
@@ -77,11 +75,10 @@ var NightChecks = []Check{
 
 // The next steps.
 const (
-	laterVersion = "Run the night again with a version that has this part; until then the run says nothing about it."
-	adoptPolicy  = "Give the run the policy that is on record, or put the new one on record: tallystick policy adopt FILE."
-	giveInputs   = "Give the run a policy that is in force, with --policy, and the rates and inputs that its figures need. tallystick policy check says what is wrong with a policy."
-	lookAtRisk   = "Read the report risk of this run: the figure names the accounts and entries that it comes from."
-	keepOutputs  = "Keep the database as it is. Either a report that was stored was changed afterwards, or another version of this software made it: compare the outputs that differ, and their digests with the run entry in the ledger."
+	adoptPolicy = "Give the run the policy that is on record, or put the new one on record: tallystick policy adopt FILE."
+	giveInputs  = "Give the run a policy that is in force, with --policy, and the rates and inputs that its figures need. tallystick policy check says what is wrong with a policy."
+	lookAtRisk  = "Read the report risk of this run: the figure names the accounts and entries that it comes from."
+	keepOutputs = "Keep the database as it is. Either a report that was stored was changed afterwards, or another version of this software made it: compare the outputs that differ, and their digests with the run entry in the ledger."
 )
 
 // The next steps of the books phase.

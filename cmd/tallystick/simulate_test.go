@@ -108,7 +108,8 @@ func TestASimulationIsTheSameForTheSameSeed(t *testing.T) {
 		}
 		return all.String()
 	}
-	if write(1) != write(1) || write(1) == write(2) {
+	first, again := write(1), write(1)
+	if first != again || first == write(2) {
 		t.Error("the files do not follow from the seed")
 	}
 }

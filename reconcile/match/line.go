@@ -28,13 +28,6 @@ const (
 	Ledger Side = "ledger"
 )
 
-func (s Side) other() Side {
-	if s == Bank {
-		return Ledger
-	}
-	return Bank
-}
-
 // Line is a booked line of a statement, or a posting on the account that the statement is about.
 type Line struct {
 	ID     string // unique among the lines of both sides, and the same tomorrow
