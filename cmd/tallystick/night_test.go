@@ -121,7 +121,7 @@ func (b *nightBook) until(text string, args ...any) {
 // holdLock is what a run that ends the phase at hand waits for.
 const holdLock = 4711
 
-// hold has whoever ends a phase wait, until it is let go.
+// hold has whoever ends a phase wait, until it is let go. The lock is one of this database; pg_locks shows those of all.
 func (b *nightBook) hold(phase string) {
 	b.t.Helper()
 	b.sql(`create or replace function public.hold_phase() returns trigger language plpgsql security definer as $$
@@ -137,8 +137,8 @@ end $$`)
 // letGo takes away what is held, and who waits for it.
 func (b *nightBook) letGo() {
 	b.t.Helper()
-	b.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = $1 and not granted and pid <> pg_backend_pid()", holdLock)
-	b.until("select count(*)::int4 - 1 from (select 1 union all select 1 where not exists (select 1 from pg_locks where locktype = 'advisory' and objid = $1 and not granted)) as x", holdLock)
+	b.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = $1 and not granted and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()", holdLock)
+	b.until("select count(*)::int4 - 1 from (select 1 union all select 1 where not exists (select 1 from pg_locks where locktype = 'advisory' and objid = $1 and not granted and database = (select oid from pg_database where datname = current_database()))) as x", holdLock)
 	b.sql("drop trigger hold_phase on ops.runs")
 	b.sql("select pg_advisory_unlock($1)", holdLock)
 }
@@ -160,7 +160,7 @@ func (b *nightBook) killAt(phase string, args ...string) {
 	b.t.Helper()
 	b.hold(phase)
 	p := b.process(args...)
-	b.until("select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted", holdLock)
+	b.until("select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted and database = (select oid from pg_database where datname = current_database())", holdLock)
 	if err := p.Process.Kill(); err != nil {
 		b.t.Fatal(err)
 	}
