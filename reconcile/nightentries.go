@@ -102,18 +102,7 @@ func (v *verification) nightPage(ctx context.Context, after int64, size int) ([]
 	if err != nil || len(page) == 0 {
 		return nil, wrap("reading runs, decisions and policies", err)
 	}
-	at, held := 0, 0
-	err = v.snapshot.Scan(ctx, ruleDetailsSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
-		for page[at].seq < r.Int64(0) {
-			at++
-		}
-		d := chain.Detail{Name: string(r.Text(1)), Value: string(r.Text(2))}
-		if held += len(d.Name) + len(d.Value) + rowOverhead; held > v.bounds.segmentText {
-			return errSegmentTooLarge
-		}
-		page[at].details = append(page[at].details, d)
-		return nil
-	})
+	err = v.detailsOf(ctx, seqs, func(at int, d chain.Detail) { page[at].details = append(page[at].details, d) })
 	if errors.Is(err, errSegmentTooLarge) {
 		return page, err
 	}

@@ -168,22 +168,28 @@ func (v *verification) rulePage(ctx context.Context, after int64, size int) ([]r
 	if err != nil || len(page) == 0 {
 		return nil, wrap("reading periods, currencies and keys", err)
 	}
+	err = v.detailsOf(ctx, seqs, func(at int, d chain.Detail) { page[at].details = append(page[at].details, d) })
+	if errors.Is(err, errSegmentTooLarge) {
+		return page, err
+	}
+	return page, wrap("reading the details of periods, currencies and keys", err)
+}
+
+// detailsOf hands out the details of entries, by their places in seqs. Those that take more memory than a segment may are
+// errSegmentTooLarge.
+func (v *verification) detailsOf(ctx context.Context, seqs []int64, take func(at int, d chain.Detail)) error {
 	at, held := 0, 0
-	err = v.snapshot.Scan(ctx, ruleDetailsSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
-		for page[at].seq < r.Int64(0) {
+	return v.snapshot.Scan(ctx, ruleDetailsSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
+		for seqs[at] < r.Int64(0) {
 			at++
 		}
 		d := chain.Detail{Name: string(r.Text(1)), Value: string(r.Text(2))}
 		if held += len(d.Name) + len(d.Value) + rowOverhead; held > v.bounds.segmentText {
 			return errSegmentTooLarge
 		}
-		page[at].details = append(page[at].details, d)
+		take(at, d)
 		return nil
 	})
-	if errors.Is(err, errSegmentTooLarge) {
-		return page, err
-	}
-	return page, wrap("reading the details of periods, currencies and keys", err)
 }
 
 // ruleReader follows the entries that set rules, in order of seq.
