@@ -100,11 +100,8 @@ func (f *reportFlags) make(ctx context.Context, asked api.ReportRequest, p *poli
 		return err
 	}
 	defer disconnect()
-	id, err := reconcile.FindLedger(ctx, db, f.Ledger)
+	id, err := findLedger(ctx, db, f.Ledger)
 	if err != nil {
-		if errors.Is(err, reconcile.ErrUnknownLedger) {
-			err = hintMissing(ctx, db, err)
-		}
 		return err
 	}
 	file, err := (&reporting{db: db, policy: p}).make(ctx, id, asked)

@@ -67,7 +67,7 @@ func (c *riskCommand) run(ctx context.Context, stdout, stderr *os.File) error {
 		return err
 	}
 	defer disconnect()
-	id, err := reconcile.FindLedger(ctx, db, c.Ledger)
+	id, err := findLedger(ctx, db, c.Ledger)
 	if err != nil {
 		return err
 	}

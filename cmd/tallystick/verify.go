@@ -97,10 +97,7 @@ func (c *verifyCommand) ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID,
 		c.Ledger = mainLedger
 	}
 	if !c.All {
-		id, err := reconcile.FindLedger(ctx, db, c.Ledger)
-		if errors.Is(err, reconcile.ErrUnknownLedger) {
-			err = hintMissing(ctx, db, err)
-		}
+		id, err := findLedger(ctx, db, c.Ledger)
 		return []uuid.UUID{id}, err
 	}
 	ids, err := reconcile.Ledgers(ctx, db)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/google/uuid"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
@@ -193,6 +194,15 @@ func writeHTML(path string, reports []reconcile.Report) error {
 		return fmt.Errorf("writing the page: %w", err)
 	}
 	return nil
+}
+
+// findLedger returns the id of a ledger by its name or UUID.
+func findLedger(ctx context.Context, db *store.DB, name string) (uuid.UUID, error) {
+	id, err := reconcile.FindLedger(ctx, db, name)
+	if errors.Is(err, reconcile.ErrUnknownLedger) {
+		err = hintMissing(ctx, db, err)
+	}
+	return id, err
 }
 
 // hintMissing adds to an unknown name which ledgers vanished whole: their names
