@@ -44,10 +44,8 @@ type riskReader struct {
 
 // riskEntry is what is known of an entry.
 type riskEntry struct {
-	day     chain.Date
-	kind    chain.Kind
-	request uuid.UUID
-	micros  int64
+	day  chain.Date
+	kind chain.Kind
 }
 
 // riskScope is what is read.
@@ -111,7 +109,7 @@ func openRisk(ctx context.Context, from *store.Snapshot, size int64) (*riskReade
 	for i := range balances {
 		b := &balances[i]
 		r.at[b.ID] = int32(i)
-		accounts[i] = risk.Account{Code: b.Code, Type: b.Type.String(), Currency: b.Currency, Scale: b.Scale, Posted: b.Posted, Min: b.MinBalance, Max: b.MaxBalance, Closed: b.Closed}
+		accounts[i] = risk.Account{Code: b.Code, Type: b.Type.String(), Currency: b.Currency, Scale: b.Scale, Posted: b.Posted}
 		if len(b.Tags) > 0 {
 			accounts[i].Tags = make(map[string]string, len(b.Tags))
 			for _, t := range b.Tags {
@@ -182,7 +180,7 @@ func (r *riskReader) follow(m *risk.Movement) error {
 
 // Index: the primary key of entries.
 const riskEntriesSQL = `
-select seq, booking_date, kind, request_id, recorded_at
+select seq, booking_date, kind
 from book.entries
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq`
@@ -200,7 +198,7 @@ func (r *riskReader) load(ctx context.Context, low, high int64) error {
 	args := []any{r.from.LedgerID, low, high}
 	err := r.from.Scan(ctx, riskEntriesSQL, args, func(row *store.Row) error {
 		seq := row.Int64(0)
-		e := riskEntry{day: row.Date(1), request: row.UUID(3), micros: row.Micros(4)}
+		e := riskEntry{day: row.Date(1)}
 		var known bool
 		if e.kind, known = chain.KindNamed(string(row.Text(2))); !known {
 			row.Reject(2)
@@ -242,7 +240,6 @@ func (r *riskReader) add(row *store.Row, low int64) error {
 		row.Reject(2)
 	}
 	e := &r.entries[seq-low]
-	r.rows = append(r.rows, risk.Movement{Seq: seq, Day: e.day, Valued: row.Date(5), Account: account, Units: units, Posted: row.Units(4, scale),
-		Transfer: e.request, Micros: e.micros, Undo: e.kind == chain.Reversal})
+	r.rows = append(r.rows, risk.Movement{Seq: seq, Day: e.day, Valued: row.Date(5), Account: account, Units: units, Posted: row.Units(4, scale), Undo: e.kind == chain.Reversal})
 	return readable(row, "book.postings", seq)
 }

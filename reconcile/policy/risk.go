@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -392,16 +391,4 @@ func (r *Risk) Names() []string {
 		}
 	}
 	return names
-}
-
-// Level words of limits, for errors and pages.
-func (l Limit) String() string {
-	var parts []string
-	if l.Amber != nil {
-		parts = append(parts, "amber "+l.Amber.String())
-	}
-	if l.Red != nil {
-		parts = append(parts, "red "+l.Red.String())
-	}
-	return strings.Join(parts, ", ")
 }

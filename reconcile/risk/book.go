@@ -20,9 +20,7 @@ type Account struct {
 	Currency string
 	Scale    uint8
 	Tags     map[string]string
-	Posted   money.Int128  // debit-positive, in units of the scale
-	Min, Max *money.Int128 // limits on the normal side; nil is none
-	Closed   bool
+	Posted   money.Int128 // debit-positive, in units of the scale
 
 	class   policy.Class
 	classed bool

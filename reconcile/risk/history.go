@@ -11,15 +11,13 @@ import (
 
 // Movement is a posting that changed a booked balance.
 type Movement struct {
-	Seq      int64
-	Day      chain.Date   // booking date
-	Valued   chain.Date   // value date
-	Account  int32        // its place in Book.Accounts
-	Units    money.Int128 // change of the balance, debit-positive
-	Posted   money.Int128 // balance after it, debit-positive
-	Transfer [16]byte     // request id of the entry
-	Micros   int64        // recorded_at, in microseconds since 1970
-	Undo     bool         // a reversal
+	Seq     int64
+	Day     chain.Date   // booking date
+	Valued  chain.Date   // value date
+	Account int32        // its place in Book.Accounts
+	Units   money.Int128 // change of the balance, debit-positive
+	Posted  money.Int128 // balance after it, debit-positive
+	Undo    bool         // a reversal
 }
 
 // History goes through every posting up to the run's size, in order of seq, and keeps what the calculations need of the

@@ -36,7 +36,7 @@ func Documents(in *Inputs, pin Pin, sections []Section) []report.Document {
 		d := report.Document{Name: p.name, Title: p.title, Ledger: in.Book.Ledger, Facts: in.facts(pin)}
 		var chosen []Section
 		for _, s := range sections {
-			if p.sections == nil || contains(p.sections, s.ID) {
+			if p.sections == nil || slices.Contains(p.sections, s.ID) {
 				chosen = append(chosen, s)
 			}
 		}
@@ -50,15 +50,6 @@ func Documents(in *Inputs, pin Pin, sections []Section) []report.Document {
 		list = append(list, d)
 	}
 	return list
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // facts are what the figures rest on.

@@ -3,6 +3,7 @@ package risk
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -124,7 +125,7 @@ func newSignalHistory(b *Book, p *policy.Policy) *signalHistory {
 		h.window = policy.DefaultSignalWindow
 	}
 	for _, a := range b.of(s.Classes...) {
-		i, _ := slices.BinarySearchFunc(b.Accounts, a.Code, func(x Account, code string) int { return compareText(x.Code, code) })
+		i, _ := slices.BinarySearchFunc(b.Accounts, a.Code, func(x Account, code string) int { return strings.Compare(x.Code, code) })
 		h.accounts[i] = &watched{}
 		hundred := decimal.New(100, 0)
 		h.roundUnit[i], _ = money.FromDecimal(hundred, a.Scale)
@@ -135,16 +136,6 @@ func newSignalHistory(b *Book, p *policy.Policy) *signalHistory {
 		}
 	}
 	return h
-}
-
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Payments count by value date: that is when they were meant to happen, and a history that was imported has been booked in
