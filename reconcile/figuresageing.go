@@ -29,7 +29,7 @@ func (b *bookReader) ageing(ctx context.Context, p *policy.Policy) (report.Docum
 	for i := range all {
 		a := &all[i]
 		role := roleOf(p, a.Code)
-		if role != "suspense" && role != "clearing" {
+		if role != policy.RoleSuspense && role != policy.RoleClearing {
 			continue
 		}
 		b.at[a.ID] = int32(len(b.Accounts))
@@ -54,14 +54,8 @@ func (b *bookReader) ageing(ctx context.Context, p *policy.Policy) (report.Docum
 
 // maxAge returns for how many business days a policy lets a balance stand.
 func maxAge(p *policy.Policy, code string) int {
-	for _, list := range [][]policy.Aged{p.Accounts.Suspense, p.Accounts.Clearing} {
-		for _, a := range list {
-			if a.Match.Matches(code) {
-				return a.MaxAge
-			}
-		}
-	}
-	return 0
+	_, allowed, _ := p.Accounts.Ages(code)
+	return allowed.MaxAge
 }
 
 // dateItems fills in when items were booked, and by which request.

@@ -151,18 +151,11 @@ func roleOf(p *policy.Policy, code string) string {
 	if p == nil {
 		return ""
 	}
-	matches := func(list []policy.Aged) bool {
-		return slices.ContainsFunc(list, func(a policy.Aged) bool { return a.Match.Matches(code) })
-	}
-	switch {
-	case slices.ContainsFunc(p.Accounts.Control, func(c policy.Control) bool { return c.Account == code }):
+	if slices.ContainsFunc(p.Accounts.Control, func(c policy.Control) bool { return c.Account == code }) {
 		return "control"
-	case matches(p.Accounts.Suspense):
-		return "suspense"
-	case matches(p.Accounts.Clearing):
-		return "clearing"
 	}
-	return ""
+	role, _, _ := p.Accounts.Ages(code)
+	return role
 }
 
 // Index: i10_accounts_code.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"tallystick/reconcile/figures"
+	"tallystick/reconcile/policy"
 )
 
 // maxOpenItems is how many open postings of one account are looked through for the
@@ -30,7 +31,7 @@ func (b *nightBooks) checkAged(ctx context.Context) (string, error) {
 	for i := range b.balances {
 		a := &b.balances[i]
 		role := roleOf(b.Policy, a.Code)
-		if role != "suspense" && role != "clearing" {
+		if role != policy.RoleSuspense && role != policy.RoleClearing {
 			continue
 		}
 		looked++

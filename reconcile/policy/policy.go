@@ -70,6 +70,28 @@ type Aged struct {
 	MaxAge int `yaml:"max_age"`
 }
 
+// Roles of accounts that are to be zero, sooner or later.
+const (
+	RoleSuspense = "suspense"
+	RoleClearing = "clearing"
+)
+
+// Ages returns whether an account is to be zero sooner or later, in which role, and for how long a balance may stand. The
+// first pattern that matches counts, those of suspense accounts before those of clearing accounts.
+func (a *Accounts) Ages(code string) (role string, allowed Aged, ok bool) {
+	for _, group := range []struct {
+		role string
+		list []Aged
+	}{{RoleSuspense, a.Suspense}, {RoleClearing, a.Clearing}} {
+		for _, aged := range group.list {
+			if aged.Match.Matches(code) {
+				return group.role, aged, true
+			}
+		}
+	}
+	return "", Aged{}, false
+}
+
 // Class gives the accounts that it matches a class. The first that matches counts.
 type Class struct {
 	Match Pattern           `yaml:"match"`

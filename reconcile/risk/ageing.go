@@ -42,28 +42,21 @@ type Item struct {
 // openHistory follows what of the balances of suspense and clearing accounts is how old: what is taken away settles what came
 // first (first in, first out), as the suspense ageing has it. A lot is a day, so that an account has at most as many as days.
 type openHistory struct {
-	kind []byte // by account: 0 none, 's' suspense, 'c' clearing
+	role []string // by account, as the policy has it; empty for all others
 	lots [][]point[money.Int128]
 }
 
 func newOpenHistory(b *Book, roles *policy.Accounts) *openHistory {
 	n := len(b.Accounts)
-	h := &openHistory{kind: make([]byte, n), lots: make([][]point[money.Int128], n)}
+	h := &openHistory{role: make([]string, n), lots: make([][]point[money.Int128], n)}
 	for i := range b.Accounts {
-		for _, group := range []struct {
-			kind byte
-			list []policy.Aged
-		}{{'c', roles.Clearing}, {'s', roles.Suspense}} {
-			if slices.ContainsFunc(group.list, func(a policy.Aged) bool { return a.Match.Matches(b.Accounts[i].Code) }) {
-				h.kind[i] = group.kind
-			}
-		}
+		h.role[i], _, _ = roles.Ages(b.Accounts[i].Code)
 	}
 	return h
 }
 
 func (h *openHistory) move(m *Movement) {
-	if h.kind[m.Account] == 0 {
+	if h.role[m.Account] == "" {
 		return
 	}
 	lots, left := h.lots[m.Account], m.Units
@@ -91,9 +84,8 @@ func (h *openHistory) items(b *Book) []Item {
 	var list []Item
 	for i, lots := range h.lots {
 		a := &b.Accounts[i]
-		what := map[byte]string{'s': "suspense", 'c': "clearing"}[h.kind[i]]
 		for _, lot := range lots {
-			list = append(list, Item{what, a.Code, a.Currency, lot.value.Decimal(a.Scale), lot.day, &report.Link{Account: a.Code}})
+			list = append(list, Item{h.role[i], a.Code, a.Currency, lot.value.Decimal(a.Scale), lot.day, &report.Link{Account: a.Code}})
 		}
 	}
 	return list
@@ -124,7 +116,7 @@ func bucketName(list []policy.Bucket, i int) string {
 	return fmt.Sprintf("%d–%d", list[i].From, list[i+1].From-1)
 }
 
-var kindsOfItems = []string{"break", "suspense", "clearing"}
+var kindsOfItems = []string{"break", policy.RoleSuspense, policy.RoleClearing}
 
 func ageing(p *page) {
 	a := p.in.Policy.Risk.Ageing

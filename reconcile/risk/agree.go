@@ -31,7 +31,7 @@ func (h *History) Agree() error {
 		for _, lot := range h.open.lots[i] {
 			open, _ = open.Add(lot.value) // a damaged sum is not the balance either
 		}
-		if h.open.kind[i] != 0 && open != a.Posted {
+		if h.open.role[i] != "" && open != a.Posted {
 			return disagree(a.Code)
 		}
 	}

@@ -317,7 +317,7 @@ func (h *fundsHistory) state(c *codec) {
 }
 
 func (h *openHistory) state(c *codec) {
-	some(c, len(h.lots), func(i int32) bool { return h.kind[i] != 0 }, func(i int32) {
+	some(c, len(h.lots), func(i int32) bool { return h.role[i] != "" }, func(i int32) {
 		list(c, &h.lots[i], func(p *point[money.Int128]) { c.day(&p.day); c.units(&p.value) })
 	})
 }
