@@ -200,8 +200,12 @@ func (x *exporting) compare(ctx context.Context) error {
 
 // write writes the entries that are due.
 func (x *exporting) write(ctx context.Context, out io.Writer) error {
+	accounts, err := x.accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the accounts: %w", err)
+	}
 	buffered := bufio.NewWriterSize(out, exportBuffer)
-	w, err := entryfile.NewWriter(buffered, x.format(), x.about(), x.at)
+	w, err := entryfile.NewWriter(buffered, x.format(), x.about(), x.at, accounts)
 	if err != nil {
 		return err
 	}
@@ -232,6 +236,22 @@ func (x *exporting) write(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("writing %d entries: the server sent %d", x.size, next)
 	}
 	return nil
+}
+
+// accounts reads the types of all accounts, if the format has them.
+func (x *exporting) accounts(ctx context.Context) (types entryfile.Types, err error) {
+	if x.format() != entryfile.Hledger {
+		return types, nil
+	}
+	err = patiently(ctx, x.command.RetryFor, x.stderr, func() (retry bool, err error) {
+		types = entryfile.Types{}
+		err = x.server.Accounts(ctx, x.command.Ledger, func(a client.Account) error {
+			types.Add(a.Code, a.Type)
+			return nil
+		})
+		return err != nil && !isDefinite(err), err
+	})
+	return types, err
 }
 
 type exportPage struct {

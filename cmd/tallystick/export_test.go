@@ -47,6 +47,13 @@ func newExportStub(t *testing.T, name string, size int) *exportStub {
 		page := s.entries[min(from, len(s.entries)):min(from+3, len(s.entries))]
 		fmt.Fprintf(w, `{"data":[%s],"next":null}`, strings.Join(page, ","))
 	})
+	mux.HandleFunc("GET /v1/ledgers/{ledger}/accounts", func(w http.ResponseWriter, r *http.Request) {
+		if s.fails.Add(-1) >= 0 {
+			stubProblem(w, http.StatusServiceUnavailable, "overloaded", "")
+			return
+		}
+		fmt.Fprint(w, `{"data":[],"next":null}`)
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -148,11 +155,17 @@ func TestAnInterruptedExportIsContinuedToTheSameBytes(t *testing.T) {
 func TestAnExportWaitsForAServerThatIsAway(t *testing.T) {
 	t.Parallel()
 	stub := newExportStub(t, "book", 7)
-	c := stub.command("jsonl", "")
-	c.RetryFor = time.Minute
-	stub.fails.Store(2)
-	if text, err := runExport(t, c); err != nil || text != strings.Join(stub.entries, "\n")+"\n" {
-		t.Errorf("%v\n%s", err, text)
+	for _, format := range []string{"jsonl", "hledger"} {
+		c := stub.command(format, "")
+		want, err := runExport(t, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.RetryFor = time.Minute
+		stub.fails.Store(2)
+		if text, err := runExport(t, c); err != nil || text != want {
+			t.Errorf("%s: %v\n%s", format, err, text)
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -148,42 +147,18 @@ func compound(ctx context.Context, journal string, args ...string) (accounts, to
 // closings are the transfers of closings, which are neither revenue nor expense, by their description.
 const closings = "not:desc:^Result of the period to "
 
-// clipped adds up accounts that share the first depth segments of their codes; 0 leaves each by itself.
-func (a amounts) clipped(depth int) amounts {
-	if depth == 0 {
-		return a
-	}
-	sums := amounts{}
-	for which, v := range a {
-		segments := strings.Split(which.account, ":")
-		which.account = strings.Join(segments[:min(depth, len(segments))], ":")
-		if sums[which] = sums[which].Add(v); sums[which].IsZero() {
-			delete(sums, which)
-		}
-	}
-	return sums
-}
-
 // CompareReports compares trial balance, balance sheet and income statement of a period, both days in it, with what
-// hledger makes of the journal, and returns how many amounts they had in common. Where depth is not 0, the two statements
-// are compared by the first segments of codes: what hledger needs for them grows with the square of the accounts.
-func CompareReports(ctx context.Context, journal, from, to string, depth int, report Report) (compared int, err error) {
+// hledger makes of the journal, account by account, and returns how many amounts they had in common.
+func CompareReports(ctx context.Context, journal, from, to string, report Report) (compared int, err error) {
 	last, err := time.Parse(time.DateOnly, to)
 	if err != nil {
 		return 0, fmt.Errorf("reading the last day: %w", err)
 	}
 	end := last.AddDate(0, 0, 1).Format(time.DateOnly) // hledger's periods end before it
-	clipped := journal
-	if depth > 0 {
-		clipped = journal + ".clipped"
-		if err := clip(journal, clipped, depth); err != nil {
-			return 0, fmt.Errorf("clipping the accounts of %s: %w", journal, err)
-		}
-	}
 	for _, compare := range []func() (int, error){
 		func() (int, error) { return compareTrialBalance(ctx, journal, from, to, end, report) },
-		func() (int, error) { return compareBalanceSheet(ctx, clipped, from, to, end, depth, report) },
-		func() (int, error) { return compareIncome(ctx, clipped, from, to, end, depth, report) },
+		func() (int, error) { return compareBalanceSheet(ctx, journal, from, to, end, report) },
+		func() (int, error) { return compareIncome(ctx, journal, from, to, end, report) },
 	} {
 		n, err := compare()
 		if err != nil {
@@ -192,34 +167,6 @@ func CompareReports(ctx context.Context, journal, from, to string, depth int, re
 		compared += n
 	}
 	return compared, nil
-}
-
-// clip writes a journal whose accounts have only the first depth segments of their codes.
-func clip(from, to string, depth int) error {
-	text, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	declared := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		prefix := "account "
-		if strings.HasPrefix(line, "    ") && !strings.HasPrefix(line, "    ;") {
-			prefix = "    "
-		}
-		code, rest, ok := strings.Cut(strings.TrimPrefix(line, prefix), "  ")
-		if !strings.HasPrefix(line, prefix) || !ok {
-			out.WriteString(line)
-			continue
-		}
-		segments := strings.Split(code, ":")
-		code = strings.Join(segments[:min(depth, len(segments))], ":")
-		if prefix == "    " || !declared[code] {
-			out.WriteString(prefix + code + "  " + rest)
-		}
-		declared[code] = true
-	}
-	return os.WriteFile(to, out.Bytes(), 0o600)
 }
 
 func compareTrialBalance(ctx context.Context, journal, from, to, end string, report Report) (compared int, err error) {
@@ -269,7 +216,7 @@ func balancesBy(ctx context.Context, journal string, args ...string) (amounts, e
 	return all, nil
 }
 
-func compareBalanceSheet(ctx context.Context, journal, from, to, end string, depth int, report Report) (int, error) {
+func compareBalanceSheet(ctx context.Context, journal, from, to, end string, report Report) (int, error) {
 	text, err := report(ctx, "balance-sheet", from, to)
 	if err != nil {
 		return 0, err
@@ -287,7 +234,7 @@ func compareBalanceSheet(ctx context.Context, journal, from, to, end string, dep
 	if err != nil {
 		return 0, err
 	}
-	if err := accounts.differs("balance sheet", ours.clipped(depth)); err != nil {
+	if err := accounts.differs("balance sheet", ours); err != nil {
 		return 0, err
 	}
 	sums, err := reported(text, "balance-sheet", "closing", "", "subtotal", "total")
@@ -312,7 +259,7 @@ func compareBalanceSheet(ctx context.Context, journal, from, to, end string, dep
 	return len(ours) + len(want), totals.differs("totals of the balance sheet", want)
 }
 
-func compareIncome(ctx context.Context, journal, from, to, end string, depth int, report Report) (int, error) {
+func compareIncome(ctx context.Context, journal, from, to, end string, report Report) (int, error) {
 	text, err := report(ctx, "income-statement", from, to)
 	if err != nil {
 		return 0, err
@@ -325,7 +272,7 @@ func compareIncome(ctx context.Context, journal, from, to, end string, depth int
 	if err != nil {
 		return 0, err
 	}
-	if err := accounts.differs("income statement", ours.clipped(depth)); err != nil {
+	if err := accounts.differs("income statement", ours); err != nil {
 		return 0, err
 	}
 	sums, err := reported(text, "income-statement", "amount", "", "subtotal", "total")

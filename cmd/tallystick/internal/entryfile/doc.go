@@ -10,8 +10,10 @@
 //	         their decimals; what moves no money stands in comments
 //
 // Nothing in a file depends on what comes after it: the file of a ledger at size
-// N is the beginning of the file at any larger size. Resume returns where to go
-// on; whoever writes compares the hashes it returns with the ledger's.
+// N is the beginning of the file at any larger size. The exception is where a
+// journal declares types: once for all accounts under a code, if those that the
+// ledger has when the export begins are of one type (Types). Resume returns where
+// to go on; whoever writes compares the hashes it returns with the ledger's.
 //
 // Values in CSV are raw. Programs that take a cell beginning with =, +, - or @
 // for a formula can meet one in descriptions, references and metadata, and an

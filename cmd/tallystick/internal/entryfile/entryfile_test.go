@@ -2,11 +2,13 @@ package entryfile_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +49,17 @@ func entries() [][]byte {
 		`"kind":"reversal","effective_date":"2026-01-01","ref_seq":3,"postings":[` +
 			`{"account":"bank","direction":"credit","amount":"12.34","currency":"EUR","account_seq":4,"balance":"-2.00"},` +
 			`{"account":"c:1","direction":"debit","amount":"12.34","currency":"EUR","account_seq":4,"balance":"-2.00"}]`,
+		opened("s:eur:1", "liability"), opened("s:eur:2", "liability"), opened("m:1", "asset"), opened("m:r:1", "revenue"), opened("m:r", "revenue"),
 	}
+	return chained(bodies)
+}
+
+func opened(code, accountType string) string {
+	return fmt.Sprintf(`"kind":"account_opened","effective_date":"2026-01-01","account":{"code":%q,"type":%q,"currency":"EUR"}`, code, accountType)
+}
+
+// chained makes entries that follow one another.
+func chained(bodies []string) [][]byte {
 	all := make([][]byte, len(bodies))
 	for seq, body := range bodies {
 		all[seq] = fmt.Appendf(nil, `{"id":"01890a5d-ac96-774b-bcce-%012d","seq":%d,"hash":"%s","prev_hash":"%s","recorded_at":"2026-01-01T00:00:00.000000Z","booking_date":"2026-01-01","actor":"k",%s}`,
@@ -56,10 +68,24 @@ func entries() [][]byte {
 	return all
 }
 
+// typesOf returns the types of the accounts that entries open.
+func typesOf(all [][]byte) (types entryfile.Types) {
+	for _, raw := range all {
+		var e struct {
+			Kind    string
+			Account struct{ Code, Type string }
+		}
+		if json.Unmarshal(raw, &e) == nil && e.Kind == "account_opened" {
+			types.Add(e.Account.Code, e.Account.Type)
+		}
+	}
+	return types
+}
+
 // write writes entries from a position on.
 func write(format entryfile.Format, at entryfile.Position, all [][]byte) (string, error) {
 	var out strings.Builder
-	w, err := entryfile.NewWriter(&out, format, book, at)
+	w, err := entryfile.NewWriter(&out, format, book, at, typesOf(all))
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +129,7 @@ func TestFilesAreTheGoldenOnes(t *testing.T) {
 func TestCSVReadsBack(t *testing.T) {
 	t.Parallel()
 	rows, err := csv.NewReader(strings.NewReader(mustWrite(t, entryfile.CSV))).ReadAll()
-	if err != nil || len(rows) != 1+1+2+2+2+2+1+4+2 {
+	if err != nil || len(rows) != 1+1+2+2+2+2+1+4+2+5 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }
@@ -179,7 +205,7 @@ func TestEntriesThatDoNotFollowAreNotWritten(t *testing.T) {
 			"no JSON":       []byte("{"),
 		} {
 			var out strings.Builder
-			w, err := entryfile.NewWriter(&out, format, book, entryfile.Position{})
+			w, err := entryfile.NewWriter(&out, format, book, entryfile.Position{}, entryfile.Types{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,7 +220,7 @@ func TestEntriesThatDoNotFollowAreNotWritten(t *testing.T) {
 			}
 		}
 	}
-	if _, err := entryfile.NewWriter(&strings.Builder{}, "xml", book, entryfile.Position{}); err == nil {
+	if _, err := entryfile.NewWriter(&strings.Builder{}, "xml", book, entryfile.Position{}, entryfile.Types{}); err == nil {
 		t.Error("format xml")
 	}
 }
@@ -240,4 +266,44 @@ func FuzzResume(f *testing.F) {
 			t.Fatalf("%+v in %d bytes", at, len(text))
 		}
 	})
+}
+
+// A type is declared once for all accounts under a code that have it. Where an
+// account comes that the file did not know of, it is declared by itself; only one
+// above the others, of another type, cannot be.
+func TestAJournalDeclaresATypeOnceForAllUnderACode(t *testing.T) {
+	t.Parallel()
+	first := chained([]string{opened("c:x:1", "liability"), opened("c:y:2", "liability"), opened("till", "asset"), opened("till:1", "asset"), opened("alone:1", "asset")})
+	text, err := write(entryfile.Hledger, entryfile.Position{}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []string
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, "account "); ok {
+			declared = append(declared, strings.TrimSpace(rest))
+		}
+	}
+	want := []string{"c  ; type:L", "c:x:1  ; currency:EUR", "c:y:2  ; currency:EUR",
+		"till  ; type:A, currency:EUR", "till:1  ; currency:EUR", "alone:1  ; type:A, currency:EUR"}
+	if !slices.Equal(declared, want) {
+		t.Errorf("%q", declared)
+	}
+	for code, want := range map[string]string{"c:z": "account c:z  ; type:R, currency:EUR\n", "c": ""} {
+		at, err := entryfile.Resume(strings.NewReader(text), entryfile.Hledger, book)
+		if err != nil || len(at.Types) != 3 {
+			t.Fatalf("%+v, %v", at, err)
+		}
+		bodies := []string{opened("c:x:1", "liability"), opened("c:y:2", "liability"), opened("till", "asset"), opened("till:1", "asset"), opened("alone:1", "asset"), opened(code, "revenue")}
+		rest, err := write(entryfile.Hledger, at, chained(bodies))
+		switch {
+		case want == "" && !errors.Is(err, entryfile.ErrRetyped):
+			t.Errorf("%s: %v\n%s", code, err, rest)
+		case want != "" && (err != nil || !strings.Contains(rest, want)):
+			t.Errorf("%s: %v\n%s", code, err, rest)
+		}
+		if text, err := write(entryfile.Hledger, entryfile.Position{}, chained(bodies)); err != nil || strings.Contains(text, "account c  ; type:L") {
+			t.Errorf("%s, to a new file: %v\n%s", code, err, text)
+		}
+	}
 }

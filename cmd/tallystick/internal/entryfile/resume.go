@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,11 +14,12 @@ import (
 
 // Position is how far a file goes.
 type Position struct {
-	Offset      int64    // bytes to keep; what follows is cut off
-	Next        int64    // seq of the next entry
-	First       string   // hash of entry 0; empty when Next is 0
-	Hash        string   // hash of entry Next − 1; empty when Next is 0
-	Commodities []string // hledger: those declared
+	Offset      int64             // bytes to keep; what follows is cut off
+	Next        int64             // seq of the next entry
+	First       string            // hash of entry 0; empty when Next is 0
+	Hash        string            // hash of entry Next − 1; empty when Next is 0
+	Commodities []string          // hledger: those declared
+	Types       map[string]string // hledger: the letters of accounts that were declared with one
 }
 
 // ErrForeign says that a file is not of this format, or not of this ledger.
@@ -85,6 +87,9 @@ func (p *Position) readLines(in *bufio.Reader) error {
 	}
 }
 
+// typedAccount is a line of a journal that declares the type of an account.
+var typedAccount = regexp.MustCompile(`^account (.+)  ; type:([A-Z])`)
+
 // blockTags is the line of a block in a journal that says which entry it is.
 var blockTags = regexp.MustCompile(`^(?:    )?; seq:(\d+), kind:.* hash:([0-9a-f]{64})\n$`)
 
@@ -92,6 +97,8 @@ func (p *Position) readBlocks(in *bufio.Reader) error {
 	end := p.Offset
 	var tags []string
 	var commodities []string
+	types := map[string]string{}
+	p.Types = map[string]string{}
 	for {
 		line, err := in.ReadString('\n')
 		if err == io.EOF {
@@ -107,6 +114,9 @@ func (p *Position) readBlocks(in *bufio.Reader) error {
 		if rest, ok := strings.CutPrefix(line, "commodity 1000."); ok {
 			commodities = append(commodities, strings.Trim(strings.TrimLeft(rest, "0"), " \"\n"))
 		}
+		if m := typedAccount.FindStringSubmatch(line); m != nil {
+			types[m[1]] = m[2]
+		}
 		if line != "\n" {
 			continue
 		}
@@ -121,7 +131,9 @@ func (p *Position) readBlocks(in *bufio.Reader) error {
 			return err
 		}
 		p.Commodities = append(p.Commodities, commodities...)
+		maps.Copy(p.Types, types)
 		tags, commodities = nil, nil
+		clear(types)
 	}
 }
 

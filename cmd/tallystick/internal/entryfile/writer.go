@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 )
 
 // Format is how a file is written.
@@ -34,16 +35,20 @@ type Writer struct {
 	next        int64
 	prev        string // hash of the entry before next
 	commodities map[string]bool
+	types       map[string]string // hledger: the letter of each code that was declared with one
+	shared      Types
 	line        bytes.Buffer
 }
 
 // NewWriter begins a file, or goes on with one at a position that Resume
-// returned.
-func NewWriter(out io.Writer, format Format, l Ledger, at Position) (*Writer, error) {
-	w := &Writer{out: out, format: format, next: at.Next, prev: at.Hash, commodities: map[string]bool{}}
+// returned. A journal needs to know all accounts that the ledger has; other
+// formats do not look at them.
+func NewWriter(out io.Writer, format Format, l Ledger, at Position, accounts Types) (*Writer, error) {
+	w := &Writer{out: out, format: format, next: at.Next, prev: at.Hash, commodities: map[string]bool{}, types: map[string]string{}, shared: accounts}
 	for _, c := range at.Commodities {
 		w.commodities[c] = true
 	}
+	maps.Copy(w.types, at.Types)
 	switch format {
 	case JSONL:
 	case CSV:
