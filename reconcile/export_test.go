@@ -139,7 +139,7 @@ func RegionsLeave(ctx context.Context, db *store.DB, ledgerID uuid.UUID, workers
 type AccountCache struct{ *accountCache }
 
 // NewAccountCache returns a cache of at most limit accounts.
-func NewAccountCache(limit int) AccountCache { return AccountCache{newAccountCache(limit)} }
+func NewAccountCache(limit int) AccountCache { return AccountCache{newAccountCache(limit, 0)} }
 
 // NextSegment lets go of what the segment before needed.
 func (c AccountCache) NextSegment() { c.epoch++ }

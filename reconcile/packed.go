@@ -28,13 +28,15 @@ var errOdd = errors.New("a row that cannot be packed")
 // The fields of the packed columns, from the lowest bit up; the numbers in the
 // statements are their powers of two.
 const (
-	packedAccountSeqBits   = 38
-	packedTruthBits        = 1
-	packedOrdinalBits      = 9
-	packedPostingCountBits = 9
-	// maxPacked is how many seqs a packed segment spans at most: 63 bits are used.
+	packedAccountSeqBits = 40
+	packedOrdinalBits    = 9
+	packedTruthBits      = 1
+	// maxPacked is how many seqs a packed segment spans at most: 62 bits are used.
 	maxPacked = 1 << 13
 )
+
+// usualPostingCount is how many postings an entry has when nothing else is sent.
+const usualPostingCount = 2
 
 // packed is a number that fields are taken off, the lowest first.
 type packed uint64
@@ -141,10 +143,8 @@ func (s *segment) addPackedEntry(ledger uuid.UUID, r *store.Row, base int64, lik
 	}
 	s.entries = append(s.entries, entryRow{format: formatVersion})
 	row := &s.entries[len(s.entries)-1]
-	e, number := &row.entry, packed(r.Int64(0))
-	e.LedgerID, e.PriorPeriod = ledger, number.truth()
-	row.postingCount = number.take(packedPostingCountBits)
-	e.Seq = base + int64(number)
+	e := &row.entry
+	e.LedgerID, e.Seq, row.postingCount = ledger, base+r.Int64(0), usualPostingCount
 	e.RequestID, e.PrevHash, row.stored, e.RecordedAt = r.UUID(1), r.Hash(2), r.Hash(3), r.Micros(4)
 	e.Kind, e.BookingDate, e.Actor = chain.Transfer, like.booking, like.actor
 	effective := false
@@ -155,6 +155,10 @@ func (s *segment) addPackedEntry(ledger uuid.UUID, r *store.Row, base int64, lik
 		}
 		s.entryShape.met(x)
 		switch x {
+		case extraPostingCount:
+			row.postingCount = r.Int64(column)
+		case extraPriorPeriod:
+			e.PriorPeriod = r.Bool(column)
 		case extraKind:
 			var known bool
 			if e.Kind, known = chain.KindNamed(string(r.Text(column))); !known {
@@ -227,13 +231,11 @@ func (s *segment) addPacked(r *store.Row, base int64, like *expected, words *wor
 	s.postings = append(s.postings, chain.Posting{})
 	p, number := &s.postings[len(s.postings)-1], packed(r.Int64(0))
 	p.AccountSeq = number.take(packedAccountSeqBits)
-	at := place{repeats: number.truth(), backValued: number.truth()}
-	if p.Direction = chain.Credit; number.truth() {
-		p.Direction = chain.Debit
-	}
-	at.ordinal = number.take(packedOrdinalBits)
+	at := place{ordinal: number.take(packedOrdinalBits)}
 	at.seq = base + int64(number)
-	s.places = append(s.places, at)
+	if p.Direction = chain.Debit; at.ordinal > 0 {
+		p.Direction, at.repeats = chain.Credit, true
+	}
 	p.AccountID = r.UUID(1)
 	p.Currency, p.Scale, p.EffectiveDate = like.currency, like.scale, like.effective
 	for i, x := range s.postingShape.sent { // the scale before what depends on it
@@ -243,6 +245,12 @@ func (s *segment) addPacked(r *store.Row, base int64, like *expected, words *wor
 		}
 		s.postingShape.met(x)
 		switch x {
+		case extraPlace:
+			flags := packed(r.Int64(column))
+			at.repeats, at.backValued = flags.truth(), flags.truth()
+			if p.Direction = chain.Credit; flags.truth() {
+				p.Direction = chain.Debit
+			}
 		case extraCurrency:
 			p.Currency = words.of(r.Text(column))
 		case extraScale:
@@ -258,5 +266,6 @@ func (s *segment) addPacked(r *store.Row, base int64, like *expected, words *wor
 		}
 	}
 	p.Amount, p.Posted = r.Units(2, p.Scale), r.Units(3, p.Scale)
+	s.places = append(s.places, at)
 	return oddIfRejected(r)
 }

@@ -72,7 +72,7 @@ func TestWhatCannotBePackedIsReadAsItStands(t *testing.T) {
 	t.Parallel()
 	for name, sql := range map[string]string{
 		"ordinal":     "update book.postings set ordinal = 600 where seq = 9 and ordinal = 3",
-		"account_seq": "update book.postings set account_seq = 1000000000000 where seq = 9 and ordinal = 3",
+		"account_seq": "update book.postings set account_seq = 2000000000000 where seq = 9 and ordinal = 3",
 		"format":      "update book.entries set format = 2 where seq = 9",
 		"kind":        "update book.entries set kind = 'swap' where seq = 9",
 	} {

@@ -34,7 +34,7 @@ type extra struct {
 }
 
 const (
-	maxExtras = 10
+	maxExtras = 12
 	// keptReads is for how many segments an extra is sent after one that needed it.
 	// A segment that is read twice costs as much as sending some columns in all of
 	// these.
@@ -43,7 +43,9 @@ const (
 
 // The extras of entries, in the order of their columns.
 const (
-	extraKind = iota
+	extraPostingCount = iota
+	extraPriorPeriod
+	extraKind
 	extraBooking
 	extraEntryEffective
 	extraActor
@@ -57,7 +59,8 @@ const (
 
 // The extras of postings, likewise: the scale before the amounts that need it.
 const (
-	extraCurrency = iota
+	extraPlace = iota
+	extraCurrency
 	extraScale
 	extraEffective
 	extraPendingChange
@@ -69,14 +72,16 @@ const (
 // from, and the booking date and the actor that are expected.
 const packedEntriesSQL = `
 select
-    case when format = 1 and posting_count >= 0 and posting_count < 512%s
-    then ((seq - $4::int8) * 512 + posting_count) * 2 + case prior_period when true then 1 when false then 0 end end,
+    case when format = 1%s
+    then seq - $4::int8 end,
     request_id, prev_hash, entry_hash, recorded_at%s
 from book.entries
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq`
 
 var entryExtras = &extras{packedEntriesSQL, 5, []extra{
+	extraPostingCount:   differing("posting_count", "2"),
+	extraPriorPeriod:    {"not prior_period", "prior_period is not null", "case when prior_period then true end"},
 	extraKind:           differing("kind", "'transfer'"),
 	extraBooking:        differing("booking_date", "$5::date"),
 	extraEntryEffective: differing("effective_date", "booking_date"),
@@ -93,17 +98,24 @@ var entryExtras = &extras{packedEntriesSQL, 5, []extra{
 // from, and the currency, its scale and the effective date that are expected.
 const packedPostingsSQL = `
 select
-    case when ordinal >= 0 and ordinal < 512 and account_seq >= 0 and account_seq < 274877906944%s
-    then (((seq - $4::int8) * 512 + ordinal) * 8
-        + case direction when 'debit' then 4 when 'credit' then 0 end
-        + case back_valued when true then 2 when false then 0 end
-        + case repeats when true then 1 when false then 0 end) * 274877906944 + account_seq end,
+    case when account_seq >= 0 and account_seq < 1099511627776%s
+    then ((seq - $4::int8) * 512 + ordinal) * 1099511627776 + account_seq end,
     account_id, amount, posted%s
 from book.postings
 where ledger_id = $1::uuid and seq >= $2::int8 and seq < $3::int8
 order by seq, ordinal`
 
+// usualPlace is that a posting is the first of its entry, a debit, or the second, a
+// credit of the same amount, and that neither is back-valued.
+const usualPlace = `not back_valued and case ordinal
+            when 0 then direction = 'debit' and not repeats
+            when 1 then direction = 'credit' and repeats else false end`
+
 var postingExtras = &extras{packedPostingsSQL, 4, []extra{
+	extraPlace: {usualPlace,
+		"ordinal >= 0 and ordinal < 512 and (direction = 'debit' or direction = 'credit') and back_valued is not null and repeats is not null",
+		"case when " + usualPlace + ` then null
+        else (case when direction = 'debit' then 4 else 0 end + case when back_valued then 2 else 0 end + case when repeats then 1 else 0 end)::int8 end`},
 	extraCurrency:      differing("currency", "$5::text"),
 	extraScale:         differing("scale", "$6::int8"),
 	extraEffective:     differing("effective_date", "$7::date"),

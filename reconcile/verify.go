@@ -166,7 +166,7 @@ func (v *verification) walkStripes(ctx context.Context, strangersOnly bool) erro
 }
 
 func (v *verification) newWorker() *worker {
-	return &worker{v: v, segment: segment{bounds: v.bounds}, accounts: newAccountCache(v.bounds.cachedAccounts), holds: newHeldHolds(v.bounds.cachedHolds)}
+	return &worker{v: v, segment: segment{bounds: v.bounds}, accounts: newAccountCache(v.bounds.cachedAccounts, v.accounts), holds: newHeldHolds(v.bounds.cachedHolds)}
 }
 
 // advance tells how far the first pass is.
