@@ -175,6 +175,12 @@ func (r *record) readMoney(b []byte) bool {
 
 func validDate(d chain.Date) bool { return earliestDate <= d && d <= latestDate }
 
+// What a posting has before its currency code and behind it, see FORMAT.md.
+const (
+	postingHead = 16 + 1 + 2
+	postingTail = 1 + 2*16 + 4 + 8 + 3*16
+)
+
 func (r *record) readPostings(c *cursor, n int) {
 	if cap(r.postings) < n {
 		r.postings = make([]chain.Posting, n)
@@ -183,9 +189,10 @@ func (r *record) readPostings(c *cursor, n int) {
 	currency := ""
 	for i := range r.postings {
 		p := &r.postings[i]
-		p.AccountID = uuid.UUID(c.take(16))
-		p.Direction = chain.Direction(c.take(1)[0])
-		code := c.take(int(binary.BigEndian.Uint16(c.take(2))))
+		head := c.take(postingHead)
+		p.AccountID = uuid.UUID(head)
+		p.Direction = chain.Direction(head[16])
+		code := c.take(int(binary.BigEndian.Uint16(head[17:])))
 		switch {
 		case string(code) == currency:
 		case string(code) == p.Currency: // that of an entry before, which is usual
@@ -199,15 +206,15 @@ func (r *record) readPostings(c *cursor, n int) {
 			}
 			p.Currency = currency
 		}
-		fields := c.take(1 + 2*16 + 4 + 8 + 3*16)
+		fields := (*[postingTail]byte)(c.take(postingTail))
 		p.Scale = fields[0]
-		p.Amount = money.FromBytes([16]byte(fields[1:]))
-		p.PendingChange = money.FromBytes([16]byte(fields[17:]))
-		p.EffectiveDate = chain.Date(binary.BigEndian.Uint32(fields[33:]))
-		p.AccountSeq = int64(binary.BigEndian.Uint64(fields[37:]))
-		p.Posted = money.FromBytes([16]byte(fields[45:]))
-		p.PendingDebit = money.FromBytes([16]byte(fields[61:]))
-		p.PendingCredit = money.FromBytes([16]byte(fields[77:]))
+		p.Amount = money.FromBytes([16]byte(fields[1:17]))
+		p.PendingChange = money.FromBytes([16]byte(fields[17:33]))
+		p.EffectiveDate = chain.Date(binary.BigEndian.Uint32(fields[33:37]))
+		p.AccountSeq = int64(binary.BigEndian.Uint64(fields[37:45]))
+		p.Posted = money.FromBytes([16]byte(fields[45:61]))
+		p.PendingDebit = money.FromBytes([16]byte(fields[61:77]))
+		p.PendingCredit = money.FromBytes([16]byte(fields[77:93]))
 		if p.Direction != chain.Debit && p.Direction != chain.Credit || p.Scale > money.MaxScale ||
 			p.Amount.Sign() < 0 || !p.PendingChange.InRange() || !validDate(p.EffectiveDate) || p.AccountSeq < 1 ||
 			!p.Posted.InRange() || p.PendingDebit.Sign() < 0 || p.PendingCredit.Sign() < 0 {

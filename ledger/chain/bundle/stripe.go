@@ -55,6 +55,8 @@ type stripe struct {
 	text   *textReader
 	atSeq  int64 // the place of the next entry
 	number int64 // what it must say; more than its place where entries are missing
+
+	nextWanted int64 // the next size of a checkpoint
 }
 
 // subtree is the tree over a member, and over its beginning at the sizes of
@@ -85,7 +87,7 @@ func (s *stripe) run(ctx context.Context) error {
 	s.leaves = newLeafReader(nil)
 	for i := s.begin; i < s.end; i++ {
 		s.atSeq = int64(i) * EntriesPerMember
-		s.number = s.atSeq
+		s.number, s.nextWanted = s.atSeq, s.v.wantedAfter(s.atSeq)
 		if err := s.readMember(ctx, i); err != nil {
 			return err
 		}
@@ -179,7 +181,8 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 		s.header(&at)
 	}
 	s.atSeq++
-	if _, ok := s.v.wanted[s.atSeq]; ok {
+	if s.atSeq == s.nextWanted {
+		s.nextWanted = s.v.wantedAfter(s.atSeq)
 		t.partial[s.atSeq] = t.tree.Clone()
 	}
 	if err != nil && s.text != nil {

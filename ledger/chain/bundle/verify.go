@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -85,6 +87,7 @@ type verification struct {
 	proofs      int
 	pinned      []int64              // sizes of the auditor's checkpoints that hold
 	wanted      map[int64]struct{}   // sizes of checkpoints
+	sizes       []int64              // the same, in order
 	roots       map[int64]chain.Hash // recomputed, at those sizes
 	head        edge
 	others      []string // files whose contents mean nothing to Verify
@@ -218,8 +221,19 @@ func holdFile(f *Member, digest chain.Hash, to *findings) {
 	}
 }
 
+// wantedAfter returns the least size of a checkpoint above a size, or one that no
+// bundle has.
+func (v *verification) wantedAfter(size int64) int64 {
+	i, _ := slices.BinarySearch(v.sizes, size+1)
+	if i == len(v.sizes) {
+		return math.MaxInt64
+	}
+	return v.sizes[i]
+}
+
 // readEntries has the workers read the entries.
 func (v *verification) readEntries(ctx context.Context) error {
+	v.sizes = slices.Sorted(maps.Keys(v.wanted))
 	n := members(v.manifest.Size)
 	workers := min(v.options.Workers, n)
 	for w := range workers {
