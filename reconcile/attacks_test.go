@@ -33,6 +33,12 @@ func dropChecks(table string) string { return checksOf + table }
 
 const checksOf = "drop the checks of "
 
+// inAnyCase has a text column compare without regard to capitals.
+func inAnyCase(table, column string) []string {
+	return []string{"create collation public.any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+		"alter table book." + table + " alter column " + column + " type text collate public.any_case"}
+}
+
 var attacks = []attack{
 	{"an amount", []string{"update book.postings set amount = 12.35 where seq = 8 and ordinal = 0"},
 		[]string{"ENTRY_HASH_MISMATCH@8", "UNBALANCED_ENTRY@8", "BALANCE_CHAIN_BREAK@8"}, "", false},
@@ -49,6 +55,12 @@ var attacks = []attack{
 	{"a value date of an entry", []string{"update book.entries set effective_date = '2026-01-01' where seq = 8"}, []string{"ENTRY_HASH_MISMATCH@8"}, "", false},
 	{"a direction", []string{"update book.postings set direction = 'credit' where seq = 19 and ordinal = 0"},
 		[]string{"ENTRY_HASH_MISMATCH@19", "UNBALANCED_ENTRY@19", "BALANCE_CHAIN_BREAK@19"}, "", false},
+	{"a direction that equals another", append(inAnyCase("postings", "direction"), "update book.postings set direction = 'DEBIT' where seq = 8 and ordinal = 0"),
+		[]string{"ENTRY_HASH_MISMATCH@8"}, "", true},
+	{"a kind that equals another", append(inAnyCase("entries", "kind"), "update book.entries set kind = 'TransFER' where seq = 8"),
+		[]string{"ENTRY_HASH_MISMATCH@8"}, "", true},
+	{"a currency that equals another", append(inAnyCase("postings", "currency"), "update book.postings set currency = 'eur' where seq = 19 and ordinal = 1"),
+		[]string{"ENTRY_HASH_MISMATCH@19", "UNBALANCED_ENTRY@19", "UNBALANCED_ENTRY@19", "ENTRY_MALFORMED@19", "CURRENCY_MISMATCH@19", "CURRENCY_NOT_ZERO", "CURRENCY_NOT_ZERO"}, "", true},
 	{"an actor", []string{"update book.entries set actor = request_id where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17"}, "", false},
 	{"a request id", []string{"update book.entries set request_id = actor where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17"}, "", false},
 	{"a kind", []string{"update book.entries set kind = 'reversal', ref_seq = 3 where seq = 17"}, []string{"ENTRY_HASH_MISMATCH@17", "REVERSAL_INVALID@17"}, "", false},

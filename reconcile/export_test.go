@@ -214,7 +214,7 @@ func ReadInShapes(ctx context.Context, db *store.DB, ledger uuid.UUID, size, ste
 		return err
 	}
 	var words words
-	shaped := segment{bounds: &standard}
+	shaped := segment{bounds: &standard, plain: true}
 	for low := int64(0); low < size; low += step {
 		whole := segment{bounds: &standard}
 		whole.reset(low, low+step)

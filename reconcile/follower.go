@@ -256,6 +256,9 @@ func (f *Follower) walk(ctx context.Context, l *followed, from Point, pinned int
 		s.last = &link{seq: from.Size - 1, stored: from.Head, recomputed: from.Head, recordedAt: from.RecordedAt, bookingDate: from.BookingDate}
 	}
 	v.stripes = &stripes{bounds: f.bounds, all: []*stripe{s}}
+	if !f.segment.plain { // otherwise everything is read as it stands
+		f.segment.plain, _ = plainColumns(ctx, v.snapshot)
+	}
 	w.stripe, w.segment, w.hashes = s, f.segment, nil
 	err := w.walk(ctx)
 	f.segment = w.segment

@@ -14,23 +14,26 @@ import (
 // This file reads entries and postings in fewer columns than they have. What a row
 // costs PostgreSQL grows with the columns that it sends and the terms that it works
 // out, and most of it is as expected: a transfer, nothing pending, the day and the
-// currency of the row before. What is as expected is not sent, and what is small
-// goes in one number. A column that the segments before needed is sent (shape.go).
+// currency of the row before. What is as expected is not sent, and seq, ordinal and
+// account_seq of a posting go in one number. A column that the segments before
+// needed is sent (shape.go).
 //
-// Only rows that this can say without loss are read so. Of all others, such as one
-// with a null where none can be, the first column is null: then the whole segment
-// is read again, first with every column that may be other than expected, and at
-// last as it stands. What is found does not depend on how it was read.
+// That a value is as expected, the statement says, which it can be trusted with only
+// where equal means the same bytes (plain.go). And only rows that this can say
+// without loss are read so. Of all others, such as one with a null where none can
+// be, the first column is null: then the whole segment is read again, first with
+// every column that may be other than expected, and at last as it stands. What is
+// found does not depend on how it was read.
 
 // errOdd means that a segment has a row that cannot be packed.
 var errOdd = errors.New("a row that cannot be packed")
 
-// The fields of the packed columns, from the lowest bit up; the numbers in the
-// statements are their powers of two.
+// The fields of the packed column of postings, from the lowest bit up, and of the
+// flags in extraPlace; the numbers in the statements are their powers of two.
 const (
 	packedAccountSeqBits = 40
 	packedOrdinalBits    = 9
-	packedTruthBits      = 1
+	packedTruthBits      = 1 // of extraPlace: repeats, back_valued, whether it is a debit
 	// maxPacked is how many seqs a packed segment spans at most: 62 bits are used.
 	maxPacked = 1 << 13
 )
@@ -72,10 +75,10 @@ func (s *segment) expect() {
 }
 
 // base is where seq is counted from in packed columns; ok is false where the
-// segment is too long for them.
+// segment is too long for them, or values that are equal may not be the same.
 func (s *segment) base() (base int64, ok bool) {
 	base = max(s.low, 0)
-	return base, s.high-base <= maxPacked
+	return base, s.plain && s.high-base <= maxPacked
 }
 
 // refusal says what to make of an error of reading packed rows: odd, that they may

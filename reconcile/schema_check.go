@@ -38,7 +38,7 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 where n.nspname in ('book', 'ops') and c.relkind in ('r', 'v', 'm', 'f', 'p')`
 
 	columnsSQL = `
-select n.nspname::text, c.relname::text, a.attname::text, t.typname::text, a.attnotnull
+select n.nspname::text, c.relname::text, a.attname::text, t.typname::text, a.attnotnull, coalesce(a.attcollation <> t.typcollation, false)
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace join pg_catalog.pg_type t on t.oid = a.atttypid
 where n.nspname in ('book', 'ops') and c.relkind in ('r', 'v', 'm', 'f', 'p') and a.attnum > 0 and not a.attisdropped
@@ -117,6 +117,18 @@ func listed(name string) bool {
 	return slices.ContainsFunc(schema, func(t table) bool { return t.name == name })
 }
 
+// columnOf returns a row of columnsSQL as schema has it.
+func columnOf(r *store.Row) string {
+	column := string(r.Text(2)) + " " + string(r.Text(3))
+	if r.Bool(5) {
+		column += " in a collation of its own"
+	}
+	if r.Bool(4) {
+		column += notNull
+	}
+	return column
+}
+
 func readSchema(ctx context.Context, db *store.DB) (*actual, error) {
 	a := &actual{relations: make(map[string]relation), columns: make(map[string][]string), constraints: make(map[string][]string), rules: make(map[string]string)}
 	constraint := func(r *store.Row, name string) {
@@ -133,13 +145,7 @@ func readSchema(ctx context.Context, db *store.DB) (*actual, error) {
 		{relationsSQL, func(r *store.Row, name string) {
 			a.relations[name] = relation{string(r.Text(2)), r.Bool(3), string(r.Text(4))}
 		}},
-		{columnsSQL, func(r *store.Row, name string) {
-			column := string(r.Text(2)) + " " + string(r.Text(3))
-			if r.Bool(4) {
-				column += notNull
-			}
-			a.columns[name] = append(a.columns[name], column)
-		}},
+		{columnsSQL, func(r *store.Row, name string) { a.columns[name] = append(a.columns[name], columnOf(r)) }},
 		{constraintsSQL, constraint},
 		{uniqueIndexesSQL, constraint},
 	} {

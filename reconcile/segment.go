@@ -19,6 +19,7 @@ import (
 // next one.
 type segment struct {
 	bounds *bounds
+	plain  bool // see plainColumns
 
 	low, high int64 // low ≤ seq < high; the first segment of a ledger begins below 0
 	entries   []entryRow

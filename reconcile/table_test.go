@@ -341,6 +341,8 @@ var table = []tableRow{
 	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
 	{name: "a unique index dropped", commit: func(c *crime) { c.do("drop index book.i12_entries_settled") }, want: "SCHEMA_TAMPERED", status: tampered},
 	{name: "a column added", commit: func(c *crime) { c.do("alter table book.entries add column note text") }, want: "SCHEMA_TAMPERED", status: tampered},
+	{name: "a column that compares in another way", commit: func(c *crime) { c.do(inAnyCase("postings", "currency")...) },
+		want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
 	{name: "a table gone", commit: func(c *crime) { c.do("alter table book.details rename to kept") }, want: "SCHEMA_TAMPERED", status: tampered},
 	{name: "grants widened", commit: func(c *crime) { c.do("grant update, delete on book.entries to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "grants to everybody", commit: func(c *crime) { c.do("grant insert on book.postings to public") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},

@@ -129,6 +129,7 @@ type verification struct {
 	otherLedgers  []uuid.UUID
 	accounts      int64 // how many there are, new ones included
 	alongChain    bool  // accounts are followed in the first pass
+	plain         bool  // see plainColumns
 	stripes       *stripes
 	requests      *requestFilter // nil when requests are not gathered
 	findings      *findings
@@ -166,7 +167,7 @@ func (v *verification) walkStripes(ctx context.Context, strangersOnly bool) erro
 }
 
 func (v *verification) newWorker() *worker {
-	return &worker{v: v, segment: segment{bounds: v.bounds}, accounts: newAccountCache(v.bounds.cachedAccounts, v.accounts), holds: newHeldHolds(v.bounds.cachedHolds)}
+	return &worker{v: v, segment: segment{bounds: v.bounds, plain: v.plain}, accounts: newAccountCache(v.bounds.cachedAccounts, v.accounts), holds: newHeldHolds(v.bounds.cachedHolds)}
 }
 
 // advance tells how far the first pass is.
@@ -238,6 +239,9 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 	}
 	if err := v.chooseWay(ctx); err != nil {
 		return err
+	}
+	if err := retry(ctx, func() (err error) { v.plain, err = plainColumns(ctx, v.snapshot); return err }); err != nil && ctx.Err() != nil {
+		return ctx.Err() // otherwise everything is read as it stands
 	}
 	if err := v.checkThere(ctx, db, len(highest)); err != nil {
 		return err
