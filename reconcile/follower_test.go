@@ -42,7 +42,7 @@ func followable(f *chain.Finding, size int64) bool {
 		column = *f.Column
 	}
 	switch {
-	case slices.Contains(beyondFollowing, f.Code), f.Seq != nil && *f.Seq >= size,
+	case slices.Contains(beyondFollowing, f.Code), f.Seq != nil && *f.Seq >= size, f.Code == "ORPHAN_ROW" && f.Seq == nil,
 		strings.Contains(stored, "ops.payloads"), strings.Contains(stored, "ops.metadata_terms"), column == "metadata_terms",
 		f.Code == "LEDGER_MISSING" && stored == "no entries", f.Recomputed != nil && *f.Recomputed == "no entry opens the account there":
 		return false

@@ -81,6 +81,7 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 		{"the Merkle tree and the checkpoints", LevelChain, v.checkTree},
 		{"the newest checkpoint", LevelHead, v.checkHead},
 		{"the pinned checkpoint", LevelPin, func(ctx context.Context) error { return v.checkPin(ctx, opts) }},
+		{"rows without a seq", LevelColumns, v.findUnplaced},
 		{"accounts and their sums", LevelColumns, v.checkBooks},
 		{"requests that stand twice", LevelColumns, v.checkDuplicates},
 		{"what is settled or reversed twice", LevelColumns, v.checkOnce},
@@ -290,9 +291,36 @@ func highestRowSQL(table string) string {
 	return `
 select seq
 from ` + table + `
-where ledger_id = $1::uuid
+where ledger_id = $1::uuid and seq is not null
 order by seq desc
 limit 1`
+}
+
+// unplacedSQL finds a row that stands nowhere, which a table without its constraints
+// can have. Index: likewise.
+func unplacedSQL(table string) string {
+	return `
+select 1::int8
+from ` + table + `
+where ledger_id = $1::uuid and seq is null
+limit 1`
+}
+
+// findUnplaced reports rows that stand nowhere.
+func (v *verification) findUnplaced(ctx context.Context) error {
+	for _, table := range tables {
+		if table == "ops.payloads" && v.textsUnreadable.Load() || table == "ops.metadata_terms" && v.termsUnreadable.Load() {
+			continue // that was said
+		}
+		err := v.snapshot.Scan(ctx, unplacedSQL(table), []any{v.snapshot.LedgerID}, func(*store.Row) error {
+			v.findings.add(finding{code: OrphanRow, seq: noSeq, stored: "a row of " + table + " without a seq"})
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("looking for rows of %s without a seq: %w", table, err)
+		}
+	}
+	return nil
 }
 
 // highestRows returns the highest seq of each table that has rows of the ledger.

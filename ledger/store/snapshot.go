@@ -41,7 +41,7 @@ func (db *DB) Unpinned(ledgerID uuid.UUID) *Snapshot { return &Snapshot{LedgerID
 // Index: i5_entries_seq, read backwards for one row.
 const pinSQL = `
 select seq, entry_hash from book.entries
-where ledger_id = $1::uuid order by seq desc limit 1`
+where ledger_id = $1::uuid and seq is not null order by seq desc limit 1`
 
 // Snapshot pins the present size and head of a ledger. A ledger without
 // entries, or an unknown one, has size 0.
