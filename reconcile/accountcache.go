@@ -24,7 +24,7 @@ type accountCache struct {
 	hand    int
 	epoch   uint32
 	limit   int
-	usual   int   // how many there are likely to be: room for these is made at once
+	expect  int   // how many there are likely to be: room for these is made at once
 	forgot  bool  // an account was dropped since begin
 	touched int64 // see fetch
 }
@@ -35,9 +35,9 @@ type use struct {
 	again bool   // it has been used since the cache last looked
 }
 
-// newAccountCache makes a cache for a ledger that has so many accounts.
-func newAccountCache(limit int, accounts int64) *accountCache {
-	return &accountCache{seed: maphash.MakeSeed(), limit: limit, usual: int(min(accounts, int64(limit)))}
+// newAccountCache makes a cache in which so many accounts are expected.
+func newAccountCache(limit int, expect int64) *accountCache {
+	return &accountCache{seed: maphash.MakeSeed(), limit: limit, expect: int(min(expect, int64(limit)))}
 }
 
 // begin forgets everything: the worker goes on elsewhere.
@@ -118,7 +118,7 @@ func (c *accountCache) hold(id *uuid.UUID, guess int32) (at int32, strange bool)
 func (c *accountCache) room() int32 {
 	if len(c.states) < c.limit {
 		if c.states == nil {
-			c.states, c.uses = make([]accountState, 0, c.usual), make([]use, 0, c.usual)
+			c.states, c.uses = make([]accountState, 0, c.expect), make([]use, 0, c.expect)
 		}
 		c.states, c.uses = append(c.states, accountState{}), append(c.uses, use{})
 		return int32(len(c.states) - 1)

@@ -15,8 +15,8 @@ type bounds struct {
 	// at once; likewise.
 	segmentText int
 	// cachedAccounts is how many account states a worker holds at once, some
-	// 200 bytes each, and as much again several times where regions meet. It is not less than segmentPostings, so that those of a
-	// segment fit.
+	// 140 bytes each, and more where regions meet. It is not less than
+	// segmentPostings, so that those of a segment fit.
 	cachedAccounts int
 	// cachedHolds is how many holds a worker remembers, some 100 bytes each.
 	cachedHolds int

@@ -16,7 +16,7 @@
 //	stripe 0            stripe 1                stripe w                   │
 //	┌────┬────┬────┐    ┌────┬────┬────┐        ┌────┬────┬────┐           │
 //	│ segment of   │ ~~ │              │ ~ … ~  │              │ ~~ join ~~┤
-//	│ 8192 entries │    │              │        │              │           │
+//	│ 4096 entries │    │              │        │              │           │
 //	└────┴────┴────┘    └────┴────┴────┘        └────┴────┴────┘           │
 //	  each: entries, postings, versions, details, payloads by range scan;  │
 //	  merged by seq in Go; every entry encoded and hashed again            │

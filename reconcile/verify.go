@@ -168,7 +168,15 @@ func (v *verification) walkStripes(ctx context.Context, strangersOnly bool) erro
 }
 
 func (v *verification) newWorker() *worker {
-	return &worker{v: v, segment: segment{bounds: v.bounds, plain: v.plain}, accounts: newAccountCache(v.bounds.cachedAccounts, v.accounts), holds: newHeldHolds(v.bounds.cachedHolds)}
+	met := v.accounts
+	if len(v.spans) > 0 { // most entries touch two
+		read := int64(0)
+		for i := range v.spans {
+			read += v.spans[i].Entries()
+		}
+		met = min(met, 2*read)
+	}
+	return &worker{v: v, segment: segment{bounds: v.bounds, plain: v.plain}, accounts: newAccountCache(v.bounds.cachedAccounts, met), holds: newHeldHolds(v.bounds.cachedHolds)}
 }
 
 // advance tells how far the first pass is.

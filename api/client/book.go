@@ -195,6 +195,13 @@ func (c *Client) Accounts(ctx context.Context, ledger string, visit func(Account
 	return each(ctx, c, LedgerPath(ledger, "accounts"), url.Values{}, visit)
 }
 
+// AccountsPage returns a page of the accounts of a ledger, in order of their codes:
+// the first one for an empty cursor. next is the cursor of the next one, empty when
+// there is none.
+func (c *Client) AccountsPage(ctx context.Context, ledger, cursor string) (accounts []Account, next string, err error) {
+	return page[Account](ctx, c, LedgerPath(ledger, "accounts"), url.Values{}, cursor)
+}
+
 // AccountPostings hands every posting of an account to visit, in the server's
 // order.
 func (c *Client) AccountPostings(ctx context.Context, ledger, code string, visit func(AccountPosting) error) error {

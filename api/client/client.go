@@ -162,26 +162,39 @@ func (c *Client) fetch(ctx context.Context, method, path string, body io.Reader)
 // each walks a list from its first page to its last and hands every element to
 // visit, whose error ends the walk and is returned as it is.
 func each[T any](ctx context.Context, c *Client, path string, query url.Values, visit func(T) error) error {
-	query.Set("limit", pageLimit)
-	for {
-		var page struct {
-			Data []T     `json:"data"`
-			Next *string `json:"next"`
-		}
-		if err := c.call(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &page); err != nil {
+	for cursor := ""; ; {
+		data, next, err := page[T](ctx, c, path, query, cursor)
+		if err != nil {
 			return err
 		}
-		for _, element := range page.Data {
+		for _, element := range data {
 			if err := visit(element); err != nil {
 				return err
 			}
 		}
-		if page.Next == nil {
+		if next == "" {
 			return nil
 		}
-		if *page.Next == query.Get("cursor") {
-			return fmt.Errorf("listing %s: the server returned the cursor it was asked for", path)
-		}
-		query.Set("cursor", *page.Next)
+		cursor = next
 	}
+}
+
+// page returns one page of a list, the first one for an empty cursor, and the cursor
+// of the next one, empty when there is none.
+func page[T any](ctx context.Context, c *Client, path string, query url.Values, cursor string) (data []T, next string, err error) {
+	query.Set("limit", pageLimit)
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	var answer struct {
+		Data []T     `json:"data"`
+		Next *string `json:"next"`
+	}
+	if err := c.call(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &answer); err != nil || answer.Next == nil {
+		return answer.Data, "", err
+	}
+	if *answer.Next == cursor {
+		return nil, "", fmt.Errorf("listing %s: the server returned the cursor it was asked for", path)
+	}
+	return answer.Data, *answer.Next, nil
 }

@@ -78,7 +78,7 @@ func (c *exportCommand) run(ctx context.Context, key string, stdout io.Writer, s
 	}
 	start := time.Now()
 	if err := x.write(ctx, out); err != nil {
-		if c.Output != "" {
+		if c.Output != "" && !errors.Is(err, entryfile.ErrRetyped) {
 			err = fmt.Errorf("%w\nhint: the same command with --resume goes on from there", err)
 		}
 		return fmt.Errorf("exporting ledger %s: %w", c.Ledger, err)
@@ -238,20 +238,30 @@ func (x *exporting) write(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// accounts reads the types of all accounts, if the format has them.
+// accounts reads the types of all accounts, if the format has them and something is
+// left to write.
 func (x *exporting) accounts(ctx context.Context) (types entryfile.Types, err error) {
-	if x.format() != entryfile.Hledger {
+	if x.format() != entryfile.Hledger || x.at.Next >= x.size {
 		return types, nil
 	}
-	err = patiently(ctx, x.command.RetryFor, x.stderr, func() (retry bool, err error) {
-		types = entryfile.Types{}
-		err = x.server.Accounts(ctx, x.command.Ledger, func(a client.Account) error {
-			types.Add(a.Code, a.Type)
-			return nil
+	for cursor := ""; ; {
+		var page []client.Account
+		var next string
+		err := patiently(ctx, x.command.RetryFor, x.stderr, func() (retry bool, err error) {
+			page, next, err = x.server.AccountsPage(ctx, x.command.Ledger, cursor)
+			return err != nil && !isDefinite(err), err
 		})
-		return err != nil && !isDefinite(err), err
-	})
-	return types, err
+		if err != nil {
+			return types, err
+		}
+		for i := range page {
+			types.Add(page[i].Code, page[i].Type)
+		}
+		if next == "" {
+			return types, nil
+		}
+		cursor = next
+	}
 }
 
 type exportPage struct {

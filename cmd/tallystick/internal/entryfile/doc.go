@@ -1,7 +1,8 @@
 // Package entryfile writes the entries of a ledger into files that other
 // programs read, and finds how far such a file goes, so that an interrupted
 // export can be continued. The same entries make the same bytes, whatever was
-// interrupted and wherever.
+// interrupted and wherever; a journal does as long as the ledger has the same
+// accounts.
 //
 //	jsonl    one entry a line, in the very bytes that the API sent
 //	csv      one posting a line, with what its entry says; an entry without

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -70,14 +72,18 @@ func chained(bodies []string) [][]byte {
 
 // typesOf returns the types of the accounts that entries open.
 func typesOf(all [][]byte) (types entryfile.Types) {
+	found := map[string]string{}
 	for _, raw := range all {
 		var e struct {
 			Kind    string
 			Account struct{ Code, Type string }
 		}
 		if json.Unmarshal(raw, &e) == nil && e.Kind == "account_opened" {
-			types.Add(e.Account.Code, e.Account.Type)
+			found[e.Account.Code] = e.Account.Type
 		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(found)) {
+		types.Add(code, found[code])
 	}
 	return types
 }
@@ -273,8 +279,8 @@ func FuzzResume(f *testing.F) {
 // above the others, of another type, cannot be.
 func TestAJournalDeclaresATypeOnceForAllUnderACode(t *testing.T) {
 	t.Parallel()
-	first := chained([]string{opened("c:x:1", "liability"), opened("c:y:2", "liability"), opened("till", "asset"), opened("till:1", "asset"), opened("alone:1", "asset")})
-	text, err := write(entryfile.Hledger, entryfile.Position{}, first)
+	bodies := []string{opened("c:x:1", "liability"), opened("c:y:2", "liability"), opened("till", "asset"), opened("till:1", "asset"), opened("alone:1", "asset")}
+	text, err := write(entryfile.Hledger, entryfile.Position{}, chained(bodies))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,21 +295,77 @@ func TestAJournalDeclaresATypeOnceForAllUnderACode(t *testing.T) {
 	if !slices.Equal(declared, want) {
 		t.Errorf("%q", declared)
 	}
-	for code, want := range map[string]string{"c:z": "account c:z  ; type:R, currency:EUR\n", "c": ""} {
+	// "" is that the file cannot be continued.
+	for code, want := range map[string]string{"c:z": "account c:z  ; type:R, currency:EUR\n", "c:x:1:1": "account c:x:1:1  ; type:R, currency:EUR\n", "c": "", "c:x": ""} {
 		at, err := entryfile.Resume(strings.NewReader(text), entryfile.Hledger, book)
-		if err != nil || len(at.Types) != 3 {
-			t.Fatalf("%+v, %v", at, err)
+		if err != nil {
+			t.Fatal(err)
 		}
-		bodies := []string{opened("c:x:1", "liability"), opened("c:y:2", "liability"), opened("till", "asset"), opened("till:1", "asset"), opened("alone:1", "asset"), opened(code, "revenue")}
-		rest, err := write(entryfile.Hledger, at, chained(bodies))
+		all := chained(append(slices.Clone(bodies), opened(code, "revenue")))
+		rest, err := write(entryfile.Hledger, at, all)
 		switch {
 		case want == "" && !errors.Is(err, entryfile.ErrRetyped):
 			t.Errorf("%s: %v\n%s", code, err, rest)
 		case want != "" && (err != nil || !strings.Contains(rest, want)):
 			t.Errorf("%s: %v\n%s", code, err, rest)
 		}
-		if text, err := write(entryfile.Hledger, entryfile.Position{}, chained(bodies)); err != nil || strings.Contains(text, "account c  ; type:L") {
+		if text, err := write(entryfile.Hledger, entryfile.Position{}, all); err != nil || strings.Contains(text, "account c  ; type:L") {
 			t.Errorf("%s, to a new file: %v\n%s", code, err, text)
 		}
 	}
 }
+
+// Whatever the order in which accounts of several types are opened under each other,
+// and wherever the export was interrupted, each has its own type: that of its
+// directive, or of the nearest one above.
+func TestEveryAccountOfAJournalHasItsType(t *testing.T) {
+	t.Parallel()
+	letters := map[string]string{"asset": "A", "liability": "L", "revenue": "R"}
+	rapid.Check(t, func(t *rapid.T) {
+		codes := rapid.SliceOfNDistinct(rapid.StringMatching(`[ab](:[ab]){0,3}`), 1, 12, rapid.ID[string]).Draw(t, "codes")
+		want, bodies := map[string]string{}, []string(nil)
+		for _, code := range codes {
+			accountType := rapid.SampledFrom([]string{"asset", "liability", "liability", "liability", "revenue"}).Draw(t, "type")
+			want[code] = letters[accountType]
+			bodies = append(bodies, opened(code, accountType))
+		}
+		cut := rapid.IntRange(0, len(codes)).Draw(t, "cut")
+		text, err := write(entryfile.Hledger, entryfile.Position{}, chained(bodies[:cut]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := entryfile.Resume(strings.NewReader(text), entryfile.Hledger, book)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, err := write(entryfile.Hledger, at, chained(bodies))
+		if errors.Is(err, entryfile.ErrRetyped) && cut > 0 {
+			rest, err = write(entryfile.Hledger, entryfile.Position{}, chained(bodies))
+			text = ""
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		declared := map[string]string{}
+		for line := range strings.Lines(text + rest) {
+			if m := directive.FindStringSubmatch(line); m != nil && m[2] != "" {
+				if has := declared[m[1]]; has != "" && has != m[2] {
+					t.Fatalf("%s is declared as %s and as %s", m[1], has, m[2])
+				}
+				declared[m[1]] = m[2]
+			}
+		}
+		for code, letter := range want {
+			got := ""
+			for above := code; got == "" && above != ""; {
+				got = declared[above]
+				above = above[:max(0, strings.LastIndexByte(above, ':'))]
+			}
+			if got != letter {
+				t.Fatalf("%s is of type %s, want %s:\n%s", code, got, letter, text+rest)
+			}
+		}
+	})
+}
+
+var directive = regexp.MustCompile(`^account (\S+)  ; (?:type:([A-Z]))?`)

@@ -46,50 +46,37 @@ func (w *Writer) writeJournal(e *entry) error {
 		}
 	}
 	if e.Account != nil && e.Kind == "account_opened" {
-		tags, err := w.typeTags(e.Account.Code, e.Account.Type)
+		tag, err := w.typeTag(e.Account.Code, e.Account.Type)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(b, "account %s  ; %scurrency:%s\n", e.Account.Code, tags, e.Account.Currency)
+		fmt.Fprintf(b, "account %s  ; %scurrency:%s\n", e.Account.Code, tag, e.Account.Currency)
 	}
 	b.WriteByte('\n')
 	_, err := w.out.Write(b.Bytes())
 	return err
 }
 
-// typeTags returns what the directive of an account says of its type: nothing
-// where an account above it has that type. It first writes the directive of one
-// above it where all that are under that one are of one type.
-func (w *Writer) typeTags(code, accountType string) (string, error) {
+// typeTag returns what the directive of an account says of its type: nothing where
+// it takes it from an account above, which is declared first if it is not yet.
+func (w *Writer) typeTag(code, accountType string) (string, error) {
 	letter := hledgerTypes[accountType]
-	if has, ok := w.types[code]; ok && has != letter {
-		return "", fmt.Errorf("declaring account %s: it is of type %s, and above accounts of type %s: %w", code, letter, has, ErrRetyped)
+	if !w.declared.may(code, letter) {
+		return "", fmt.Errorf("declaring account %s, of type %s: %w", code, letter, ErrRetyped)
 	}
-	if w.inherited(code) == letter {
+	above, ok := w.shared.highest(code, accountType)
+	switch {
+	case w.declared.types[code] != "":
 		return "", nil
-	}
-	if above, ok := w.shared.above(code, accountType); ok && w.types[above] == "" {
-		w.types[above] = letter
+	case !ok || !w.declared.may(above, letter):
+		w.declared.types[code] = letter
+		return "type:" + letter + ", ", nil
+	case w.declared.types[above] == "":
+		w.declared.types[above] = letter
 		fmt.Fprintf(&w.line, "account %s  ; type:%s\n", above, letter)
-		return "", nil
 	}
-	w.types[code] = letter
-	return "type:" + letter + ", ", nil
-}
-
-// inherited returns the type that hledger takes an account for that says nothing
-// of its own: that of the nearest one above it.
-func (w *Writer) inherited(code string) string {
-	for above := code; ; {
-		if letter := w.types[above]; letter != "" {
-			return letter
-		}
-		i := strings.LastIndexByte(above, ':')
-		if i < 0 {
-			return ""
-		}
-		above = above[:i]
-	}
+	w.declared.inherit(code, above, letter)
+	return "", nil
 }
 
 // comment says what an entry that moves no money did.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,12 +13,12 @@ import (
 
 // Position is how far a file goes.
 type Position struct {
-	Offset      int64             // bytes to keep; what follows is cut off
-	Next        int64             // seq of the next entry
-	First       string            // hash of entry 0; empty when Next is 0
-	Hash        string            // hash of entry Next − 1; empty when Next is 0
-	Commodities []string          // hledger: those declared
-	Types       map[string]string // hledger: the letters of accounts that were declared with one
+	Offset      int64    // bytes to keep; what follows is cut off
+	Next        int64    // seq of the next entry
+	First       string   // hash of entry 0; empty when Next is 0
+	Hash        string   // hash of entry Next − 1; empty when Next is 0
+	Commodities []string // hledger: those declared
+	declared    declared // hledger
 }
 
 // ErrForeign says that a file is not of this format, or not of this ledger.
@@ -87,8 +86,9 @@ func (p *Position) readLines(in *bufio.Reader) error {
 	}
 }
 
-// typedAccount is a line of a journal that declares the type of an account.
-var typedAccount = regexp.MustCompile(`^account (.+)  ; type:([A-Z])`)
+// declaredAccount is a line of a journal that declares an account, with its type or
+// without.
+var declaredAccount = regexp.MustCompile(`^account (.+)  ; (?:type:([A-Z]))?`)
 
 // blockTags is the line of a block in a journal that says which entry it is.
 var blockTags = regexp.MustCompile(`^(?:    )?; seq:(\d+), kind:.* hash:([0-9a-f]{64})\n$`)
@@ -97,8 +97,8 @@ func (p *Position) readBlocks(in *bufio.Reader) error {
 	end := p.Offset
 	var tags []string
 	var commodities []string
-	types := map[string]string{}
-	p.Types = map[string]string{}
+	var accounts [][]string
+	p.declared = newDeclared()
 	for {
 		line, err := in.ReadString('\n')
 		if err == io.EOF {
@@ -114,8 +114,8 @@ func (p *Position) readBlocks(in *bufio.Reader) error {
 		if rest, ok := strings.CutPrefix(line, "commodity 1000."); ok {
 			commodities = append(commodities, strings.Trim(strings.TrimLeft(rest, "0"), " \"\n"))
 		}
-		if m := typedAccount.FindStringSubmatch(line); m != nil {
-			types[m[1]] = m[2]
+		if m := declaredAccount.FindStringSubmatch(line); m != nil {
+			accounts = append(accounts, m)
 		}
 		if line != "\n" {
 			continue
@@ -131,9 +131,10 @@ func (p *Position) readBlocks(in *bufio.Reader) error {
 			return err
 		}
 		p.Commodities = append(p.Commodities, commodities...)
-		maps.Copy(p.Types, types)
-		tags, commodities = nil, nil
-		clear(types)
+		for _, m := range accounts {
+			p.declared.read(m[1], m[2])
+		}
+		tags, commodities, accounts = nil, nil, nil
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 )
 
 // Format is how a file is written.
@@ -35,7 +34,7 @@ type Writer struct {
 	next        int64
 	prev        string // hash of the entry before next
 	commodities map[string]bool
-	types       map[string]string // hledger: the letter of each code that was declared with one
+	declared    declared
 	shared      Types
 	line        bytes.Buffer
 }
@@ -44,11 +43,13 @@ type Writer struct {
 // returned. A journal needs to know all accounts that the ledger has; other
 // formats do not look at them.
 func NewWriter(out io.Writer, format Format, l Ledger, at Position, accounts Types) (*Writer, error) {
-	w := &Writer{out: out, format: format, next: at.Next, prev: at.Hash, commodities: map[string]bool{}, types: map[string]string{}, shared: accounts}
+	w := &Writer{out: out, format: format, next: at.Next, prev: at.Hash, commodities: map[string]bool{}, declared: newDeclared(), shared: accounts}
 	for _, c := range at.Commodities {
 		w.commodities[c] = true
 	}
-	maps.Copy(w.types, at.Types)
+	if at.declared.types != nil {
+		w.declared = at.declared
+	}
 	switch format {
 	case JSONL:
 	case CSV:
