@@ -185,11 +185,25 @@ func killHalfway(t *testing.T, o options, c *client.Client, key string, size int
 		t.Fatal(err)
 	}
 	<-ended
-	l, err := c.Ledger(t.Context(), o.Ledger)
-	if err != nil {
-		t.Fatal(err)
+	t.Logf("killed at %d entries", settled(t, c, o.Ledger))
+}
+
+// settled waits until the server is done with what a killed client had asked for, and
+// returns how many entries there are. Nothing says when that is: the server answers
+// whoever asked, and the wait is longer than any batch takes.
+func settled(t *testing.T, c *client.Client, ledger string) int64 {
+	t.Helper()
+	for size, since := int64(-1), time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		l, err := c.Ledger(t.Context(), ledger)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case l.Size != size:
+			size, since = l.Size, time.Now()
+		case time.Since(since) > 3*time.Second:
+			return size
+		}
 	}
-	t.Logf("killed at %d entries", l.Size)
 }
 
 func TestTheSampleImportedInOneGoOrKilledHalfwayIsTheSameLedger(t *testing.T) {
