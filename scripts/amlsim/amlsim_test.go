@@ -193,7 +193,9 @@ func killHalfway(t *testing.T, o options, c *client.Client, key string, size int
 // whoever asked, and the wait is longer than any batch takes.
 func settled(t *testing.T, c *client.Client, ledger string) int64 {
 	t.Helper()
-	for size, since := int64(-1), time.Now(); ; time.Sleep(50 * time.Millisecond) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for size, since := int64(-1), time.Now(); ; <-tick.C {
 		l, err := c.Ledger(t.Context(), ledger)
 		switch {
 		case err != nil:
