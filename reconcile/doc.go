@@ -118,10 +118,11 @@
 // that always differ, what places a posting in one number (packed.go), and of the
 // others only those that the segments before needed (shape.go); that all others are
 // as expected is one condition. That is so only where equal values are the same
-// bytes (plain.go). A row that cannot be said so without loss has its whole segment read again, at last as
-// it stands: what is found does not depend on how it was read. COPY as text costs as
-// much as binary rows, a bitmap scan more than the index scan, and adding rows up
-// into arrays spares this process 0.3 µs an entry and costs PostgreSQL 0.45.
+// bytes (plain.go). A row that cannot be said so without loss has its whole segment
+// read again, at last as it stands: what is found does not depend on how it was
+// read. COPY as text costs as much as binary rows, a bitmap scan more than the index
+// scan, and adding rows up into arrays spares this process 0.3 µs an entry and costs
+// PostgreSQL 0.45.
 //
 // Requests that stand twice are suspected by a filter in memory while the first
 // pass meets them (requestfilter.go), and only suspects are looked up; in ledgers too

@@ -109,10 +109,7 @@ func (p *periodBooks) left(ctx context.Context, monthly bool) ([]byte, error) {
 	}
 	size, state, err := readState(ctx, n.DB, n.Previous.ID, passStateOf(monthly))
 	switch {
-	case errors.Is(err, ErrNoOutput):
-		return nil, nil
-	case errors.Is(err, errOutput):
-		n.Find(nightFinding(RunNotReproduced, noSeq, err.Error(), ""))
+	case errors.Is(err, ErrNoOutput), n.notReproduced(err):
 		return nil, nil
 	case err != nil:
 		return nil, err

@@ -100,13 +100,21 @@ func (b *nightBooks) holdPrevious(ctx context.Context, before *PreviousRun) erro
 	return nil
 }
 
+// notReproduced reports whether an error of reading an output of the run before says
+// that it is not what was put out, which is then a finding.
+func (n *Night) notReproduced(err error) bool {
+	if !errors.Is(err, errOutput) {
+		return false
+	}
+	n.Find(nightFinding(RunNotReproduced, noSeq, err.Error(), ""))
+	return true
+}
+
 // readPrevious decodes an output of the run before. One that is not what was put
 // out is a finding.
 func (b *nightBooks) readPrevious(ctx context.Context, kind, name string, into any) error {
 	encoded, err := ReadOutput(ctx, b.DB, b.Previous.ID, kind, name)
-	if errors.Is(err, errOutput) {
-		b.Find(nightFinding(RunNotReproduced, noSeq, err.Error(), ""))
-	}
+	b.notReproduced(err)
 	if err != nil {
 		return err
 	}
@@ -122,10 +130,7 @@ func (b *nightBooks) readPrevious(ctx context.Context, kind, name string, into a
 func (b *nightBooks) rollTrialBalance(ctx context.Context, opening []Balance) (compared bool, err error) {
 	encoded, err := ReadOutput(ctx, b.DB, b.Previous.ID, ReportOutput, figures.NameTrialBalance)
 	switch {
-	case errors.Is(err, ErrNoOutput):
-		return false, nil
-	case errors.Is(err, errOutput):
-		b.Find(nightFinding(RunNotReproduced, noSeq, err.Error(), ""))
+	case errors.Is(err, ErrNoOutput), b.notReproduced(err):
 		return false, nil
 	case err != nil:
 		return false, err

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tallystick/ledger/store"
@@ -18,11 +19,9 @@ var packedTables = []string{"book.entries", "book.postings"}
 func plainColumns(ctx context.Context, from *store.Snapshot) (bool, error) {
 	want := make(map[string]bool)
 	for i := range schema {
-		for _, name := range packedTables {
-			if schema[i].name == name {
-				for column := range strings.SplitSeq(schema[i].columns, ", ") {
-					want[name+" "+strings.TrimSuffix(column, notNull)] = true
-				}
+		if t := &schema[i]; slices.Contains(packedTables, t.name) {
+			for column := range strings.SplitSeq(t.columns, ", ") {
+				want[t.name+" "+strings.TrimSuffix(column, notNull)] = true
 			}
 		}
 	}
