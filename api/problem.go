@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
@@ -354,7 +355,7 @@ func problemOf(err error) *problem {
 		}
 	}
 	if databaseAway(err) {
-		return &problem{code: codeUnavailable, detail: "the database does not answer; try again", cause: err}
+		return &problem{code: codeUnavailable, detail: "the database does not answer now; try again", cause: err}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &problem{code: codeUnavailable, detail: "the request ended before its answer was there", cause: err}
@@ -363,7 +364,9 @@ func problemOf(err error) *problem {
 }
 
 // databaseAway reports whether a read failed because the database could not be
-// reached, is starting or stopping, has no room, or took too long.
+// reached, is starting or stopping, has no room, took too long, or wants it asked
+// again (CockroachDB, when some of the rows are on their way already, or when its
+// nodes do not reach each other).
 func databaseAway(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
@@ -379,10 +382,10 @@ func databaseAway(err error) bool {
 		return false
 	}
 	switch state.SQLState()[:2] {
-	case "08", "53", "57": // connection, resources, operator intervention
+	case "08", "40", "53", "57": // connection, rollback, resources, operator intervention
 		return true
 	}
-	return false
+	return strings.HasPrefix(state.SQLState(), "58C") // between the nodes of CockroachDB
 }
 
 // sqlStateBytes is the length of an SQLSTATE.

@@ -188,7 +188,9 @@ func (db *DB) InBankTurn(ctx context.Context, id ledger.LedgerID, f func() error
 	ran := false
 	var done error
 	err := db.bankTurn(ctx, id, func(pgx.Tx) error {
-		ran, done = true, f()
+		if !ran { // and not again where the engine wants the transaction repeated: all it did was wait
+			ran, done = true, f()
+		}
 		return nil
 	})
 	if ran { // the transaction is nothing but its lock

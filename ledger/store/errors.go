@@ -35,6 +35,10 @@ const (
 	codeProtocol         = "08P01"
 
 	codeCompletionUnknown = "40003"
+
+	// classNodes begins what CockroachDB says when one of its nodes does not answer
+	// another: 58C00, a range is unavailable, and 58C01, a stream between them broke.
+	classNodes = "58C"
 )
 
 // classifyCommit says what an error of Commit means for the batch. An error
@@ -60,7 +64,7 @@ func (db *DB) classifyCommit(err error) error {
 		return fmt.Errorf("%w: %w", ledger.ErrNothingHappened, err)
 	}
 	switch pgErr.Code[:2] {
-	case "25", "42", "53": // read-only, grants or tables missing, resources: of the database, not of the batch
+	case "25", "42", "53", "58": // read-only, grants or tables missing, resources, files: of the database, not of the batch
 		return fmt.Errorf("%w: %w", ledger.ErrNothingHappened, err)
 	}
 	return fmt.Errorf("%w: %w", ledger.ErrPoison, err)
@@ -80,7 +84,7 @@ func (db *DB) mayHaveCommitted(e *pgconn.PgError) bool {
 	case e.Code[:2] == "08", strings.HasPrefix(e.Code, "57P"), e.Code == codeCompletionUnknown:
 		return true
 	case db.engine.cockroach:
-		return e.Code[:2] == "XX" || e.Code == codeCanceled
+		return e.Code[:2] == "XX" || e.Code[:2] == "58" || e.Code == codeCanceled
 	}
 	return e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC"
 }

@@ -131,7 +131,7 @@ func Passing(err error) bool {
 	case "08", "40", "53", "57": // connection, rollback, resources, operator
 		return true
 	}
-	return false
+	return strings.HasPrefix(pgErr.Code, classNodes)
 }
 
 // Interrupted reports whether something failed because of the engine or the way to
@@ -204,13 +204,22 @@ func lookupLateral(lookup string, args []any, keys []Key) (string, []any) {
 }
 
 // lookupArms is the statement for CockroachDB, where LATERAL may read every row
-// of an account.
+// of an account. It has parameters only for what the lookup names: one that stands
+// nowhere has no type, and is refused.
 func lookupArms(lookup string, args []any, keys []Key) (string, []any) {
+	byID, byN := strings.Contains(lookup, "u.id"), strings.Contains(lookup, "u.n")
 	arms, all := make([]string, len(keys)), slices.Clone(args)
 	for i, k := range keys {
-		names := strings.NewReplacer("u.id", fmt.Sprintf("$%d::uuid", len(all)+1), "u.n", fmt.Sprintf("$%d::int8", len(all)+2))
-		arms[i] = "(" + names.Replace(lookup) + " limit 1)"
-		all = append(all, uuidOf(&k.ID), k.N)
+		var names []string
+		if byID {
+			all = append(all, uuidOf(&k.ID))
+			names = append(names, "u.id", fmt.Sprintf("$%d::uuid", len(all)))
+		}
+		if byN {
+			all = append(all, k.N)
+			names = append(names, "u.n", fmt.Sprintf("$%d::int8", len(all)))
+		}
+		arms[i] = "(" + strings.NewReplacer(names...).Replace(lookup) + " limit 1)"
 	}
 	return strings.Join(arms, " union all "), all
 }

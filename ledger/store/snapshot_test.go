@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -189,6 +190,38 @@ func TestASnapshotPinsSizeAndHead(t *testing.T) {
 	})
 }
 
+// A lookup names of its keys what it needs, in either statement of ScanEach.
+func TestScanEachTakesLookupsThatNameOneHalfOfTheKey(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		db := openAuditor(t, url)
+		s, err := db.Snapshot(t.Context(), uuid.Max)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := []store.Key{{ID: uuid.UUID{1}, N: 7}, {ID: uuid.UUID{2}, N: 11}}
+		for _, c := range []struct{ lookup, want string }{
+			{"select u.n::text where u.n > $1::int8", "[11 7]"},
+			{"select u.id::text where u.id <> '00000000-0000-0000-0000-000000000000' and $1::int8 > 0", "[01000000-0000-0000-0000-000000000000 02000000-0000-0000-0000-000000000000]"},
+			{"select 'either' where $1::int8 > 0", "[either either]"},
+		} {
+			for name, each := range map[string]func(context.Context, string, []any, []store.Key, func(*store.Row) error) error{
+				"as it is": s.ScanEach, "by arms": s.ScanEachByArms,
+			} {
+				var found []string
+				err := each(t.Context(), c.lookup, []any{int64(1)}, keys, func(r *store.Row) error {
+					found = append(found, string(r.Text(0)))
+					return nil
+				})
+				slices.Sort(found)
+				if err != nil || fmt.Sprint(found) != c.want {
+					t.Errorf("%s, %s: %v, %v", c.lookup, name, found, err)
+				}
+			}
+		}
+	})
+}
+
 // Both statements of ScanEach, for either engine, find the same rows.
 func TestScanEachFindsOneRowForEachKey(t *testing.T) {
 	t.Parallel()
@@ -243,6 +276,8 @@ func TestInterruptedIsTheWayAndNotWhatIsThere(t *testing.T) {
 		{fmt.Errorf("reading: %w", &pgconn.PgError{Code: "08006"}), true},
 		{&pgconn.PgError{Code: "40001"}, true},
 		{&net.OpError{Op: "read", Err: io.EOF}, true},
+		{&pgconn.PgError{Code: "58C01"}, true},  // between the nodes of CockroachDB
+		{&pgconn.PgError{Code: "58P01"}, false}, // a file of the database is gone
 		{&pgconn.PgError{Code: "57014"}, false}, // too slow, as a damaged index may make it
 		{&pgconn.PgError{Code: "42501"}, false},
 		{errors.New("the sum is out of range"), false},
