@@ -1,12 +1,15 @@
 package store
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -39,6 +42,10 @@ const (
 	// connLifetime and its jitter spread reconnects over time.
 	connLifetime       = 20 * time.Minute
 	connLifetimeJitter = 5 * time.Minute
+	// readBuffer is what one read from the database may bring, for each connection in
+	// bytes: PostgreSQL sends in pieces of 8 KiB, and several wait while rows are
+	// looked at.
+	readBuffer = 64 << 10
 	// postingConns bounds the commits in flight, one per ledger posted to.
 	postingConns = 8
 	// turnConns bounds the ledgers on which this process holds the turn at once.
@@ -71,14 +78,17 @@ func Open(ctx context.Context, url string, role Role, maxConns int) (*DB, error)
 	cfg.MaxConnLifetime = connLifetime
 	cfg.MaxConnLifetimeJitter = connLifetimeJitter
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
+	cfg.ConnConfig.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readBuffer), w)
+	}
 	db := &DB{facts: &facts{}}
-	if db.pool, err = openPool(ctx, cfg, role, maxConns, nil, readPlans); err != nil {
+	if db.pool, err = openPool(ctx, cfg, role, maxConns, readPlans, nil); err != nil {
 		return nil, err
 	}
 	if role == RoleApp {
 		db.posting, err = openPool(ctx, cfg, role, postingConns, nil, commitPlans)
 		if err == nil {
-			db.journal, err = openPool(ctx, cfg, role, postingConns, nil, readPlans)
+			db.journal, err = openPool(ctx, cfg, role, postingConns, readPlans, nil)
 		}
 		if err == nil {
 			db.turns, err = openPool(ctx, cfg, role, turnConns, turnSettings, nil)
@@ -97,14 +107,14 @@ func Open(ctx context.Context, url string, role Role, maxConns int) (*DB, error)
 	return db, nil
 }
 
-// openPool opens connections that run settings, and plans on PostgreSQL.
-func openPool(ctx context.Context, base *pgxpool.Config, role Role, maxConns int, settings, plans []string) (*pgxpool.Pool, error) {
+// openPool opens connections that run settings, and onPostgres on PostgreSQL.
+func openPool(ctx context.Context, base *pgxpool.Config, role Role, maxConns int, settings, onPostgres []string) (*pgxpool.Pool, error) {
 	cfg := base.Copy()
 	cfg.MaxConns = int32(maxConns)
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		all := append(sessionSettings(conn, role), settings...)
 		if !isCockroach(conn) {
-			all = append(all, plans...)
+			all = append(all, onPostgres...)
 		}
 		return prepareSession(ctx, conn, all)
 	}
