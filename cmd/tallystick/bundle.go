@@ -52,7 +52,7 @@ func (c *bundleCreateCommand) run(ctx context.Context, stdout io.Writer, stderr 
 	if c.Size < 0 {
 		return fmt.Errorf("reading --size %d: it is a number of entries", c.Size)
 	}
-	db, disconnect, err := c.Connect(ctx, store.RoleAuditor, 1)
+	db, disconnect, err := c.ConnectForOnePass(ctx, store.RoleAuditor, 1)
 	if err != nil {
 		return err
 	}

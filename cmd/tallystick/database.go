@@ -29,11 +29,13 @@ type Database struct {
 }
 
 // start makes sure that the database runs. stop leaves it as it was found.
-func (d *Database) start(ctx context.Context) (*running, error) {
+func (d *Database) start(ctx context.Context) (*running, error) { return d.startFor(ctx, false) }
+
+func (d *Database) startFor(ctx context.Context, onePass bool) (*running, error) {
 	if d.DatabaseURL != "" {
 		return &running{flags: d, url: d.DatabaseURL}, nil
 	}
-	r := &running{flags: d}
+	r := &running{flags: d, onePass: onePass}
 	if err := r.launch(ctx); err != nil {
 		return nil, err
 	}
@@ -43,10 +45,19 @@ func (d *Database) start(ctx context.Context) (*running, error) {
 // Connect returns the database with the rights of role, and a function that
 // closes it and stops the engine if it was started for it.
 func (d *Database) Connect(ctx context.Context, role store.Role, connections int) (*store.DB, func(), error) {
+	return d.connect(ctx, role, connections, false)
+}
+
+// ConnectForOnePass is Connect for who reads nearly everything once, in order.
+func (d *Database) ConnectForOnePass(ctx context.Context, role store.Role, connections int) (*store.DB, func(), error) {
+	return d.connect(ctx, role, connections, true)
+}
+
+func (d *Database) connect(ctx context.Context, role store.Role, connections int, onePass bool) (*store.DB, func(), error) {
 	if err := d.mustExist(); err != nil {
 		return nil, nil, err
 	}
-	r, err := d.start(ctx)
+	r, err := d.startFor(ctx, onePass)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,6 +114,8 @@ type running struct {
 	flags  *Database
 	url    string
 	engine *engine.Engine // nil when the database is not ours
+
+	onePass bool // see engine.Options
 }
 
 func (r *running) launch(ctx context.Context) error {
@@ -110,6 +123,7 @@ func (r *running) launch(ctx context.Context) error {
 		DataDir:         r.flags.DataDir,
 		Kind:            engine.Kind(r.flags.Engine),
 		CockroachBinary: r.flags.CockroachBinary,
+		OnePass:         r.onePass,
 		Logf:            func(format string, args ...any) { slog.Info(fmt.Sprintf(format, args...)) },
 	})
 	if errors.Is(err, engine.ErrNotInstalled) {

@@ -28,7 +28,7 @@ type verifyCommand struct {
 	File     string `arg:"" optional:"" type:"existingfile" placeholder:"FILE.zip" help:"An evidence bundle to verify instead, with no database."`
 	Ledger   string `xor:"which" placeholder:"NAME" help:"Name or UUID of the ledger; main by default."`
 	All      bool   `xor:"which" help:"Every ledger in the database."`
-	Workers  int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
+	Workers  int    `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, twice as many as processors."`
 	JSON     bool   `name:"json" help:"Print one JSON object, or one a line with --all."`
 
 	verifyEvidence `embed:""`
@@ -58,7 +58,7 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 		c.Workers = min(reconcile.DefaultWorkers(), maxVerifyWorkers)
 	}
 	options.Workers = c.Workers
-	db, disconnect, err := c.Connect(ctx, store.RoleAuditor, c.Workers+1)
+	db, disconnect, err := c.ConnectForOnePass(ctx, store.RoleAuditor, c.Workers+1)
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ func cockroachStore(dir, given string) (*store, error) {
 		binary: binary,
 	}
 	n.store.look, n.store.prepare, n.store.command, n.store.forget = n.look, n.prepare, n.command, func() {}
+	n.store.launchedWith = func() []string { return nil }
 	// SIGTERM drains; a node that is killed recovers from its log.
 	n.stopSignal, n.abortSignal = syscall.SIGTERM, syscall.SIGKILL
 	return n.store, nil

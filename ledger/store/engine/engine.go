@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -64,6 +65,10 @@ type Options struct {
 	// Settings override PostgreSQL settings at launch. For tests and measurements: an engine that is
 	// attached to keeps those it was launched with. No effect on CockroachDB.
 	Settings map[string]string
+	// OnePass says that nearly everything will be read once and in order, such as by a verification, and has
+	// PostgreSQL launched with few buffers, unless Settings says how many. A server that attaches to such an
+	// engine is told so through Logf.
+	OnePass bool
 	// Logf, when not nil, is told what takes long or is unusual, one line a call. It must be goroutine-safe.
 	Logf func(format string, args ...any)
 }
@@ -159,9 +164,13 @@ func (e *Engine) open(ctx context.Context, o Options) error {
 	if st.phase == ready {
 		e.url, e.pid = st.url, st.pid
 		go e.watch()
+		if other := otherSettings(e.store.launchedWith(), o.settings()); len(other) > 0 {
+			e.logf("the engine in %s was launched with %s by a command that needs no more: large ledgers are slower until all who use it have ended, and it is started anew",
+				e.store.home, strings.Join(other, ", "))
+		}
 		return nil
 	}
-	if err := e.store.prepare(ctx, o.Settings, e.logf); err != nil {
+	if err := e.store.prepare(ctx, o.settings(), e.logf); err != nil {
 		return err
 	}
 	return e.launch(ctx, o)
@@ -211,7 +220,7 @@ func (e *Engine) endOrphans(pids []int) {
 
 // launch starts the process and waits until it accepts connections.
 func (e *Engine) launch(ctx context.Context, o Options) error {
-	cmd, closeFiles, err := e.store.command(o.Settings)
+	cmd, closeFiles, err := e.store.command(o.settings())
 	if err != nil {
 		return err
 	}

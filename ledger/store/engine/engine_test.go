@@ -180,6 +180,49 @@ func TestDataSurvivesStopAndStart(t *testing.T) {
 	}
 }
 
+// A verification launches an engine with few buffers, and whoever attaches to it to
+// serve is told.
+func TestAnEngineForOnePassHasFewBuffersAndSaysSo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	begin := func(onePass bool, settings map[string]string) (e *engine.Engine, told string) {
+		var mu sync.Mutex
+		e, err := engine.Start(t.Context(), engine.Options{DataDir: dir, Kind: engine.Postgres, OnePass: onePass, Settings: settings, Logf: func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			told += fmt.Sprintf(format, args...)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return e, told
+	}
+	fast := map[string]string{"fsync": "off"}
+	first, _ := begin(true, fast)
+	var buffers string
+	if err := connect(t, first.URL()).QueryRow(t.Context(), "show shared_buffers").Scan(&buffers); err != nil || buffers != "128MB" {
+		t.Errorf("shared_buffers is %s, %v", buffers, err)
+	}
+	another, told := begin(true, fast)
+	if !another.Attached() || told != "" {
+		t.Errorf("another verification was told %q", told)
+	}
+	server, told := begin(false, fast)
+	if !server.Attached() || !strings.Contains(told, "shared_buffers=128MB") || strings.Contains(told, "fsync") {
+		t.Errorf("a server was told %q", told)
+	}
+	for _, e := range []*engine.Engine{first, another, server} {
+		stop(t, e)
+	}
+	server, told = begin(false, map[string]string{"fsync": "off", "shared_buffers": "16MB"})
+	defer stop(t, server)
+	if server.Attached() || strings.Contains(told, "slower") {
+		t.Errorf("a server with an engine of its own was told %q", told)
+	}
+}
+
 func TestSettingsKeepWhatIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	e := start(t, t.TempDir(), map[string]string{"work_mem": "5MB"})

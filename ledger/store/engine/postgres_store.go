@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,6 +58,7 @@ func postgresStore(dir string) (*store, error) {
 		return nil, err
 	}
 	c.store.look, c.store.prepare, c.store.command, c.store.forget = c.look, c.prepare, c.command, c.forget
+	c.store.launchedWith = c.launchedWith
 	// SIGINT: end the sessions, write a checkpoint. SIGQUIT: end at once, recover from the log next time.
 	c.stopSignal, c.abortSignal = syscall.SIGINT, syscall.SIGQUIT
 	return c.store, nil
@@ -285,6 +288,27 @@ func (c *postgresCluster) command(settings map[string]string) (*exec.Cmd, func()
 	cmd.Stdout, cmd.Stderr = log, log
 	return cmd, func() { closeStore(); _ = log.Close() }, nil
 }
+
+// launchedWith reads the command line that postgres keeps in its store.
+func (c *postgresCluster) launchedWith() []string {
+	file, err := os.OpenInRoot(c.top, "data/postmaster.opts")
+	if err != nil {
+		return nil // it is being launched, or gone
+	}
+	defer func() { _ = file.Close() }()
+	text, _ := io.ReadAll(io.LimitReader(file, maxCommandLine))
+	var all []string
+	for _, m := range launchSetting.FindAllSubmatch(text, -1) {
+		all = append(all, string(m[1]))
+	}
+	return all
+}
+
+// maxCommandLine bounds what is read of postgres' command line, in bytes.
+const maxCommandLine = 1 << 16
+
+// launchSetting is a setting on the command line, as postgres writes it down.
+var launchSetting = regexp.MustCompile(`"-c" "([^"]*)"`)
 
 func (c *postgresCluster) forget() {
 	if folder := filepath.Dir(c.socket); folder != c.top {

@@ -24,7 +24,9 @@ type store struct {
 	look    func() status
 	prepare func(ctx context.Context, settings map[string]string, logf func(string, ...any)) error
 	command func(settings map[string]string) (cmd *exec.Cmd, closeFiles func(), err error)
-	forget  func() // removes what only a running engine needs, after the last user
+	// launchedWith returns the settings, name=value, that the running engine was launched with beside its own.
+	launchedWith func() []string
+	forget       func() // removes what only a running engine needs, after the last user
 
 	stopSignal, abortSignal syscall.Signal
 }
