@@ -1,7 +1,6 @@
 package chain
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"math"
 	"sync"
@@ -18,9 +17,12 @@ const domainTag = "tallystick/entry"
 // formatVersion is the version of the encoding that FORMAT.md describes.
 const formatVersion = 1
 
-// leafPrefix is what RFC 6962 puts before a leaf, so that no leaf hash equals
-// the hash of an inner node.
-const leafPrefix = 0x00
+// What RFC 6962 puts before a leaf and before an inner node, so that no leaf hash
+// equals that of a node.
+const (
+	leafPrefix = 0x00
+	nodePrefix = 0x01
+)
 
 // AppendCanonical appends the canonical bytes of e, as FORMAT.md lays them out,
 // to dst. It allocates only to grow dst.
@@ -169,16 +171,20 @@ const leafBufferSize = 4096
 func (e *Entry) Hash() Hash {
 	buf := leafBuffers.Get().(*[]byte)
 	leaf := e.AppendCanonical(append((*buf)[:0], leafPrefix))
-	h := Hash(sha256.Sum256(leaf))
+	h := sha(leaf)
 	leafBuffers.Put(buf)
 	return h
 }
+
+// LeafHash returns the RFC 6962 leaf hash of a leaf that has its prefix, the byte
+// 0x00, before it.
+func LeafHash(prefixed []byte) Hash { return sha(prefixed) }
 
 // HashCanonical returns the entry hash of the entry with these canonical bytes.
 func HashCanonical(canonical []byte) Hash {
 	buf := leafBuffers.Get().(*[]byte)
 	leaf := append(append((*buf)[:0], leafPrefix), canonical...)
-	h := Hash(sha256.Sum256(leaf))
+	h := sha(leaf)
 	leafBuffers.Put(buf)
 	return h
 }

@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -31,7 +30,6 @@ type account struct {
 	begins   int32 // its first posting, in accounts.firsts; −1: none, or it was followed
 
 	accountSeq    int64 // of the newest posting, 0 without one
-	at            int64 // the entry of the newest posting
 	posted        money.Int128
 	pendingDebit  money.Int128
 	pendingCredit money.Int128
@@ -144,7 +142,7 @@ func (a *accounts) post(p *chain.Posting, seq int64, request *uuid.UUID, f *find
 		checkCurrency(x, p, seq, request, f)
 	}
 	x.last, x.lastAt = p.Currency, p.Scale
-	x.accountSeq, x.at = p.AccountSeq, seq
+	x.accountSeq = p.AccountSeq
 	x.posted, x.pendingDebit, x.pendingCredit = p.Posted, p.PendingDebit, p.PendingCredit
 }
 
@@ -242,7 +240,7 @@ func (x *account) take(n *account) {
 		return
 	}
 	x.last, x.lastAt = n.last, n.lastAt
-	x.accountSeq, x.at = n.accountSeq, n.at
+	x.accountSeq = n.accountSeq
 	x.posted, x.pendingDebit, x.pendingCredit = n.posted, n.pendingDebit, n.pendingCredit
 }
 
@@ -280,7 +278,7 @@ func balanceRoot(list []account, ledger uuid.UUID, size int64) (chain.Hash, int)
 	order := sorted(list)
 	for _, i := range order {
 		leaf = list[i].appendState(append(leaf[:0], 0x00), ledger, size)
-		tree.Append(sha256.Sum256(leaf))
+		tree.Append(chain.LeafHash(leaf))
 	}
 	return tree.Root(), len(order)
 }

@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -168,7 +167,7 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 	if s.atSeq == s.v.cut && s.atCut == nil {
 		s.atCut = s.accounts.clone()
 	}
-	hash := chain.Hash(sha256.Sum256(leaf))
+	hash := chain.LeafHash(leaf)
 	t.tree.Append(hash)
 	r := &s.record
 	err := r.read(leaf[1:])

@@ -399,7 +399,7 @@ func (v *verification) holdBalances(listed *Member, r *io.SectionReader) {
 			return
 		}
 		n := int(tree.Size())
-		tree.Append(sha256.Sum256(leaf))
+		tree.Append(chain.LeafHash(leaf))
 		if n >= len(order) {
 			continue
 		}
