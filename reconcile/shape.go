@@ -107,9 +107,9 @@ order by seq, ordinal`
 
 // usualPlace is that a posting is the first of its entry, a debit, or the second, a
 // credit of the same amount, and that neither is back-valued.
-const usualPlace = `not back_valued and case ordinal
-            when 0 then direction = 'debit' and not repeats
-            when 1 then direction = 'credit' and repeats else false end`
+const usualPlace = `not back_valued and case
+            when repeats then ordinal = 1 and direction = 'credit'
+            when not repeats then ordinal = 0 and direction = 'debit' end`
 
 var postingExtras = &extras{packedPostingsSQL, 4, []extra{
 	extraPlace: {usualPlace,

@@ -45,7 +45,7 @@ type reconcileRunCommand struct {
 	Again       bool     `help:"Compute a run that has ended once more and compare; nothing is written."`
 	SignerState string   `type:"path" placeholder:"FILE" help:"State file of the signer, from which an increment begins; signer/state.json in the data folder by default."`
 	APIKeyFile  string   `name:"api-key-file" type:"path" placeholder:"FILE" help:"File that holds the API key of whoever prepares the run; without it TALLYSTICK_API_KEY, and without that the ledger itself prepares it."`
-	Workers     int      `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, half as many again as processors."`
+	Workers     int      `placeholder:"N" help:"Segments read at once, each over a connection of its own; by default, twice as many as processors."`
 	JSON        bool     `name:"json" help:"Print one JSON object."`
 }
 
