@@ -62,6 +62,7 @@ const (
 	WitnessQuorumNotMet    = "WITNESS_QUORUM_NOT_MET"
 	CheckpointStale        = "CHECKPOINT_STALE"
 	TileMismatch           = "TILE_MISMATCH"
+	SuperLogMismatch       = "SUPER_LOG_MISMATCH"
 
 	// Of the database around the book.
 
@@ -134,6 +135,7 @@ var Checks = []Check{
 	{PayloadMissing, "I4", chain.Critical, "a text that the entry commits to is gone, and no erasure is on record", restoreText, false},
 	{ProjectionMismatch, "I11", chain.Critical, "a derived column differs from what the entry gives", rederive, false},
 	{TileMismatch, "I11", chain.Critical, "a stored node of the Merkle tree is missing, or is not what the entries give", retile, false},
+	{SuperLogMismatch, "I7", chain.Critical, "the super-log, which names the checkpoints of all ledgers, is not what was signed, or names one that its ledger does not have", askSuperLog, false},
 	{CheckpointStale, "I7", chain.Warning, "the newest checkpoint is older than you asked for: entries since then may be under no signature", runSigner, false},
 	{PayloadNotErased, "I4", chain.Warning, "an erasure is on record, and the text is still there", eraseAgain, false},
 	{PayloadErased, "I4", chain.Info, "a text was erased, and an entry says so", nothing, false},
@@ -145,6 +147,7 @@ var Checks = []Check{
 
 // The next steps.
 const (
+	askSuperLog    = "Keep the database as it is. Whoever changes the super-log may have removed a ledger whole, or the end of one: compare the list of ledgers, and their sizes, with a backup, and get the super-log's newest checkpoint from a witness or an archive."
 	askWitness     = "Ask the witness for its newest cosignature and hold both against each other. Until the quorum is there, rely on the checkpoint before."
 	bothEntries    = "Look at the entry and the one that it refers to. If the hashes of both hold, the application itself booked this wrongly, or its secrets were stolen; correct it by a transfer."
 	compare        = "Keep the database as it is. Compare the entry with a backup, a replica or the client's receipt to see what was changed; the sealed hash proves which copy is the true one."

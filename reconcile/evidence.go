@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
@@ -21,6 +23,7 @@ type evidence struct {
 	seen struct {
 		newest int64 // size of the newest checkpoint; −1 when there is none
 		nodes  int64 // leaves that the stored nodes cover
+		logged int64 // size of the newest checkpoint that the super-log names; 0 when there is none
 	}
 	shown      *shownHead
 	shownLater bool // what is shown came after the cut
@@ -42,8 +45,9 @@ type evidence struct {
 	given       int      // receipts, archived checkpoints and states
 	external    []string // what was held against the ledger from outside, for people
 	superLogged int64    // ledgers that the super-log names
-	compared    bool     // the schema was looked at
-	namesOnly   bool     // and of its constraints and unique indexes the names alone
+	superLog    *SuperLog
+	compared    bool // the schema was looked at
+	namesOnly   bool // and of its constraints and unique indexes the names alone
 }
 
 // series is findings of one kind of which the first is reported in full and the
@@ -98,7 +102,7 @@ limit 1`
 
 // lookAhead notes which checkpoints and nodes there are, before the cut is made:
 // a checkpoint that is published meanwhile may be beyond it.
-func (v *verification) lookAhead(ctx context.Context, db *store.DB, id any) {
+func (v *verification) lookAhead(ctx context.Context, db *store.DB, id uuid.UUID) {
 	e := &v.evidence
 	e.seen.newest = -1
 	err := db.Scan(ctx, newestCheckpointSQL, []any{id}, func(r *store.Row) error {
@@ -117,6 +121,12 @@ func (v *verification) lookAhead(ctx context.Context, db *store.DB, id any) {
 	}
 	if err == nil {
 		err = v.readShown(ctx, db, id)
+	}
+	if err == nil {
+		var l *loggedLedger
+		if l, err = logged(ctx, db, id); l != nil {
+			e.seen.logged = l.size
+		}
 	}
 	if err != nil {
 		v.findings.notChecked(noSeq, "which checkpoints there are: "+err.Error())
@@ -307,6 +317,9 @@ func (v *verification) reportEvidence() {
 	if e.truncated.first == nil && e.seen.nodes > v.snapshot.Size {
 		e.truncated.add(finding{code: TailTruncated, seq: v.snapshot.Size, stored: fmt.Sprintf("%d entries", v.snapshot.Size),
 			recomputed: fmt.Sprintf("%d entries, by the nodes of the tree", e.seen.nodes)})
+	}
+	if e.truncated.first == nil && e.seen.logged > v.present {
+		e.truncated.add(finding{code: TailTruncated, seq: v.present, stored: entriesText(v.present), recomputed: entriesText(e.seen.logged) + ", by the super-log"})
 	}
 	e.truncated.report(v.findings, plural(int(min(e.truncated.more, 2)), "checkpoint", "checkpoints"))
 }

@@ -91,6 +91,9 @@ type Options struct {
 	Spans []Span
 	// Others has the other ledgers reported that vanished whole from the database.
 	Others bool
+	// SuperLog has the super-log read whole: its rows, its tree and its signature,
+	// and whether each ledger that it names has the checkpoint that it says.
+	SuperLog bool
 }
 
 // errLevel: options that need a higher level.

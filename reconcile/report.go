@@ -74,6 +74,8 @@ type Scope struct {
 	Signing *Signing
 	// Pin is nil when no checkpoint was pinned.
 	Pin *Pin
+	// SuperLog is nil when it was not read.
+	SuperLog *SuperLog
 	// Outside is what was held against the ledger from outside, one line each.
 	Outside []string
 	// Forks stand on their own, with the server switched off.

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"tallystick/ledger/chain"
@@ -40,7 +41,7 @@ type Pin struct {
 // describe says what the signatures are worth.
 func (v *verification) describe(s *Scope) {
 	e := &v.evidence
-	s.Level, s.Unreadable, s.From, s.Outside, s.Forks = v.level, v.unreadable, v.from, e.external, e.forks
+	s.Level, s.Unreadable, s.From, s.Outside, s.Forks, s.SuperLog = v.level, v.unreadable, v.from, e.external, e.forks, e.superLog
 	if p := e.pin; p != nil {
 		s.Pin = &Pin{Size: p.Size, Root: p.Root, Holds: e.pinHolds}
 	}
@@ -124,7 +125,10 @@ func (v *verification) beyond() []string {
 	add(signed && e.fresh > 0 && (e.policy == nil || !e.policy.WantsWitnesses()), "that the newest checkpoint was shown when the database says: only the cosignature of a witness bears a signed time")
 	add(signed && e.pin == nil, "whether entries, checkpoints and signatures were all replaced together: no checkpoint from elsewhere was given; keep one, and give it with --since")
 	add(e.best != nil && e.best.Size < v.snapshot.Size && e.best.Size >= e.seen.newest, "that the newest %d %s stay: no checkpoint covers them yet", v.snapshot.Size-bestSize(e), plural(int(min(v.snapshot.Size-bestSize(e), 2)), "entry", "entries"))
-	add(e.superLogged > 0, "the checkpoints of the super-log itself")
+	add(e.superLogged > 0 && e.superLog == nil, "the super-log itself: its rows, its tree and its checkpoints")
+	if l := e.superLog; l != nil && l.Size > 0 && len(l.Keys) == 0 {
+		add(true, "whose the signature under the super-log is: %s is no key of this ledger's signers, nor one that a policy names for it", strings.Join(l.Unknown, ", "))
+	}
 	add(v.level == LevelEvidence && e.given == 0, "receipts, archived checkpoints and the signer's state: none was given")
 	add(v.level >= LevelChain, "whether what a closing moved is the result of its period, and the trial balance that it commits to")
 	add(v.level >= LevelChain, "booking dates against the ledger's time zone, and request fingerprints")

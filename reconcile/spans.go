@@ -100,7 +100,7 @@ func (v *verification) pinTo(ctx context.Context, at *Cut) error {
 	for _, more := range []struct {
 		size int64
 		what string
-	}{{e.seen.newest, "the newest checkpoint"}, {e.shownSize(), "the checkpoint that is shown"}, {e.seen.nodes, "the nodes of the tree"}} {
+	}{{e.seen.newest, "the newest checkpoint"}, {e.shownSize(), "the checkpoint that is shown"}, {e.seen.nodes, "the nodes of the tree"}, {e.seen.logged, "the super-log"}} {
 		if more.size > v.present && e.truncated.first == nil {
 			e.truncated.add(finding{code: TailTruncated, seq: v.present, stored: entriesText(v.present), recomputed: entriesText(more.size) + ", by " + more.what})
 		}

@@ -2,15 +2,20 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/google/uuid"
 
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
 
-// The super-log names every ledger that was ever signed. Here it is only asked
-// which ledgers there were.
+// The super-log names every ledger that was ever signed, and is a log itself: its
+// rows are held against its tree and its checkpoints, and against the checkpoints
+// of the ledgers that they are about.
 
 // Index: i7_super_log_size, one row at a time: each probe skips a whole ledger.
 const nextLoggedSQL = `
@@ -22,7 +27,7 @@ limit 1`
 
 // Index: i7_super_log_size, read backwards.
 const loggedSQL = `
-select size, origin
+select size, left(origin, 256)
 from book.super_log
 where ledger_id = $1::uuid
 order by size desc
@@ -111,4 +116,273 @@ func (v *verification) checkOthers(ctx context.Context, db *store.DB) error {
 		}
 	}
 	return nil
+}
+
+// superSuffix ends the origin of a super-log, after the name of its host.
+const superSuffix = "/super-log"
+
+// superPage is how many rows of the super-log are read at once.
+const superPage = 1024
+
+// Index: the primary key. An origin beyond its bound is not read whole.
+const superRowsSQL = `
+select position, ledger_id, left(origin, 256), size, root, recorded_at, leaf
+from book.super_log
+where position >= $1::int8
+order by position
+limit $2::int8`
+
+// superRow is a row of the super-log.
+type superRow struct {
+	position int64
+	leaf     chain.SuperLeaf
+	stored   chain.Hash
+	rejected *rejection
+}
+
+// SuperLog is the super-log as a verification found it.
+type SuperLog struct {
+	Leaves, Ledgers int64
+	Size            int64    // of its newest checkpoint, 0 without one
+	Keys            []string // of this ledger's signers, under that checkpoint
+	Unknown         []string // other keys that claim to have signed it
+}
+
+// superWalk reads the super-log. It is a verification of its own, of a log without
+// a ledger: what it finds is told of the super-log, and in no entry's name.
+type superWalk struct {
+	v     *verification // that of the ledger
+	own   *verification // that of the super-log
+	db    *store.DB
+	tree  *treeWalk
+	next  int64 // the position of the next row
+	there map[uuid.UUID]bool
+	found [len(superKinds)]series
+	seen  SuperLog
+}
+
+// superKinds are what can be wrong with rows: of each kind, the first is reported.
+var superKinds = [...]string{"rows", "leaves", "checkpoints"}
+
+const (
+	superPlace = iota
+	superHash
+	superPublished
+)
+
+// checkSuperLog reads the super-log whole: its positions are dense, each row gives
+// the leaf that is stored with it and is about a checkpoint that its ledger has, and
+// the tree over all is the one that was stored and signed.
+func (v *verification) checkSuperLog(ctx context.Context, db *store.DB) error {
+	own := newVerification(Options{Level: LevelChain, Workers: v.workers}, v.bounds, v.evidence.now)
+	own.snapshot, own.latest, own.evidence.keys.unknown = db.Unpinned(store.SuperLog), math.MaxInt64, true
+	own.lookAhead(ctx, db, store.SuperLog)
+	if len(own.findings.unchecked) > 0 {
+		return errors.New(own.findings.unchecked[0].what)
+	}
+	w := &superWalk{v: v, own: own, db: db, there: make(map[uuid.UUID]bool)}
+	w.tree = own.newTreeWalk(ctx, chain.Frontier{}, &own.evidence, -1, v.workers)
+	if err := w.tree.pass(); err != nil {
+		return err
+	}
+	for more := true; more; {
+		var err error
+		if more, err = w.readPage(ctx); err != nil {
+			return err
+		}
+	}
+	own.snapshot.Size = w.next
+	if !w.tree.lost {
+		if err := w.tree.beyond(); err != nil {
+			return err
+		}
+	}
+	if err := w.whoSigned(ctx); err != nil {
+		return err
+	}
+	w.report()
+	w.seen.Leaves, w.seen.Ledgers = w.next, int64(len(w.there))
+	v.evidence.superLog = &w.seen
+	return nil
+}
+
+// readPage reads the next rows; more is false when there are none.
+func (w *superWalk) readPage(ctx context.Context) (more bool, err error) {
+	var page []superRow
+	err = retry(ctx, func() error {
+		page = page[:0]
+		return w.db.Scan(ctx, superRowsSQL, []any{w.next, int64(superPage)}, func(r *store.Row) error {
+			row := superRow{position: r.Int64(0), stored: r.Hash(6)}
+			row.leaf = chain.SuperLeaf{LedgerID: r.UUID(1), Origin: string(r.Text(2)), Size: r.Int64(3), Root: r.Hash(4), RecordedAt: r.Micros(5)}
+			row.rejected = rejected(r)
+			page = append(page, row)
+			return nil
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("reading book.super_log: %w", err)
+	}
+	for i := range page {
+		if err := w.row(&page[i]); err != nil {
+			return false, err
+		}
+	}
+	return len(page) > 0, w.published(ctx, page)
+}
+
+// row holds a row against the one before it and against its own columns, and adds
+// its leaf to the tree. Behind a row that is gone there is no tree.
+func (w *superWalk) row(r *superRow) error {
+	if r.position != w.next {
+		w.add(superPlace, r.position, fmt.Sprintf("position %d", r.position), fmt.Sprintf("position %d", w.next))
+		w.tree.lost = true
+	}
+	w.next = r.position + 1
+	switch leaf := r.leaf.Hash(); {
+	case r.rejected != nil:
+		w.add(superHash, r.position, r.rejected.column+" "+r.rejected.value, "")
+	case leaf != r.stored:
+		w.add(superHash, r.position, r.stored.String(), leaf.String()+", by its columns")
+	}
+	if w.tree.lost {
+		return nil
+	}
+	return w.tree.add(r.stored)
+}
+
+// Index: the primary key.
+const publishedSQL = `
+select u.id, u.n, root
+from book.checkpoints
+where ledger_id = u.id and size = u.n`
+
+// published holds rows against the checkpoints that they are about. A ledger of
+// which nothing is left is reported as missing.
+func (w *superWalk) published(ctx context.Context, page []superRow) error {
+	var keys []store.Key
+	for i := range page {
+		id := page[i].leaf.LedgerID
+		there, known := w.there[id]
+		if !known {
+			err := w.db.Scan(ctx, anyEntrySQL, []any{id}, func(*store.Row) error {
+				there = true
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("looking for entries of ledger %s: %w", id, err)
+			}
+			w.there[id] = there
+		}
+		if there {
+			keys = append(keys, store.Key{ID: id, N: page[i].leaf.Size})
+		}
+	}
+	roots := make(map[store.Key]chain.Hash)
+	err := retry(ctx, func() error {
+		return w.own.snapshot.ScanEach(ctx, publishedSQL, nil, keys, func(r *store.Row) error {
+			roots[store.Key{ID: r.UUID(0), N: r.Int64(1)}] = r.Hash(2)
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("reading the checkpoints that the super-log is about: %w", err)
+	}
+	for i := range page {
+		l := &page[i].leaf
+		switch root, ok := roots[store.Key{ID: l.LedgerID, N: l.Size}]; {
+		case !w.there[l.LedgerID]:
+		case !ok:
+			w.add(superPublished, page[i].position, fmt.Sprintf("no checkpoint of ledger %s at size %d", l.LedgerID, l.Size), "root "+l.Root.String()+", by its leaf")
+		case root != l.Root:
+			w.add(superPublished, page[i].position, fmt.Sprintf("root %s, of ledger %s at size %d", root, l.LedgerID, l.Size), "root "+l.Root.String()+", by its leaf")
+		}
+	}
+	return nil
+}
+
+// whoSigned looks whose signature is under the newest checkpoint: of the keys that
+// the policy names for the super-log, or else of this ledger's signers, whose keys
+// sign every log of theirs. Another ledger's may have others: that a signature is of
+// nobody who is known here is told, and is no finding.
+func (w *superWalk) whoSigned(ctx context.Context) error {
+	newest, err := w.own.checkpointAt(ctx, w.own.evidence.seen.newest)
+	if err != nil || newest == nil || len(newest.found) > 0 {
+		return err // what was found is in the walk's findings
+	}
+	w.seen.Size = newest.size
+	if origin := newest.signed.Origin; !strings.HasSuffix(origin, superSuffix) {
+		w.own.evidence.add(finding{code: OriginMismatch, seq: lastOf(newest.size), stored: origin, recomputed: "<host>" + superSuffix})
+	}
+	keys, err := w.keys(newest.signed.Origin)
+	if err != nil {
+		return err
+	}
+	signed, err := chain.OpenCheckpoint([]byte(newest.note), keys...)
+	switch {
+	case errors.Is(err, chain.ErrSignature):
+		w.own.evidence.add(finding{code: CheckpointBadSignature, seq: lastOf(newest.size), stored: err.Error()})
+	case err != nil && !errors.Is(err, chain.ErrUnknownKey):
+		return err
+	}
+	w.seen.Unknown = signed.Unknown
+	for _, x := range signed.Signatures {
+		if x.Time.IsZero() {
+			w.seen.Keys = append(w.seen.Keys, x.Key.ID())
+		}
+	}
+	return nil
+}
+
+func (w *superWalk) keys(origin string) ([]chain.VerifierKey, error) {
+	if p := w.v.evidence.policy; p != nil {
+		if keys := p.LogKeys(origin); len(keys) > 0 {
+			return keys, nil
+		}
+	}
+	var keys []chain.VerifierKey
+	for _, s := range w.v.evidence.keys.signers {
+		key, err := s.key.For(origin)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func (w *superWalk) add(kind int, position int64, stored, recomputed string) {
+	w.found[kind].addUpTo(finding{seq: position, stored: stored, recomputed: recomputed}, position)
+}
+
+// report tells what was found, in the super-log's name.
+func (w *superWalk) report() {
+	tell := func(s *series, what string) {
+		if s.first == nil {
+			return
+		}
+		f := *s.first
+		f.stored = fmt.Sprintf("leaf %d: %s", f.seq, f.stored)
+		if f.code != "" {
+			f.stored += " (" + f.code + ")"
+		}
+		if s.more > 0 {
+			f.proof = fmt.Sprintf("The same holds for %d further %s, up to leaf %d.", s.more, what, s.last)
+		}
+		f.code, f.seq = SuperLogMismatch, noSeq
+		w.v.findings.add(f)
+	}
+	for kind := range w.found {
+		tell(&w.found[kind], superKinds[kind])
+	}
+	e := &w.own.evidence
+	for _, c := range Checks {
+		if s := e.broken[c.Code]; s != nil {
+			tell(s, "checkpoints")
+		}
+	}
+	tell(&e.tiles, "nodes")
+	if e.truncated.first == nil && e.seen.nodes > w.next && !w.tree.lost {
+		e.truncated.add(finding{code: TailTruncated, seq: w.next, stored: fmt.Sprintf("%d leaves", w.next), recomputed: fmt.Sprintf("%d leaves, by the nodes of the tree", e.seen.nodes)})
+	}
+	tell(&e.truncated, "checkpoints")
 }

@@ -355,15 +355,24 @@ var table = []tableRow{
 		c.do("delete from book.checkpoints", "delete from book.tiles", "delete from ops.heads")
 	}, want: "LEDGER_MISSING@0", status: tampered},
 	{name: "a whole ledger deleted but for its checkpoints", commit: func(c *crime) { c.vanish(); c.do("delete from book.super_log") }, want: "LEDGER_MISSING@0", status: tampered},
+	{name: "a row of the super-log that is not its leaf", commit: func(c *crime) {
+		c.opts.SuperLog = true
+		c.logged()
+	}, want: "SUPER_LOG_MISMATCH", status: tampered}, // and more: superlog_test.go
 	{name: "a part that cannot be read", commit: func(c *crime) { c.do("revoke select on book.details from tallystick_auditor") }, status: reconcile.Incomplete},
 	{name: "checkpoints that cannot be read", commit: func(c *crime) { c.do("revoke select on book.checkpoints from tallystick_auditor") }, status: reconcile.Incomplete},
 	{name: "entries that cannot be read", commit: func(c *crime) { c.do("revoke select on book.entries from tallystick_auditor") }, status: reconcile.Incomplete},
 }
 
-// vanish deletes the ledger, of which the super-log has a checkpoint.
-func (c *crime) vanish() {
+// logged has the super-log name a checkpoint of the ledger, in a row with another leaf.
+func (c *crime) logged() {
 	root := c.b.rootAt(298)
 	mustExec(c.t, c.conn, "insert into book.super_log values (0, $1, $2, 298, $3, now(), $3)", c.b.ledger, c.b.terms.Origin, root[:])
+}
+
+// vanish deletes the ledger, of which the super-log has a checkpoint.
+func (c *crime) vanish() {
+	c.logged()
 	c.truncate(0)
 	c.do("delete from book.accounts", "delete from book.ledgers")
 }

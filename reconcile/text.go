@@ -205,6 +205,17 @@ func (r *Report) scopeLines() []Line {
 	return append(lines, r.totalLines()...)
 }
 
+// signed says whose signature is under the super-log.
+func (l *SuperLog) signed() string {
+	switch {
+	case l.Size == 0:
+		return "not signed so far"
+	case len(l.Keys) == 0:
+		return fmt.Sprintf("at size %d signed by nobody who is known here", l.Size)
+	}
+	return fmt.Sprintf("at size %d signed by %s", l.Size, strings.Join(l.Keys, ", "))
+}
+
 // signingLines say who vouches for the ledger.
 func (s *Scope) signingLines() []Line {
 	var lines []Line
@@ -239,6 +250,9 @@ func (s *Scope) signingLines() []Line {
 		add("append-only", "since your pin of size %d, root %s", p.Size, p.Root)
 	case p != nil:
 		add("append-only", "NOT since your pin of size %d", p.Size)
+	}
+	if l := s.SuperLog; l != nil && l.Leaves > 0 {
+		add("super-log", "%d %s about %d %s; %s", l.Leaves, plural(int(min(l.Leaves, 2)), "checkpoint", "checkpoints"), l.Ledgers, plural(int(min(l.Ledgers, 2)), "ledger", "ledgers"), l.signed())
 	}
 	name := "outside"
 	for _, line := range s.Outside {

@@ -95,6 +95,12 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 			}
 			return v.checkOthers(ctx, db)
 		}},
+		{"the super-log", LevelSchema, func(ctx context.Context) error {
+			if !opts.SuperLog {
+				return nil
+			}
+			return v.checkSuperLog(ctx, db)
+		}},
 		{"evidence from outside the database", LevelEvidence, func(ctx context.Context) error { return v.checkOutside(ctx, opts) }},
 	}
 }

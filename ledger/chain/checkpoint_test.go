@@ -237,6 +237,34 @@ func TestCheckpointsAreSignedAndOpened(t *testing.T) {
 	}
 }
 
+// A signer signs for other logs under the same key, by another name and so with
+// another id; a witness's key has one name.
+func TestAKeyForAnotherOrigin(t *testing.T) {
+	t.Parallel()
+	k := keyOf(t, "signer")
+	key, want := logKey(t, k, testOrigin), logKey(t, k, "host/super-log")
+	if other, err := key.For("host/super-log"); err != nil || other.String() != want.String() || other.ID() == key.ID() {
+		t.Errorf("%s, %v, want %s", other, err, want)
+	}
+	for _, origin := range []string{"", "a b", "a+b"} {
+		if other, err := key.For(origin); !errors.Is(err, chain.ErrKey) {
+			t.Errorf("for %q: %s, %v", origin, other, err)
+		}
+	}
+	seed := make([]byte, 32)
+	w, err := chain.NewCosigningKey("w", seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	witness, err := chain.ParseWitnessKey(w.VerifierKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err := witness.For(testOrigin); !errors.Is(err, chain.ErrKey) {
+		t.Errorf("a witness's: %s, %v", other, err)
+	}
+}
+
 func TestSignaturesThatDoNotVerifySpoilTheNote(t *testing.T) {
 	t.Parallel()
 	k, c := keyOf(t, "signer"), sampleCheckpoint(7)

@@ -120,6 +120,20 @@ func ParseLogKey(text string) (VerifierKey, error) {
 	return VerifierKey{text, public, v, false}, nil
 }
 
+// For returns the key under which the same signer signs for another origin, such as
+// that of the super-log. The error is ErrKey: k is a witness's, or an origin with a
+// space or a plus names no key.
+func (k VerifierKey) For(origin string) (VerifierKey, error) {
+	if k.witness {
+		return VerifierKey{}, fmt.Errorf("naming the key %s after the origin %q: it is a witness's: %w", k.ID(), origin, ErrKey)
+	}
+	text, err := note.NewEd25519VerifierKey(origin, ed25519.PublicKey(k.public))
+	if err != nil {
+		return VerifierKey{}, fmt.Errorf("naming the key %s after the origin %q: %w: %w", k.ID(), origin, ErrKey, err)
+	}
+	return ParseLogKey(text)
+}
+
 // ParseWitnessKey reads the verifier key of a witness, whose cosignatures carry
 // the time at which they were made (https://c2sp.org/tlog-cosignature). A key
 // has one spelling; the error is ErrKey.
