@@ -15,6 +15,7 @@ const (
 	HeadMismatch              = "HEAD_MISMATCH"
 	OrphanRow                 = "ORPHAN_ROW"
 	TimeRegression            = "TIME_REGRESSION"
+	BookingDateMismatch       = "BOOKING_DATE_MISMATCH"
 	DuplicateTransfer         = "DUPLICATE_TRANSFER"
 	UnbalancedEntry           = "UNBALANCED_ENTRY"
 	EntryMalformed            = "ENTRY_MALFORMED"
@@ -107,6 +108,7 @@ var Checks = []Check{
 	{HeadMismatch, "I4", chain.Critical, "the newest entry changed while it was being verified", stopWriting, true},
 	{OrphanRow, "I4", chain.Critical, "a row belongs to no entry", compare, false},
 	{TimeRegression, "I5", chain.Critical, "the entry is dated before the one that precedes it", compare, false},
+	{BookingDateMismatch, "I5", chain.Critical, "the entry is booked on another day than that of its time, by the ledger's time zone and the hour at which its day begins", whoPosted, false},
 	{DuplicateTransfer, "I8", chain.Critical, "one request stands twice", reverse, false},
 	{HoldInvalid, "I12", chain.Critical, "a hold was settled twice, too late, too early, or otherwise than it was made", bothEntries, false},
 	{ReversalInvalid, "I12", chain.Critical, "a reversal undoes what it must not, twice, or otherwise than it was booked", bothEntries, false},

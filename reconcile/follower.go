@@ -267,7 +267,7 @@ func (f *Follower) walk(ctx context.Context, l *followed, from Point, pinned int
 		return nil, fmt.Errorf("re-deriving entries %d to %d of ledger %s: %w", s.next, s.end-1, v.snapshot.LedgerID, err)
 	}
 	if s.first != nil && from.Size == 0 && !s.frontUnknown {
-		v.findings.add(compareLinks(nil, s.first)...)
+		v.findings.add(compareLinks(nil, s.first, &w.days)...)
 	}
 	switch reached := s.last; {
 	case reached == nil:

@@ -33,7 +33,7 @@ func (w *worker) follow(row *entryRow) {
 	}
 	switch {
 	case w.stripe.last != nil:
-		w.found = append(w.found, compareLinks(w.stripe.last, &now)...)
+		w.found = append(w.found, compareLinks(w.stripe.last, &now, &w.days)...)
 	case w.stripe.first == nil && !w.stripe.frontUnknown:
 		first := now
 		w.stripe.first = &first // the entry before it is another stripe's last
@@ -46,7 +46,7 @@ func (w *worker) follow(row *entryRow) {
 
 // compareLinks holds I5 and the chain between an entry and the one before it,
 // or the beginning of the ledger when prev is nil.
-func compareLinks(prev, now *link) []finding {
+func compareLinks(prev, now *link, days *bookingDays) []finding {
 	var found []finding
 	expected := int64(0)
 	if prev != nil {
@@ -66,6 +66,7 @@ func compareLinks(prev, now *link) []finding {
 	case prev != nil && now.prevHash != prev.stored && now.prevHash != prev.recomputed:
 		found = append(found, finding{code: ChainBreak, seq: now.seq, stored: now.prevHash.String(), recomputed: prev.stored.String()})
 	}
+	found = append(found, days.hold(prev, now)...)
 	if prev == nil {
 		return found
 	}
@@ -107,11 +108,11 @@ func (v *verification) join(all []*stripe) {
 }
 
 func (v *verification) joinSpan(span *readSpan, all []*stripe) {
-	prev := span.before
+	prev, days := span.before, v.days
 	known := span.From == 0 || prev != nil // prev is really the last entry before the stripe at hand
 	for _, s := range all {
 		if s.first != nil && known && !s.frontUnknown {
-			v.findings.add(compareLinks(prev, s.first)...)
+			v.findings.add(compareLinks(prev, s.first, &days)...)
 		}
 		if s.last != nil {
 			prev = s.last
@@ -132,7 +133,7 @@ func (v *verification) joinSpan(span *readSpan, all []*stripe) {
 	case prev.seq < span.To-1:
 		v.findings.add(missing(max(prev.seq+1, 0), span.To-1))
 	case span.To < v.snapshot.Size && span.after != nil && !v.reads(span.To):
-		v.findings.add(compareLinks(prev, span.after)...)
+		v.findings.add(compareLinks(prev, span.after, &days)...)
 	case span.To == v.snapshot.Size && prev.stored != v.snapshot.Head && prev.rejected != "entry_hash":
 		v.findings.add(finding{code: HeadMismatch, seq: prev.seq, stored: prev.stored.String(), recomputed: v.snapshot.Head.String()})
 	}

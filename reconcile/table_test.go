@@ -350,6 +350,18 @@ var table = []tableRow{
 	{name: "a schema opened", commit: func(c *crime) { c.do("grant create on schema book to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},
 	{name: "owner changed", commit: func(c *crime) { c.do("alter table book.postings owner to current_user") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 
+	{name: "an entry booked on a later day", commit: func(c *crime) {
+		c.append(func(b *book) {
+			b.append(chain.Entry{Kind: chain.Transfer, BookingDate: chain.DateOf(b.now) + 1, Postings: b.move("cash", "customers:1", 5, 0)}, words{})
+			b.transfer("cash", "customers:1", 5) // of the day before, which it must not go back to
+		})
+	}, want: "BOOKING_DATE_MISMATCH@300", also: []string{"TIME_REGRESSION@301"}, status: tampered},
+	{name: "an entry booked on an earlier day", commit: func(c *crime) {
+		c.append(func(b *book) {
+			b.now = b.now.Add(48 * time.Hour)
+			b.append(chain.Entry{Kind: chain.Transfer, BookingDate: chain.DateOf(b.now) - 1, Postings: b.move("cash", "customers:1", 5, 0)}, words{})
+		})
+	}, want: "BOOKING_DATE_MISMATCH@300", status: tampered},
 	{name: "a whole ledger deleted", commit: func(c *crime) {
 		c.vanish()
 		c.do("delete from book.checkpoints", "delete from book.tiles", "delete from ops.heads")

@@ -137,6 +137,7 @@ type verification struct {
 	accounts      int64 // how many there are, new ones included
 	alongChain    bool  // accounts are followed in the first pass
 	plain         bool  // see plainColumns
+	days          bookingDays
 	stripes       *stripes
 	requests      *requestFilter // nil when requests are not gathered
 	findings      *findings
@@ -182,7 +183,7 @@ func (v *verification) newWorker() *worker {
 		}
 		met = min(met, 2*read)
 	}
-	return &worker{v: v, segment: segment{bounds: v.bounds, plain: v.plain}, accounts: newAccountCache(v.bounds.cachedAccounts, met), holds: newHeldHolds(v.bounds.cachedHolds)}
+	return &worker{v: v, days: v.days, segment: segment{bounds: v.bounds, plain: v.plain}, accounts: newAccountCache(v.bounds.cachedAccounts, met), holds: newHeldHolds(v.bounds.cachedHolds)}
 }
 
 // advance tells how far the first pass is.
@@ -230,6 +231,11 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 	}
 	if err := v.readTerms(ctx); err != nil {
 		return err
+	}
+	if v.terms != nil && !v.termsDoubtful && v.level >= LevelChain {
+		if v.days, err = newBookingDays(v.terms); err != nil {
+			v.findings.notChecked(noSeq, "booking dates: "+err.Error())
+		}
 	}
 	if err := v.readKeys(ctx, opts.Policy); err != nil {
 		if ctx.Err() != nil {

@@ -20,6 +20,7 @@ type worker struct {
 	accounts *accountCache
 	holds    *heldHolds
 	words    words
+	days     bookingDays
 
 	follows       bool // hold postings against their accounts
 	strangersOnly bool // look for postings on accounts of no or another ledger, and nothing else
