@@ -27,6 +27,11 @@ func readable(entries []Entry) error {
 	return nil
 }
 
+// maxAlike is how often in a row the database may answer to a batch with an error
+// that says nothing about the outcome (ErrAnswered). Had one of these attempts been
+// stored, the next would have met a fence; so none was, and it is about the batch.
+const maxAlike = 3
+
 // append commits a decided batch. An unknown outcome is resolved before
 // anything else happens, by submitting the identical batch again: it is stored
 // then, or a fence tells that the first one was, or that it never can be.
@@ -40,8 +45,14 @@ func (s *Sequencer) append(ctx context.Context, batch []*pending, a *Applied) er
 		return err
 	}
 	s.stats.unknown.Add(1)
-	giveUp, told := time.Now().Add(ResolvePatience), false
+	giveUp, told, alike := time.Now().Add(ResolvePatience), false, 0
 	for {
+		if alike++; !errors.Is(err, ErrAnswered) {
+			alike = 0
+		}
+		if alike == maxAlike {
+			return fmt.Errorf("%w: it was refused %d times: %v", ErrPoison, alike, err)
+		}
 		pause(ctx, retryPause)
 		err = s.journal.Commit(ctx, s.id, prev, a.Entries)
 		switch {

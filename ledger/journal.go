@@ -36,6 +36,10 @@ var (
 	ErrFence = errors.New("another entry stands there")
 	// ErrHeadMissing: the predecessor of the batch is not in the ledger.
 	ErrHeadMissing = errors.New("the head is missing from the ledger")
+	// ErrAnswered goes with an ErrUnknownOutcome that the database itself reported of
+	// this batch, with a code that says nothing about why. The same answer again and
+	// again is a refusal.
+	ErrAnswered = errors.New("the database answered with an error that says nothing about the outcome")
 	// ErrNothingHappened: the batch certainly left no trace; trying it again is fine.
 	ErrNothingHappened = errors.New("nothing was stored")
 )

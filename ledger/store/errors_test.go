@@ -36,7 +36,7 @@ func TestWhatAFailedCommitMeans(t *testing.T) {
 		{"23502", "ERROR", ledger.ErrHeadMissing, ledger.ErrHeadMissing},
 		{"23514", "ERROR", ledger.ErrPoison, ledger.ErrPoison},
 		{"22003", "ERROR", ledger.ErrPoison, ledger.ErrPoison},
-		{"?", "ERROR", ledger.ErrUnknownOutcome, ledger.ErrUnknownOutcome},
+		{"??", "ERROR", ledger.ErrUnknownOutcome, ledger.ErrUnknownOutcome},
 	} {
 		for _, on := range []struct {
 			engine engine
@@ -44,8 +44,12 @@ func TestWhatAFailedCommitMeans(t *testing.T) {
 		}{{engine{}, c.postgres}, {engine{cockroach: true}, c.cockroach}} {
 			db := &DB{engine: on.engine}
 			err := &pgconn.PgError{Code: c.code, Severity: c.severity, SeverityUnlocalized: c.severity}
-			if got := db.classifyCommit(err); !errors.Is(got, on.want) || !errors.Is(got, err) {
+			got := db.classifyCommit(err)
+			if !errors.Is(got, on.want) || !errors.Is(got, err) {
 				t.Errorf("%s %s, CockroachDB %t: %v, want %v", c.severity, c.code, on.engine.cockroach, got, on.want)
+			}
+			if open := on.engine.cockroach && (c.code[:1] == "X" || c.code[:2] == "58"); open != errors.Is(got, ledger.ErrAnswered) {
+				t.Errorf("%s %s, CockroachDB %t: %v", c.severity, c.code, on.engine.cockroach, got)
 			}
 		}
 	}

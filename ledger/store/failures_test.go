@@ -343,6 +343,44 @@ func TestPoisonIsFoundAndTheRestCommits(t *testing.T) {
 	})
 }
 
+// What CockroachDB has no code for may be about one request: a batch that is
+// answered so again and again is taken apart like any other that is refused.
+func TestAnAnswerThatSaysNothingIsARefusalInTheEnd(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		culprit := d.transfer("cash", "bob", "13")
+		journal := &refusing{DB: d.db, id: culprit.ID}
+		requests := []ledger.Request{d.transfer("cash", "bob", "1"), culprit, d.transfer("cash", "bob", "2")}
+		for i, r := range d.sequencers(journal).SubmitAll(t.Context(), d.id, requests) {
+			if bad := i == 1; bad != errors.Is(r.Err, ledger.ErrPoison) || !bad && r.Entry == nil {
+				t.Errorf("request %d: %+v", i, r)
+			}
+		}
+		if n := journal.refused.Load(); n < 3 {
+			t.Errorf("given up after %d attempts", n)
+		}
+		d.checkLedger()
+	})
+}
+
+// refusing answers to each batch with one request in it with an error without a
+// meaning, and stores the others.
+type refusing struct {
+	*store.DB
+	id      ledger.RequestID
+	refused atomic.Int32
+}
+
+func (r *refusing) Commit(ctx context.Context, id ledger.LedgerID, prev ledger.Head, entries []ledger.Entry) error {
+	for i := range entries {
+		if entries[i].RequestID() == r.id {
+			r.refused.Add(1)
+			return fmt.Errorf("%w: %w: %w", ledger.ErrUnknownOutcome, ledger.ErrAnswered, errLost)
+		}
+	}
+	return r.DB.Commit(ctx, id, prev, entries)
+}
+
 // A request that no rule refuses, and that would become an entry which no
 // verifier can decode, is never stored.
 func TestWhatCannotBeDecodedIsNotStored(t *testing.T) {

@@ -103,6 +103,8 @@ func bootstrapOnce(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+const databaseSQL = `select current_database()`
+
 // ensureSchema creates schema unless it is there, and lets every role use it.
 func ensureSchema(ctx context.Context, conn *pgx.Conn, schema string) error {
 	var exists bool
@@ -110,7 +112,11 @@ func ensureSchema(ctx context.Context, conn *pgx.Conn, schema string) error {
 		return fmt.Errorf("looking for the schema %s: %w", schema, err)
 	}
 	if !exists {
-		database := pgx.Identifier{conn.Config().Database}.Sanitize()
+		var database string // a URL need not name one
+		if err := conn.QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
+			return fmt.Errorf("looking which database this is: %w", err)
+		}
+		database = pgx.Identifier{database}.Sanitize()
 		for _, s := range []string{
 			"grant create on database " + database + " to " + string(RoleOwner),
 			"create schema if not exists " + schema + " authorization " + string(RoleOwner),

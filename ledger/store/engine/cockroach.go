@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func cockroachHome(dir string) string { return filepath.Join(dir, "cockroach") }
@@ -47,7 +49,13 @@ func cockroachStore(dir, given string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := supported(tag); err != nil {
+		return nil, fmt.Errorf("looking at %s: %w", binary, err)
+	}
 	home := cockroachHome(dir)
+	if strings.Contains(home, ",") {
+		return nil, fmt.Errorf("%w: CockroachDB takes the comma in %s for the end of the path\nhint: name another folder with --data-dir", ErrStore, home)
+	}
 	if me := os.Geteuid(); me != 0 {
 		if _, err := runAs(home); err != nil {
 			return nil, err
@@ -62,6 +70,22 @@ func cockroachStore(dir, given string) (*store, error) {
 	// SIGTERM drains; a node that is killed recovers from its log.
 	n.stopSignal, n.abortSignal = syscall.SIGTERM, syscall.SIGKILL
 	return n.store, nil
+}
+
+// oldestCockroach is the oldest version that runs what this project sends: year and number.
+var oldestCockroach = [2]int{24, 3}
+
+// supported refuses a version that is known to be too old. A tag of another form, such as that of a build of
+// one's own, is tried.
+func supported(tag string) error {
+	var year, number int
+	if n, _ := fmt.Sscanf(tag, "v%d.%d", &year, &number); n < 2 {
+		return nil
+	}
+	if year < oldestCockroach[0] || year == oldestCockroach[0] && number < oldestCockroach[1] {
+		return fmt.Errorf("CockroachDB %s is too old\nhint: %d.%d or newer is needed; --engine postgres does without", tag, oldestCockroach[0], oldestCockroach[1])
+	}
+	return nil
 }
 
 // files the node writes once it accepts connections
@@ -86,13 +110,37 @@ func (n *cockroachNode) look() status {
 		return st
 	}
 	u, err := url.Parse(strings.TrimSpace(string(b)))
-	if err != nil || !answers("tcp", u.Host) {
+	if err != nil || !answersSQL(u.Host) {
 		return st
 	}
 	u.User, u.Path = url.User("root"), "/defaultdb"
 	u.RawQuery = "sslmode=disable"
 	st.phase, st.url = ready, u.String()
 	return st
+}
+
+// sslRequest asks a server of PostgreSQL's protocol whether it speaks TLS, which it answers with one byte
+// (PostgreSQL documentation, "Message Formats"). answerBound bounds the wait for it.
+var sslRequest = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
+
+const answerBound = time.Second
+
+// answersSQL says whether statements are answered there. A node writes its files and takes connections before
+// that: until it has joined itself, they wait.
+func answersSQL(address string) bool {
+	conn, err := net.DialTimeout("tcp", address, answerBound)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(answerBound)); err != nil {
+		return false
+	}
+	if _, err := conn.Write(sslRequest); err != nil {
+		return false
+	}
+	_, err = io.ReadFull(conn, make([]byte, 1))
+	return err == nil
 }
 
 // prepare makes the folder and forgets who ran before; the port it had is kept if it is still free, so

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"tallystick/ledger/store/engine"
 )
@@ -54,9 +56,36 @@ func fakeCockroach(args []string) {
 	if err := os.WriteFile(flags["--pid-file"], fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
 		fail(err)
 	}
+	// Connections are taken from now on, and answered later.
+	select {
+	case <-time.After(joining):
+	case <-end:
+		return
+	}
+	if err := os.WriteFile(filepath.Join(store, "joined"), nil, 0o600); err != nil {
+		fail(err)
+	}
+	go answerAll(l)
 	<-end
 	if err := os.WriteFile(filepath.Join(store, "drained"), nil, 0o600); err != nil {
 		fail(err)
+	}
+}
+
+// joining is how long a node takes from its files to its first answer.
+const joining = 300 * time.Millisecond
+
+// answerAll answers to whoever asks for TLS that there is none.
+func answerAll(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 8)); err == nil {
+			_, _ = conn.Write([]byte{'N'})
+		}
+		_ = conn.Close()
 	}
 }
 
@@ -79,6 +108,9 @@ func TestCockroachIsLaunchedAttachedToAndDrained(t *testing.T) {
 	}
 	if !strings.HasPrefix(first.URL(), "postgresql://root@127.0.0.1:") || !strings.HasSuffix(first.URL(), "/defaultdb?sslmode=disable") {
 		t.Errorf("URL %s", first.URL())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "cockroach", "joined")); err != nil {
+		t.Errorf("taken for ready before it answers: %v", err)
 	}
 	second := startFake(t, dir)
 	if second.PID() != first.PID() || !second.Attached() {
@@ -126,5 +158,13 @@ func TestMissingBinaryIsNamed(t *testing.T) {
 	_, err := engine.Start(t.Context(), engine.Options{DataDir: t.TempDir(), Kind: engine.Cockroach, CockroachBinary: "/nowhere/cockroach"})
 	if !errors.Is(err, engine.ErrNotInstalled) || !strings.Contains(err.Error(), "/nowhere/cockroach") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+func TestAFolderThatCockroachWouldCutInTwo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a,b")
+	if _, err := engine.Start(t.Context(), engine.Options{DataDir: dir, Kind: engine.Cockroach, CockroachBinary: os.Args[0]}); !errors.Is(err, engine.ErrStore) {
+		t.Errorf("a comma: %v", err)
 	}
 }

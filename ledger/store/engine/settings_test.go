@@ -65,3 +65,12 @@ func TestVersionsAreRead(t *testing.T) {
 		t.Errorf("major version of something else: %d", got)
 	}
 }
+
+func TestOldCockroachIsRefused(t *testing.T) {
+	t.Parallel()
+	for tag, want := range map[string]bool{"v23.2.5": false, "v24.2.9": false, "v24.3.0": true, "v25.1.2": true, "v26.1.0-alpha.1": true, "custom-v24.1.0-dirty": true} {
+		if err := supported(tag); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "24.3 or newer is needed") {
+			t.Errorf("%s: %v", tag, err)
+		}
+	}
+}

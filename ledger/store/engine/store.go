@@ -115,13 +115,14 @@ func runAs(home string) (*syscall.Credential, error) {
 	return nil, errors.New("choosing a user for PostgreSQL, which refuses root: neither postgres nor nobody exists\nhint: create one with useradd --system postgres")
 }
 
-// environment is ours without what would steer the engine from outside (PGDATA, PGOPTIONS, LC_*).
+// environment is ours without what would steer the engine from outside (PGDATA, PGOPTIONS, LC_*), or is meant
+// for this process alone (GOMEMLIMIT).
 func environment(add ...string) []string {
 	keep := []string{"LC_ALL=C", "TZ=UTC"}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case "PATH", "TMPDIR", "LD_LIBRARY_PATH", "HOME", "GOMAXPROCS", "GOMEMLIMIT":
+		case "PATH", "TMPDIR", "LD_LIBRARY_PATH", "HOME", "GOMAXPROCS":
 			keep = append(keep, kv)
 		}
 	}

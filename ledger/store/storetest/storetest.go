@@ -34,6 +34,17 @@ var settings = map[string]string{
 	"shared_buffers": "128MB", "max_wal_size": "1GB", "min_wal_size": "80MB", "max_connections": "400",
 }
 
+// cockroachSettings do the same for a node of our own: one database and some thirty tables for each test are
+// made and dropped. A version that does not know one of them goes without it.
+var cockroachSettings = []string{
+	"set cluster setting kv.raft_log.disable_synchronization_unsafe = true",
+	"set cluster setting spanconfig.range_coalescing.system.enabled = true",
+	"set cluster setting sql.stats.automatic_collection.enabled = false",
+	"set cluster setting jobs.registry.interval.gc = '30s'",
+	"set cluster setting kv.range_merge.queue_interval = '50ms'",
+	"alter range default configure zone using gc.ttlseconds = 600",
+}
+
 // server is one engine that tests run on.
 type server struct {
 	name  string // of the subtest
@@ -43,6 +54,7 @@ type server struct {
 	url       string // superuser's
 	template  string // migrated database to copy; CockroachDB cannot copy one
 	cockroach bool
+	ours      bool // launched by launch
 	err       error
 	stop      []func() error // in reverse order
 }
@@ -139,8 +151,16 @@ func (s *server) open(ctx context.Context) error {
 	if s.url, err = s.start(ctx); err != nil {
 		return err
 	}
-	if s.cockroach, err = s.isCockroach(ctx); err != nil || s.cockroach {
+	if s.cockroach, err = s.isCockroach(ctx); err != nil {
 		return err
+	}
+	if s.cockroach {
+		for _, sql := range cockroachSettings {
+			if s.ours {
+				_ = s.admin(ctx, sql) // what it costs is time
+			}
+		}
+		return nil
 	}
 	template := fresh("template")
 	if err := s.admin(ctx, "create database "+template); err != nil {
@@ -171,6 +191,7 @@ func (s *server) launch(ctx context.Context, kind engine.Kind) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	s.ours = true
 	s.stop = append(s.stop, func() error { return e.Stop(ctx) })
 	if err := tidyUpAfterUs(e.PID(), dir); err != nil {
 		return "", err
