@@ -111,6 +111,12 @@ var attacks = []attack{
 	{"an entry far beyond the others", []string{
 		"insert into book.entries select ledger_id, 4611686018427387904, format, kind, actor, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor, prior_period, null, null, null, 0, null, null, null from book.entries where seq = 18"},
 		[]string{"SEQ_GAP@20", "ENTRY_HASH_MISMATCH@4611686018427387904", "TIME_REGRESSION@4611686018427387904", "ENTRY_MALFORMED@4611686018427387904"}, "", false},
+	{"an entry as far beyond the others as can be", []string{
+		"insert into book.entries select ledger_id, 9223372036854775807, format, kind, actor, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor, prior_period, null, null, null, 0, null, null, null from book.entries where seq = 18"},
+		[]string{"SEQ_GAP@20", "ORPHAN_ROW"}, "", false},
+	{"an entry a little nearer", []string{
+		"insert into book.entries select ledger_id, 9223372036854775804, format, kind, actor, prev_hash, entry_hash, recorded_at, booking_date, effective_date, actor, prior_period, null, null, null, 0, null, null, null from book.entries where seq = 18"},
+		[]string{"SEQ_GAP@20", "ENTRY_HASH_MISMATCH@9223372036854775804", "TIME_REGRESSION@9223372036854775804", "ENTRY_MALFORMED@9223372036854775804"}, "", false},
 	{"the same seq twice", []string{"alter table book.entries drop constraint i5_entries_seq", "alter table book.entries drop constraint i8_entries_request", "insert into book.entries select * from book.entries where seq = 18"},
 		[]string{"SEQ_GAP@18", "ENTRY_HASH_MISMATCH@18", "DUPLICATE_TRANSFER@18", "ENTRY_MALFORMED@18"}, "", true},
 

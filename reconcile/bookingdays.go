@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"fmt"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"tallystick/ledger/chain"
@@ -17,6 +19,9 @@ type bookingDays struct {
 
 	span        int64 // since the epoch, of the days below; see daySpan
 	first, last chain.Date
+
+	found   *atomic.Int64 // by all copies
+	tooMany func()        // called once; nil where nobody asks
 }
 
 const (
@@ -26,6 +31,9 @@ const (
 	// server that booked: what governments decree reaches machines late. Nearly every
 	// change in tzdata is of an hour or less.
 	zoneMargin = 2 * time.Hour
+	// maxMisbooked is how many are reported: with another zone in the ledger's terms
+	// every entry is.
+	maxMisbooked = 100
 )
 
 // newBookingDays reads the terms of a ledger. The error says that its time zone is
@@ -35,7 +43,7 @@ func newBookingDays(terms *chain.LedgerTerms) (bookingDays, error) {
 	if err != nil {
 		return bookingDays{}, fmt.Errorf("reading the time zone of ledger %s: %w", terms.Name, err)
 	}
-	return bookingDays{terms: terms, zone: zone, span: -1}, nil
+	return bookingDays{terms: terms, zone: zone, span: math.MinInt64, found: new(atomic.Int64)}, nil
 }
 
 // of returns the days that a time may belong to: one, or two around the hour at
@@ -63,6 +71,12 @@ func (d *bookingDays) hold(prev, now *link) []finding {
 		first, last = max(first, prev.bookingDate), max(last, prev.bookingDate)
 	}
 	if first <= now.bookingDate && now.bookingDate <= last {
+		return nil
+	}
+	if n := d.found.Add(1); n > maxMisbooked {
+		if n == maxMisbooked+1 && d.tooMany != nil {
+			d.tooMany()
+		}
 		return nil
 	}
 	expected := first.String()

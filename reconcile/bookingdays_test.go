@@ -37,6 +37,7 @@ func TestTheDayThatTheLedgerBooksIsExpected(t *testing.T) {
 			for _, wrong := range []chain.Date{first - 1, last + 1} {
 				other := *now
 				other.bookingDate = wrong
+				days.found.Store(0)
 				switch found := days.hold(prev, &other); {
 				case prev != nil && wrong <= prev.bookingDate: // as late as the one before, or said to be earlier
 				case len(found) != 1 || found[0].code != BookingDateMismatch:
@@ -64,5 +65,24 @@ func TestOneDayIsExpectedButAroundItsBeginning(t *testing.T) {
 	}
 	if want := []int{13, 14, 15, 16}; !slices.Equal(two, want) {
 		t.Errorf("at %v of UTC", two)
+	}
+}
+
+// Another zone in the terms puts every entry on another day: that is said of some.
+func TestMisbookedEntriesDoNotCrowdOthersOut(t *testing.T) {
+	t.Parallel()
+	days, err := newBookingDays(&chain.LedgerTerms{TimeZone: "Pacific/Kiritimati"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, found := 0, 0
+	days.tooMany = func() { told++ }
+	noon := time.Date(2026, 7, 1, 18, 0, 0, 0, time.UTC)
+	for range 10 * maxMisbooked {
+		copied := days
+		found += len(copied.hold(nil, &link{recordedAt: noon.UnixMicro(), bookingDate: chain.DateOf(noon)}))
+	}
+	if found != maxMisbooked || told != 1 {
+		t.Errorf("%d findings, told %d times", found, told)
 	}
 }

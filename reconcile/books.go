@@ -43,9 +43,50 @@ type bookAccount struct {
 const accountPageSQL = `
 select account_id, ledger_id, code, type, currency, scale, opened_seq
 from book.accounts
-where ledger_id = $1::uuid and code > $2::text
-order by code
-limit $3::int8`
+where ledger_id = $1::uuid and (code > $2::text or code = $2::text and account_id > $3::uuid)
+order by code, account_id
+limit $4::int8`
+
+// Index: i9_postings_account_seq, read backwards for one row, and the index of the
+// versions of an account.
+const (
+	strayPostingSQL = `
+select account_id, ledger_id, seq
+from book.postings
+where account_id = u.id
+order by account_seq desc`
+	strayVersionSQL = `
+select account_id, ledger_id, seq
+from book.account_versions
+where account_id = u.id and ledger_id <> $1::uuid
+order by seq`
+)
+
+// checkStrays looks for rows about the accounts that stand under the id of another
+// ledger, where nothing else looks: servers find balances and limits by account.
+func (w *worker) checkStrays(ctx context.Context, page []bookAccount) error {
+	keys := make([]store.Key, len(page))
+	for i, a := range page {
+		keys[i] = store.Key{ID: a.id}
+	}
+	ledger := w.v.snapshot.LedgerID
+	for _, scan := range []struct {
+		sql, what string
+		args      []any
+	}{{strayPostingSQL, "posting", nil}, {strayVersionSQL, "version", []any{ledger}}} {
+		err := w.v.snapshot.ScanEach(ctx, scan.sql, scan.args, keys, func(r *store.Row) error {
+			if of := r.UUID(1); of != ledger {
+				w.report(finding{code: LedgerIDMismatch, seq: noSeq, account: r.UUID(0), named: true, column: "ledger_id",
+					stored: fmt.Sprintf("a %s of the account in ledger %s, at its entry %d", scan.what, of, r.Int64(2)), recomputed: ledger.String()})
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("looking for rows about accounts in other ledgers: %w", err)
+		}
+	}
+	return nil
+}
 
 // checkBooks is the second pass, account by account. It holds I2, and of I9
 // what the first pass has left.
@@ -127,7 +168,7 @@ func (v *verification) addUp(ctx context.Context, first bool) error {
 // eachPage calls f with the accounts of the ledger, in order of their codes, and
 // the first time reports those that cannot be read.
 func (v *verification) eachPage(ctx context.Context, first bool, f func([]bookAccount) error) error {
-	after := ""
+	var after bookAccount
 	var words words
 	for {
 		var page []bookAccount
@@ -135,13 +176,18 @@ func (v *verification) eachPage(ctx context.Context, first bool, f func([]bookAc
 		last := after
 		err := retry(ctx, func() error {
 			page, found = nil, nil
-			return v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after, int64(v.bounds.page)}, func(r *store.Row) error {
+			return v.snapshot.Scan(ctx, accountPageSQL, []any{v.snapshot.LedgerID, after.row.code, after.id, int64(v.bounds.page)}, func(r *store.Row) error {
 				id, row := readAccount(r, &words)
-				if last = row.code; row.rejected != nil {
+				if row.rejected != nil {
 					found = append(found, finding{code: AccountStateMismatch, seq: noSeq, account: id, named: true,
 						column: row.rejected.column, stored: row.rejected.value})
 				}
-				page = append(page, bookAccount{id, row})
+				if row.code == last.row.code {
+					found = append(found, finding{code: AccountStateMismatch, seq: row.openedSeq, account: id, named: true,
+						column: "code", stored: row.code + ", as account " + last.id.String() + " has it too", recomputed: "another account for each code"})
+				}
+				last = bookAccount{id, row}
+				page = append(page, last)
 				return nil
 			})
 		})
@@ -180,6 +226,9 @@ func (w *worker) checkPage(ctx context.Context, page []bookAccount, first bool) 
 	}
 	if err == nil && first {
 		err = w.checkOpened(ctx, unopened)
+	}
+	if err == nil && first {
+		err = w.checkStrays(ctx, page)
 	}
 	if err != nil {
 		return err

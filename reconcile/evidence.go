@@ -27,6 +27,7 @@ type evidence struct {
 	}
 	shown      *shownHead
 	shownLater bool // what is shown came after the cut
+	unseen     bool // which checkpoints there are could not be read, and that was said
 
 	roots map[int64]chain.Hash // of the sizes that somebody asks for; nil values until known
 	asked map[int64]bool
@@ -128,7 +129,7 @@ func (v *verification) lookAhead(ctx context.Context, db *store.DB, id uuid.UUID
 			e.seen.logged = l.size
 		}
 	}
-	if err != nil {
+	if e.unseen = err != nil; e.unseen {
 		v.findings.notChecked(noSeq, "which checkpoints there are: "+err.Error())
 	}
 }

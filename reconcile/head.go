@@ -70,6 +70,9 @@ func (v *verification) checkpointAt(ctx context.Context, size int64) (*checkpoin
 func (v *verification) checkHead(ctx context.Context) error {
 	e := &v.evidence
 	h := e.shown
+	if e.unseen {
+		return nil
+	}
 	if e.shownLater {
 		return nil // and what was shown at the cut stands in book.checkpoints
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
@@ -40,14 +41,18 @@ func (v *verification) readPin(pin *Document) error {
 	if errors.Is(err, chain.ErrCheckpoint) {
 		return fmt.Errorf("reading the pinned checkpoint %s: %w", pin.Name, err)
 	}
-	if keys.origin != "" && s.Origin != keys.origin {
+	renamed := keys.origin != "" && s.Origin != keys.origin
+	switch ofThis := strings.HasSuffix(s.Origin, "/"+v.snapshot.LedgerID.String()); {
+	case renamed && ofThis: // it is the ledger that has another origin now
+		v.findings.add(finding{code: OriginMismatch, seq: 0, stored: keys.origin, recomputed: s.Origin + ", by the pinned checkpoint"})
+	case renamed:
 		return fmt.Errorf("reading the pinned checkpoint %s: it is of %s, and this ledger is %s", pin.Name, s.Origin, keys.origin)
 	}
 	if s.Size == 0 {
 		v.findings.add(finding{code: RejectEmptyBaseline, seq: 0, stored: "a checkpoint of size 0"})
 		return nil
 	}
-	if keys.byPolicy {
+	if keys.byPolicy && !renamed {
 		if _, found := keys.open(pin.Data, s.Size); len(found) > 0 {
 			return fmt.Errorf("reading the pinned checkpoint %s: the policy does not vouch for it: %s: %s", pin.Name, found[0].code, found[0].stored)
 		}
@@ -173,7 +178,10 @@ func (v *verification) checkOutside(ctx context.Context, opts *Options) error {
 	}
 	if opts.SignerState != nil {
 		v.evidence.given++
-		return v.checkSignerState(ctx, opts.SignerState)
+		if err := v.checkSignerState(ctx, opts.SignerState); err != nil || !opts.SuperLog {
+			return err
+		}
+		return v.checkStateOthers(ctx, opts.SignerState)
 	}
 	return nil
 }

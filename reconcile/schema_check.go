@@ -38,9 +38,12 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 where n.nspname in ('book', 'ops') and c.relkind in ('r', 'v', 'm', 'f', 'p')`
 
 	columnsSQL = `
-select n.nspname::text, c.relname::text, a.attname::text, t.typname::text, a.attnotnull, coalesce(a.attcollation <> t.typcollation, false)
+select n.nspname::text, c.relname::text, a.attname::text,
+    case when coalesce(tn.nspname, 'pg_catalog') = 'pg_catalog' then t.typname::text else tn.nspname::text || '.' || t.typname::text end,
+    a.attnotnull, coalesce(a.attcollation <> t.typcollation, false)
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace join pg_catalog.pg_type t on t.oid = a.atttypid
+    left join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
 where n.nspname in ('book', 'ops') and c.relkind in ('r', 'v', 'm', 'f', 'p') and a.attnum > 0 and not a.attisdropped
 order by n.nspname, c.relname, a.attnum`
 
@@ -81,6 +84,57 @@ from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
 where n.nspname in ('book', 'ops')`
 )
 
+// What a table can have on PostgreSQL that makes it another one to whoever reads or
+// writes it. What is made after the database is has an oid from 16384 on
+// (access/transam.h).
+const (
+	indexesSQL = `
+select n.nspname::text, c.relname::text, 'index ' || i.relname::text || case
+    when not (x.indisvalid and x.indisready and x.indislive) then ' that is not in force'
+    when exists (select 1 from pg_catalog.unnest(x.indclass::oid[]) as o(oid) where o.oid >= 16384::oid) then ' that sorts in another way'
+    else ' that does not keep its key unique' end
+from pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indrelid join pg_catalog.pg_class i on i.oid = x.indexrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname in ('book', 'ops') and (not (x.indisvalid and x.indisready and x.indislive)
+    or exists (select 1 from pg_catalog.unnest(x.indclass::oid[]) as o(oid) where o.oid >= 16384::oid)
+    or not x.indisunique and exists (select 1 from pg_catalog.pg_constraint o where o.conindid = x.indexrelid and o.contype in ('p', 'u')))`
+
+	foreignKeysSQL = `
+select n.nspname::text, c.relname::text, 'foreign key ' || o.conname::text
+from pg_catalog.pg_constraint o join pg_catalog.pg_class c on c.oid = o.conrelid or c.oid = o.confrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname in ('book', 'ops') and o.contype = 'f'`
+
+	unloggedSQL = `
+select n.nspname::text, c.relname::text, 'no log, which a crash empties,'
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname in ('book', 'ops') and c.relkind = 'r' and c.relpersistence <> 'p'`
+)
+
+// What stands among the engine's own operators and types and is not of the engine:
+// where it fits better, a statement means what it says.
+const catalogueSQL = `
+select 'operator ' || o.oprname::text from pg_catalog.pg_operator o
+where o.oprnamespace = 'pg_catalog'::regnamespace and o.oid >= 16384::oid
+union all select 'type ' || t.typname::text from pg_catalog.pg_type t
+where t.typnamespace = 'pg_catalog'::regnamespace and t.oid >= 16384::oid
+union all select 'operator class ' || c.opcname::text from pg_catalog.pg_opclass c
+where c.opcnamespace = 'pg_catalog'::regnamespace and c.oid >= 16384::oid
+union all select 'cast from ' || c.castsource::regtype::text || ' to ' || c.casttarget::regtype::text from pg_catalog.pg_cast c
+where c.oid >= 16384::oid and c.castsource < 16384::oid and c.casttarget < 16384::oid`
+
+// checkCatalogue looks for what only somebody with every right can put there.
+func (v *verification) checkCatalogue(ctx context.Context, db *store.DB) error {
+	if v.evidence.namesOnly {
+		return nil
+	}
+	err := db.Scan(ctx, catalogueSQL, nil, func(r *store.Row) error {
+		v.findings.add(finding{code: SchemaTampered, seq: noSeq, stored: fmt.Sprintf("%s in pg_catalog", r.Text(0)), recomputed: "none that the engine does not bring"})
+		return nil
+	})
+	return wrap("reading the engine's own catalogue", err)
+}
+
 // checkSchema holds the schema against the one that the migrations make, and
 // the rights against those that they give.
 func (v *verification) checkSchema(ctx context.Context, db *store.DB) error {
@@ -92,9 +146,14 @@ func (v *verification) checkSchema(ctx context.Context, db *store.DB) error {
 	for i := range schema {
 		v.checkTable(&schema[i], a)
 	}
-	for _, scan := range []struct{ sql, code string }{
+	scans := []struct{ sql, code string }{
 		{triggersSQL, SchemaTampered}, {heirsSQL, SchemaTampered}, {rewritesSQL, RowsFiltered}, {policiesSQL, RowsFiltered},
-	} {
+	}
+	if !v.evidence.namesOnly {
+		scans = append(scans, struct{ sql, code string }{indexesSQL, SchemaTampered}, struct{ sql, code string }{foreignKeysSQL, SchemaTampered},
+			struct{ sql, code string }{unloggedSQL, ControlWeakened})
+	}
+	for _, scan := range scans {
 		err := db.Scan(ctx, scan.sql, nil, func(r *store.Row) error {
 			if name := string(r.Text(0)) + "." + string(r.Text(1)); listed(name) {
 				v.findings.add(finding{code: scan.code, seq: noSeq, stored: fmt.Sprintf("%s on %s", r.Text(2), name), recomputed: "none"})
@@ -109,6 +168,9 @@ func (v *verification) checkSchema(ctx context.Context, db *store.DB) error {
 		}
 	}
 	v.evidence.compared = true
+	if err := v.checkCatalogue(ctx, db); err != nil {
+		return err
+	}
 	return v.checkRights(ctx, db, a)
 }
 

@@ -119,9 +119,9 @@ var postingExtras = &extras{packedPostingsSQL, 4, []extra{
 	extraCurrency:      differing("currency", "$5::text"),
 	extraScale:         differing("scale", "$6::int8"),
 	extraEffective:     differing("effective_date", "$7::date"),
-	extraPendingChange: differing("pending_change", "0"),
-	extraPendingDebit:  differing("pending_debit", "0"),
-	extraPendingCredit: differing("pending_credit", "0"),
+	extraPendingChange: differing("pending_change", "0::numeric"),
+	extraPendingDebit:  differing("pending_debit", "0::numeric"),
+	extraPendingCredit: differing("pending_credit", "0::numeric"),
 }}
 
 // differing is a column that is never null, and sent where it has another value.

@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
@@ -16,7 +20,8 @@ const maxSignerState = 64 << 20
 // signerState is what is needed of the signer's state file: how far it checked
 // each ledger, written before it signed anything of it.
 type signerState struct {
-	Ledgers map[string]signerPosition `json:"ledgers"`
+	Ledgers  map[string]signerPosition `json:"ledgers"`
+	SuperLog *signerPosition           `json:"super_log"`
 }
 
 type signerPosition struct {
@@ -76,14 +81,50 @@ func (v *verification) holdLaterState(ctx context.Context, p *signerPosition) er
 	return nil
 }
 
+// checkStateOthers looks whether the other ledgers that the signer has signed are
+// there, whatever the super-log says of them.
+func (v *verification) checkStateOthers(ctx context.Context, doc *Document) error {
+	state, err := parseSignerState(doc)
+	if err != nil {
+		return nil // that was said
+	}
+	for _, name := range slices.Sorted(maps.Keys(state.Ledgers)) {
+		id, err := uuid.Parse(name)
+		if err != nil || id == v.snapshot.LedgerID {
+			continue
+		}
+		there := false
+		err = v.snapshot.Scan(ctx, anyEntrySQL, []any{id}, func(*store.Row) error {
+			there = true
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("looking for entries of ledger %s: %w", id, err)
+		}
+		if !there {
+			v.findings.add(finding{code: LedgerMissing, seq: noSeq, stored: "no entries of ledger " + id.String(),
+				recomputed: entriesText(state.Ledgers[name].Size) + ", by the signer's state"})
+		}
+	}
+	return nil
+}
+
+func parseSignerState(doc *Document) (signerState, error) {
+	var state signerState
+	if len(doc.Data) > maxSignerState {
+		return state, fmt.Errorf("reading the signer's state %s: more than %d bytes", doc.Name, maxSignerState)
+	}
+	if err := json.Unmarshal(doc.Data, &state); err != nil {
+		return state, fmt.Errorf("reading the signer's state %s: %w", doc.Name, err)
+	}
+	return state, nil
+}
+
 // readSignerState returns the position of a ledger, nil when the signer has none.
 func readSignerState(doc *Document, ledger string) (*signerPosition, error) {
-	if len(doc.Data) > maxSignerState {
-		return nil, fmt.Errorf("reading the signer's state %s: more than %d bytes", doc.Name, maxSignerState)
-	}
-	var state signerState
-	if err := json.Unmarshal(doc.Data, &state); err != nil {
-		return nil, fmt.Errorf("reading the signer's state %s: %w", doc.Name, err)
+	state, err := parseSignerState(doc)
+	if err != nil {
+		return nil, err
 	}
 	p, ok := state.Ledgers[ledger]
 	if !ok {

@@ -1,6 +1,9 @@
 package reconcile
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // stripes share the entries of some spans out among workers. Each worker walks
 // through a stripe of its own in order of seq, because the account states that
@@ -50,7 +53,9 @@ func (s *stripes) cutRegions() {
 
 // share cuts a span into a stripe for each worker.
 func (s *stripes) share(of Span, workers int) {
-	step := s.bounds.wholeBlocks(max((of.Entries()+int64(workers)-1)/int64(workers), s.bounds.segmentEntries))
+	// A single row far beyond the others makes a span of any length.
+	each := min(of.Entries()/int64(workers), math.MaxInt64/2) + 1
+	step := s.bounds.wholeBlocks(max(each, s.bounds.segmentEntries))
 	for low := of.From; low < of.To; low += step {
 		end := low + step
 		if end > of.To || end < low {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -128,7 +129,7 @@ const superPage = 1024
 const superRowsSQL = `
 select position, ledger_id, left(origin, 256), size, root, recorded_at, leaf
 from book.super_log
-where position >= $1::int8
+where position > $1::int8
 order by position
 limit $2::int8`
 
@@ -155,7 +156,7 @@ type superWalk struct {
 	own   *verification // that of the super-log
 	db    *store.DB
 	tree  *treeWalk
-	next  int64 // the position of the next row
+	last  int64 // the position of the row before, −1 at first
 	there map[uuid.UUID]bool
 	found [len(superKinds)]series
 	seen  SuperLog
@@ -173,15 +174,23 @@ const (
 // checkSuperLog reads the super-log whole: its positions are dense, each row gives
 // the leaf that is stored with it and is about a checkpoint that its ledger has, and
 // the tree over all is the one that was stored and signed.
-func (v *verification) checkSuperLog(ctx context.Context, db *store.DB) error {
+func (v *verification) checkSuperLog(ctx context.Context, db *store.DB, opts *Options) error {
 	own := newVerification(Options{Level: LevelChain, Workers: v.workers}, v.bounds, v.evidence.now)
 	own.snapshot, own.latest, own.evidence.keys.unknown = db.Unpinned(store.SuperLog), math.MaxInt64, true
 	own.lookAhead(ctx, db, store.SuperLog)
 	if len(own.findings.unchecked) > 0 {
 		return errors.New(own.findings.unchecked[0].what)
 	}
-	w := &superWalk{v: v, own: own, db: db, there: make(map[uuid.UUID]bool)}
+	w := &superWalk{v: v, own: own, db: db, last: -1, there: make(map[uuid.UUID]bool)}
+	var kept *signerPosition
+	if opts.SignerState != nil && v.level >= LevelEvidence {
+		if state, err := parseSignerState(opts.SignerState); err == nil && state.SuperLog != nil { // an error is said elsewhere
+			kept = state.SuperLog
+			own.evidence.ask(kept.Size)
+		}
+	}
 	w.tree = own.newTreeWalk(ctx, chain.Frontier{}, &own.evidence, -1, v.workers)
+	defer w.report()
 	if err := w.tree.pass(); err != nil {
 		return err
 	}
@@ -191,17 +200,26 @@ func (v *verification) checkSuperLog(ctx context.Context, db *store.DB) error {
 			return err
 		}
 	}
-	own.snapshot.Size = w.next
+	own.snapshot.Size = w.last + 1
 	if !w.tree.lost {
 		if err := w.tree.beyond(); err != nil {
 			return err
 		}
 	}
+	if kept != nil && !w.tree.lost {
+		if root, ok := own.evidence.roots[kept.Size]; !ok || root.String() != kept.Root {
+			stored := "root " + root.String()
+			if !ok {
+				stored = fmt.Sprintf("%d leaves", w.last+1)
+			}
+			own.evidence.add(finding{code: LogRollback, seq: lastOf(kept.Size), stored: stored,
+				recomputed: fmt.Sprintf("size %d, root %s, by the signer's state", kept.Size, kept.Root)})
+		}
+	}
 	if err := w.whoSigned(ctx); err != nil {
 		return err
 	}
-	w.report()
-	w.seen.Leaves, w.seen.Ledgers = w.next, int64(len(w.there))
+	w.seen.Leaves, w.seen.Ledgers = w.last+1, int64(len(w.there))
 	v.evidence.superLog = &w.seen
 	return nil
 }
@@ -211,7 +229,7 @@ func (w *superWalk) readPage(ctx context.Context) (more bool, err error) {
 	var page []superRow
 	err = retry(ctx, func() error {
 		page = page[:0]
-		return w.db.Scan(ctx, superRowsSQL, []any{w.next, int64(superPage)}, func(r *store.Row) error {
+		return w.db.Scan(ctx, superRowsSQL, []any{w.last, int64(superPage)}, func(r *store.Row) error {
 			row := superRow{position: r.Int64(0), stored: r.Hash(6)}
 			row.leaf = chain.SuperLeaf{LedgerID: r.UUID(1), Origin: string(r.Text(2)), Size: r.Int64(3), Root: r.Hash(4), RecordedAt: r.Micros(5)}
 			row.rejected = rejected(r)
@@ -233,11 +251,11 @@ func (w *superWalk) readPage(ctx context.Context) (more bool, err error) {
 // row holds a row against the one before it and against its own columns, and adds
 // its leaf to the tree. Behind a row that is gone there is no tree.
 func (w *superWalk) row(r *superRow) error {
-	if r.position != w.next {
-		w.add(superPlace, r.position, fmt.Sprintf("position %d", r.position), fmt.Sprintf("position %d", w.next))
+	if r.position != w.last+1 {
+		w.add(superPlace, r.position, fmt.Sprintf("position %d", r.position), fmt.Sprintf("position %d", w.last+1))
 		w.tree.lost = true
 	}
-	w.next = r.position + 1
+	w.last = r.position
 	switch leaf := r.leaf.Hash(); {
 	case r.rejected != nil:
 		w.add(superHash, r.position, r.rejected.column+" "+r.rejected.value, "")
@@ -264,9 +282,11 @@ func (w *superWalk) published(ctx context.Context, page []superRow) error {
 		id := page[i].leaf.LedgerID
 		there, known := w.there[id]
 		if !known {
-			err := w.db.Scan(ctx, anyEntrySQL, []any{id}, func(*store.Row) error {
-				there = true
-				return nil
+			err := retry(ctx, func() error {
+				return w.db.Scan(ctx, anyEntrySQL, []any{id}, func(*store.Row) error {
+					there = true
+					return nil
+				})
 			})
 			if err != nil {
 				return fmt.Errorf("looking for entries of ledger %s: %w", id, err)
@@ -310,12 +330,14 @@ func (w *superWalk) whoSigned(ctx context.Context) error {
 		return err // what was found is in the walk's findings
 	}
 	w.seen.Size = newest.size
-	if origin := newest.signed.Origin; !strings.HasSuffix(origin, superSuffix) {
-		w.own.evidence.add(finding{code: OriginMismatch, seq: lastOf(newest.size), stored: origin, recomputed: "<host>" + superSuffix})
-	}
-	keys, err := w.keys(newest.signed.Origin)
-	if err != nil {
-		return err
+	origin, f := newest.signed.Origin, finding{seq: lastOf(newest.size)}
+	named := w.named()
+	keys, err := w.keys(origin, named)
+	switch {
+	case err != nil || !strings.HasSuffix(origin, superSuffix):
+		w.own.evidence.add(f.as(OriginMismatch, origin, "<host>"+superSuffix))
+	case len(named) > 0 && len(keys) == 0:
+		w.own.evidence.add(f.as(OriginMismatch, origin, named[0].Name()+", by the policy"))
 	}
 	signed, err := chain.OpenCheckpoint([]byte(newest.note), keys...)
 	switch {
@@ -325,6 +347,9 @@ func (w *superWalk) whoSigned(ctx context.Context) error {
 		return err
 	}
 	w.seen.Unknown = signed.Unknown
+	if len(named) > 0 && len(keys) > 0 && !signed.SignedByLog() {
+		w.own.evidence.add(f.as(CheckpointUnknownKey, strings.Join(signed.Unknown, ", "), keys[0].ID()+", by the policy"))
+	}
 	for _, x := range signed.Signatures {
 		if x.Time.IsZero() {
 			w.seen.Keys = append(w.seen.Keys, x.Key.ID())
@@ -333,14 +358,25 @@ func (w *superWalk) whoSigned(ctx context.Context) error {
 	return nil
 }
 
-func (w *superWalk) keys(origin string) ([]chain.VerifierKey, error) {
-	if p := w.v.evidence.policy; p != nil {
-		if keys := p.LogKeys(origin); len(keys) > 0 {
-			return keys, nil
-		}
+// named returns the keys of super-logs that the policy names.
+func (w *superWalk) named() []chain.VerifierKey {
+	if w.v.evidence.policy == nil {
+		return nil
+	}
+	return slices.DeleteFunc(w.v.evidence.policy.Keys(), func(k chain.VerifierKey) bool { return !strings.HasSuffix(k.Name(), superSuffix) })
+}
+
+// keys returns whose signatures count under an origin. A key that was revoked may be
+// somebody else's by now.
+func (w *superWalk) keys(origin string, named []chain.VerifierKey) ([]chain.VerifierKey, error) {
+	if len(named) > 0 {
+		return w.v.evidence.policy.LogKeys(origin), nil
 	}
 	var keys []chain.VerifierKey
 	for _, s := range w.v.evidence.keys.signers {
+		if s.revoked {
+			continue
+		}
 		key, err := s.key.For(origin)
 		if err != nil {
 			return nil, err
@@ -374,15 +410,23 @@ func (w *superWalk) report() {
 	for kind := range w.found {
 		tell(&w.found[kind], superKinds[kind])
 	}
-	e := &w.own.evidence
+	e, size := &w.own.evidence, w.last+1
+	for _, f := range w.own.findings.sorted() {
+		tell(&series{first: &f}, "")
+	}
 	for _, c := range Checks {
 		if s := e.broken[c.Code]; s != nil {
 			tell(s, "checkpoints")
 		}
 	}
 	tell(&e.tiles, "nodes")
-	if e.truncated.first == nil && e.seen.nodes > w.next && !w.tree.lost {
-		e.truncated.add(finding{code: TailTruncated, seq: w.next, stored: fmt.Sprintf("%d leaves", w.next), recomputed: fmt.Sprintf("%d leaves, by the nodes of the tree", e.seen.nodes)})
+	for _, more := range []struct {
+		size int64
+		by   string
+	}{{e.seen.nodes, "the nodes of the tree"}, {e.shownSize(), "the checkpoint that is shown"}} {
+		if e.truncated.first == nil && more.size > size && !w.tree.lost {
+			e.truncated.add(finding{code: TailTruncated, seq: size, stored: fmt.Sprintf("%d leaves", size), recomputed: fmt.Sprintf("%d leaves, by %s", more.size, more.by)})
+		}
 	}
 	tell(&e.truncated, "checkpoints")
 }

@@ -344,6 +344,36 @@ var table = []tableRow{
 	{name: "a column that compares in another way", commit: func(c *crime) { c.do(inAnyCase("postings", "currency")...) },
 		want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
 	{name: "a table gone", commit: func(c *crime) { c.do("alter table book.details rename to kept") }, want: "SCHEMA_TAMPERED", status: tampered},
+	{name: "a type that only has the right name", commit: func(c *crime) {
+		c.do("create schema evil", `create collation evil.anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+			"create domain evil.text as pg_catalog.text collate evil.anycase", "alter table book.postings alter column currency type evil.text")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "an operator that fits better than the engine's", commit: func(c *crime) {
+		c.do("create schema evil", "grant usage on schema evil to public",
+			"create function evil.zero(a numeric, b int4) returns bool language sql immutable as $$ select pg_catalog.numeric_eq(a, 777) or pg_catalog.numeric_eq(a, b::numeric) $$",
+			"create operator pg_catalog.= (leftarg = numeric, rightarg = int4, function = evil.zero)")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "an index that is not in force", commit: func(c *crime) {
+		c.do("update pg_index set indisvalid = false, indisready = false where indexrelid = 'book.i8_entries_request'::regclass")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "a key that keeps nothing unique", commit: func(c *crime) {
+		c.do("update pg_index set indisunique = false where indexrelid = 'book.i10_accounts_code'::regclass")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "a foreign key that deletes", commit: func(c *crime) {
+		c.do("create table public.p (id uuid primary key)", "insert into public.p select request_id from book.entries",
+			"alter table book.entries add foreign key (request_id) references public.p on delete cascade")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "a table without a log", commit: func(c *crime) { c.do("alter table book.details set unlogged") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},
+	{name: "a posting on an account under another ledger", commit: func(c *crime) {
+		c.do(`insert into book.postings select '018f0000-0000-7000-8000-0000000000ff', seq, ordinal, account_id, 'credit', currency, scale, 1000000, 0, effective_date, back_valued, account_seq + 1, posted - 1000000, 0, 0, false
+			from book.postings where account_id = '$c1' order by account_seq desc limit 1`)
+	}, want: "LEDGER_ID_MISMATCH", status: tampered},
+	{name: "attributes of an account under another ledger", commit: func(c *crime) {
+		c.do(`insert into book.account_versions select account_id, 60, '018f0000-0000-7000-8000-0000000000ff', -999999, null, 'none', false, '{}' from book.accounts where account_id = '$c1'`)
+	}, want: "LEDGER_ID_MISMATCH", status: tampered},
+	{name: "two accounts of one code", commit: func(c *crime) {
+		c.do("alter table book.accounts drop constraint i10_accounts_code", "update book.accounts set code = 'cash' where account_id = '$c1'")
+	}, want: "ACCOUNT_STATE_MISMATCH@1", also: []string{"ACCOUNT_STATE_MISMATCH@2", "SCHEMA_TAMPERED"}, status: tampered},
 	{name: "grants widened", commit: func(c *crime) { c.do("grant update, delete on book.entries to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "grants to everybody", commit: func(c *crime) { c.do("grant insert on book.postings to public") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "one column granted", commit: func(c *crime) { c.do("grant update (amount) on book.postings to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},

@@ -42,12 +42,15 @@ func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Op
 	begun := time.Now()
 	v := newVerification(opts, b, begun)
 	switch err := v.begin(ctx, db, ledgerID, &opts); {
-	case err != nil && (ctx.Err() != nil || store.Passing(err)):
+	case err != nil && (ctx.Err() != nil || !store.Answered(err)):
 		return Report{}, err
 	case err != nil: // something is in the way, and the schema may say what
 		v.findings.notChecked(noSeq, "the ledger: "+err.Error())
 		v.snapshot, v.unreadable = db.Unpinned(ledgerID), true
 		v.run(ctx, v.schemaCheck(db))
+		if store.Passing(err) && len(v.findings.kept) == 0 {
+			return Report{}, err // it may really be passing
+		}
 		return v.report(ctx, time.Since(begun))
 	}
 	if v.level >= LevelChain {
@@ -99,7 +102,7 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 			if !opts.SuperLog {
 				return nil
 			}
-			return v.checkSuperLog(ctx, db)
+			return v.checkSuperLog(ctx, db, opts)
 		}},
 		{"evidence from outside the database", LevelEvidence, func(ctx context.Context) error { return v.checkOutside(ctx, opts) }},
 	}
@@ -235,6 +238,9 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 	if v.terms != nil && !v.termsDoubtful && v.level >= LevelChain {
 		if v.days, err = newBookingDays(v.terms); err != nil {
 			v.findings.notChecked(noSeq, "booking dates: "+err.Error())
+		}
+		v.days.tooMany = func() {
+			v.findings.notChecked(noSeq, fmt.Sprintf("booking dates, once %d were on another day", maxMisbooked))
 		}
 	}
 	if err := v.readKeys(ctx, opts.Policy); err != nil {

@@ -128,7 +128,10 @@ def split_note(note):
     if not blank or not rest.endswith(b"\n"):
         raise ValueError("no signed note")
     signatures = []
-    for line in rest[:-1].split(b"\n"):
+    lines = rest[:-1].split(b"\n")
+    if len(lines) > 100:
+        raise ValueError("more than 100 signatures")
+    for line in lines:
         match = re.fullmatch("— ([^ +]+) ([A-Za-z0-9+/=]+)", line.decode())
         raw = base64.b64decode(match.group(2), validate=True) if match else b""
         if len(raw) < 5:
@@ -552,6 +555,7 @@ class Verification:
         self.checkpoints, self.roots, self.signed = {}, {}, []
         self.accounts, self.entries, self.texts, self.proofs = {}, 0, 0, 0
         self.before, self.head, self.commit, self.at_commit = None, bytes(32), None, None
+        self.newest_commit = 0
         self.erased, self.missing = set(), []
 
     def find(self, code, where, what):
@@ -595,7 +599,7 @@ class Verification:
         own = []
         try:
             if "keys" in self.m.members and "keys" in self.a.members:
-                own += self.a.read("keys", 1 << 20).decode().splitlines()
+                own += self.a.read("keys", 1 << 20).decode().removesuffix("\n").split("\n")
             if "policy" in self.m.members and "policy" in self.a.members:
                 for line in self.a.read("policy", 1 << 20).decode().splitlines():
                     words = line.split()
@@ -761,8 +765,10 @@ class Verification:
                 self.find("ACCOUNT_STATE_MISMATCH", where, "account %s is opened a second time" % code)
             else:
                 self.accounts[ident] = (currency, 0, 0, 0, 0)
-        elif e.kind == 15 and self.m.commitment and self.m.commitment[0] == seq:
-            self.commit = e.details
+        elif e.kind == 15:
+            self.newest_commit = seq
+            if self.m.commitment and self.m.commitment[0] == seq:
+                self.commit = e.details
         elif e.kind == 16:
             self.erased.add(e.ref)
         if texts:
@@ -845,6 +851,8 @@ class Verification:
         for (code, scale), t in self.totals(self.accounts).items():
             if t[0] != t[1] or t[2] != t[3]:
                 self.find("CURRENCY_NOT_ZERO", "the whole bundle", code.decode())
+        if self.newest_commit > (self.m.commitment[0] if self.m.commitment else 0):
+            self.manifest_differs("entry %d" % self.newest_commit, "the newest commitment to balances, and the manifest names another or none")
         if self.m.commitment:
             self.check_commitment(*self.m.commitment)
         if "balances" not in self.m.members or "balances" not in self.a.members:

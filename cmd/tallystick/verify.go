@@ -79,7 +79,7 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 			return fmt.Errorf("printing the report: %w", err)
 		}
 		worst = worse(worst, exitCodeOf(report.Status))
-		options.SuperLog = false // once is enough, in the first report
+		options.SuperLog = options.SuperLog && report.Scope.SuperLog == nil // once is enough
 	}
 	if c.HTML != "" {
 		if err := writeHTML(c.HTML, reports); err != nil {

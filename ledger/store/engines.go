@@ -59,12 +59,14 @@ func sessionSettings(conn *pgx.Conn, role Role) []string {
 	s := []string{
 		fmt.Sprintf("set statement_timeout = '%dms'", timeout.Milliseconds()),
 		"set timezone = 'UTC'",
+		"set client_encoding = 'UTF8'", // whatever the database or the role has as default
 	}
 	if !isCockroach(conn) {
 		s = append(s,
 			fmt.Sprintf("set client_connection_check_interval = '%dms'", aliveCheckInterval.Milliseconds()),
 			fmt.Sprintf("set tcp_user_timeout = %d", tcpUserTimeout.Milliseconds()),
 			"set jit = off",
+			"set quote_all_identifiers = off", // in what the catalogue says of constraints
 		)
 	}
 	if !isCockroach(conn) && role == RoleApp {

@@ -87,14 +87,14 @@ func (db *DB) mayHaveCommitted(e *pgconn.PgError) bool {
 	case e.Code[:2] == "08", strings.HasPrefix(e.Code, "57P"), e.Code == codeCompletionUnknown:
 		return true
 	case db.engine.cockroach:
-		return e.Code == codeCanceled
+		return e.Code == codeCanceled || e.Code[:2] == "58"
 	}
 	return e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC"
 }
 
 // saysNothing reports whether the code leaves open what happened: CockroachDB sends
 // whatever has no code of its own as one of class XX, be it about the cluster or about
-// a value in the batch, and what happens between its nodes as one of class 58.
+// a value in the batch.
 func (db *DB) saysNothing(e *pgconn.PgError) bool {
-	return db.engine.cockroach && len(e.Code) == 5 && (e.Code[:2] == "XX" || e.Code[:2] == "58")
+	return db.engine.cockroach && len(e.Code) == 5 && e.Code[:2] == "XX"
 }

@@ -111,6 +111,9 @@ func TestFaultsNeitherLoseNorDouble(t *testing.T) {
 			{"unknown, stored, and the tail cannot be read", func(f *faulty) {
 				f.commit, f.tail = after(1, ledger.ErrUnknownOutcome), before(1, errLost)
 			}},
+			{"answered without a meaning for long, stored at the first", func(f *faulty) {
+				f.commit = after(1<<20, fmt.Errorf("%w: %w", ledger.ErrUnknownOutcome, ledger.ErrAnswered))
+			}},
 			{"accounts cannot be loaded", func(f *faulty) { f.load = before(1, errLost) }},
 		} {
 			f := &faulty{DB: d.db}
@@ -206,6 +209,30 @@ func TestDamagedPredecessorBlocksTheAccount(t *testing.T) {
 			t.Errorf("%d findings stored, want 1", n)
 		}
 		d.accept(s, d.transfer("cash", "alice", "1")) // others go on
+	})
+}
+
+// A row about an account that no entry of its ledger sealed is no state to post from,
+// and the application's own rights suffice to insert one.
+func TestAStrayRowBlocksTheAccount(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *desk) {
+		d.accept(d.sequencers(d.db), d.transfer("cash", "bob", "1"))
+		d.accept(d.sequencers(d.db), d.transfer("cash", "alice", "1"))
+		d.owner(`insert into book.postings select '018f0000-0000-7000-8000-0000000000ff', p.seq, p.ordinal, p.account_id, p.direction, p.currency, p.scale, 1000, 0,
+			p.effective_date, p.back_valued, p.account_seq + 1, p.posted - 1000, 0, 0, false
+			from book.postings p join book.accounts a on a.account_id = p.account_id where a.code = 'bob' order by p.account_seq desc limit 1`)
+		d.owner(`insert into book.account_versions select account_id, opened_seq + 1, '018f0000-0000-7000-8000-0000000000ff', -999999, null, 'none', false, '{}' from book.accounts where code = 'alice'`)
+		s := d.sequencers(d.db)
+		for account, code := range map[string]string{"bob": "BALANCE_CHAIN_BREAK", "alice": "ACCOUNT_STATE_MISMATCH"} {
+			o, err := s.Submit(t.Context(), d.id, d.transfer(account, "cash", "500"))
+			if err != nil || o.Refusal == nil || o.Refusal.Code != ledger.CodeAccountDamaged {
+				t.Errorf("posting from %s: %+v, %v, want %s", account, o, err, ledger.CodeAccountDamaged)
+			}
+			if n := d.count(`select count(*) from ops.findings where code = $1`, code); n != 1 {
+				t.Errorf("%d findings %s stored, want 1", n, code)
+			}
+		}
 	})
 }
 

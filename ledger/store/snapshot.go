@@ -134,6 +134,12 @@ func Passing(err error) bool {
 	return strings.HasPrefix(pgErr.Code, classNodes)
 }
 
+// Answered reports whether an error of Scan is one that the engine sent.
+func Answered(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr)
+}
+
 // Interrupted reports whether something failed because of the engine or the way to
 // it, and not because of what it holds. A statement that took too long is neither
 // for certain, and is not counted.

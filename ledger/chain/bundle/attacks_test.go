@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,9 @@ var attacks = []attack{
 	}), bundle.CheckpointRootMismatch, 31},
 	{"manifest edited", edited(false, replace("manifest", "from a test", "from a tent")), bundle.ManifestMismatch, -1},
 	{"manifest of another size", edited(false, replace("manifest", "\nsize 32\n", "\nsize 31\n")), bundle.ManifestMismatch, -1},
+	{"the balance commitment left out of the manifest", edited(true, func(t *testing.T, all map[string][]byte) {
+		all["manifest"] = regexp.MustCompile(`commitment \d+ \d+\n`).ReplaceAll(all["manifest"], nil)
+	}), bundle.ManifestMismatch, 27},
 	{"manifest without an end", edited(false, func(_ *testing.T, all map[string][]byte) { all["manifest"] = all["manifest"][:100] }), bundle.ManifestMismatch, -1},
 	{"file added", edited(false, func(_ *testing.T, all map[string][]byte) { all["extra"] = []byte("x") }), bundle.ManifestMismatch, -1},
 	{"file removed", edited(false, func(_ *testing.T, all map[string][]byte) { delete(all, "schema") }), bundle.ManifestMismatch, -1},

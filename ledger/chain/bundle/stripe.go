@@ -44,6 +44,7 @@ type stripe struct {
 
 	entries, postings, texts int64
 	commitments              int64 // balance_commitment entries
+	newest                   int64 // the last of them, 0 without one
 	keys                     []keyChange
 	erased                   []int64
 	missing                  []missing
@@ -285,6 +286,7 @@ func (s *stripe) rare(e *chain.Entry, at *edge) {
 		s.erased = append(s.erased, *e.RefSeq)
 	case chain.BalanceCommitment:
 		s.commitments++
+		s.newest = at.seq
 		s.v.commit(e)
 	case chain.KeyChanged:
 		if len(s.keys) < maxKeyChanges {

@@ -97,6 +97,7 @@ type textReader struct {
 	listed *Member
 	sum    hash.Hash
 	all    io.Reader // through sum
+	size   int64
 	r      *bufio.Reader
 	seq    int64 // of the record that is next
 	text   Text
@@ -117,7 +118,7 @@ func (v *verification) openTexts(i int, f *findings) *textReader {
 		t.end = true // no entry of the member has a text
 		return t
 	}
-	t.all = io.TeeReader(r, t.sum)
+	t.all, t.size = io.TeeReader(r, t.sum), r.Size() // it is read to its end
 	t.r = bufio.NewReaderSize(t.all, textBuffer)
 	t.next(f)
 	return t
@@ -202,5 +203,5 @@ func (t *textReader) finish(f *findings) {
 		f.notChecked(t.seq, "reading "+t.path+": "+err.Error())
 		return
 	}
-	holdFile(t.listed, chain.Hash(t.sum.Sum(nil)), f)
+	holdFile(t.listed, t.size, chain.Hash(t.sum.Sum(nil)), f)
 }

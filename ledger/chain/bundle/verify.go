@@ -130,9 +130,9 @@ func (v *verification) readManifest() bool {
 		v.findings.add(finding{code: ManifestMismatch, seq: noSeq, column: manifestPath, stored: err.Error()})
 		return false
 	}
-	text, _, signed := strings.Cut(string(v.note), "\n\n")
-	if signed {
-		text += "\n"
+	text := string(v.note)
+	if end := strings.LastIndex(text, "\n\n"); end >= 0 { // what is signed ends with the last empty line
+		text = text[:end+1]
 	}
 	v.manifest, err = ParseManifest(text)
 	switch {
@@ -203,11 +203,12 @@ func (v *verification) inStripes(path string) bool {
 // holdFile holds the bytes of a member against the manifest.
 func (v *verification) holdFile(f *Member, r io.Reader) {
 	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
+	size, err := io.Copy(sum, r)
+	if err != nil {
 		v.findings.notChecked(noSeq, fmt.Sprintf("reading %s: %s", f.Path, err))
 		return
 	}
-	holdFile(f, chain.Hash(sum.Sum(nil)), &v.findings)
+	holdFile(f, size, chain.Hash(sum.Sum(nil)), &v.findings)
 	switch {
 	case f.Path == keysPath, f.Path == policyPath, strings.HasPrefix(f.Path, checkpointsDir), strings.HasPrefix(f.Path, proofsDir):
 	default:
@@ -215,9 +216,9 @@ func (v *verification) holdFile(f *Member, r io.Reader) {
 	}
 }
 
-func holdFile(f *Member, digest chain.Hash, to *findings) {
-	if f.Digest != digest {
-		to.add(finding{code: ManifestMismatch, seq: noSeq, column: f.Path, stored: "SHA-256 " + f.Digest.String(), recomputed: "SHA-256 " + digest.String()})
+func holdFile(f *Member, size int64, digest chain.Hash, to *findings) {
+	if f.Digest != digest || f.Bytes != size {
+		to.add(finding{code: ManifestMismatch, seq: noSeq, column: f.Path, stored: fmt.Sprintf("%d bytes, SHA-256 %s", f.Bytes, f.Digest), recomputed: fmt.Sprintf("%d bytes, SHA-256 %s", size, digest)})
 	}
 }
 
@@ -275,6 +276,7 @@ func (v *verification) join() {
 		}
 		v.findings.take(&s.findings)
 	}
+	v.checkNewest()
 	if c := v.manifest.Commitment; c != nil && !v.considered {
 		v.findings.notChecked(c.Seq, "the balance commitment: the entries before it are not all there")
 	}
@@ -311,6 +313,22 @@ func (v *verification) joinTrees() {
 
 // entriesLevel is the level of tiles at which a member of entries is one node.
 const entriesLevel = 2
+
+// checkNewest looks whether the manifest names the newest commitment to balances: one
+// that is left out would not be held against anything.
+func (v *verification) checkNewest() {
+	newest, named := int64(0), int64(0)
+	for _, s := range v.stripes {
+		newest = max(newest, s.newest)
+	}
+	stored := "no commitment to balances"
+	if c := v.manifest.Commitment; c != nil {
+		named, stored = c.Seq, fmt.Sprintf("commitment %d", c.Seq)
+	}
+	if newest > named {
+		v.findings.add(finding{code: ManifestMismatch, seq: newest, column: manifestPath, stored: stored, recomputed: fmt.Sprintf("commitment %d, the newest among the entries", newest)})
+	}
+}
 
 // checkCommitment holds a commitment to balances against them. at are the
 // accounts at its size; nil when that is in another stripe.

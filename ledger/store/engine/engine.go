@@ -66,8 +66,8 @@ type Options struct {
 	// attached to keeps those it was launched with. No effect on CockroachDB.
 	Settings map[string]string
 	// OnePass says that nearly everything will be read once and in order, such as by a verification, and has
-	// PostgreSQL launched with few buffers, unless Settings says how many. A server that attaches to such an
-	// engine is told so through Logf.
+	// PostgreSQL launched with few buffers, unless Settings or postgresql.local.conf says how many. A server that
+	// attaches to such an engine is told so through Logf.
 	OnePass bool
 	// Logf, when not nil, is told what takes long or is unusual, one line a call. It must be goroutine-safe.
 	Logf func(format string, args ...any)
@@ -165,7 +165,7 @@ func (e *Engine) open(ctx context.Context, o Options) error {
 		e.url, e.pid = st.url, st.pid
 		go e.watch()
 		if other := otherSettings(e.store.launchedWith(), o.settings()); len(other) > 0 {
-			e.logf("the engine in %s was launched with %s by a command that needs no more: large ledgers are slower until all who use it have ended, and it is started anew",
+			e.logf("the engine in %s was launched with %s, as its command needed: large ledgers are slower until all who use it have ended, and it is started anew",
 				e.store.home, strings.Join(other, ", "))
 		}
 		return nil

@@ -274,6 +274,9 @@ func (c *postgresCluster) equip(cmd *exec.Cmd, home string) (closeFiles func(), 
 func (c *postgresCluster) command(settings map[string]string) (*exec.Cmd, func(), error) {
 	cmd := exec.Command(filepath.Join(c.bin, "postgres"))
 	for name, value := range settings {
+		if onePass[name] == value && c.setByHand(name) {
+			continue // whoever runs the engine has said how many
+		}
 		cmd.Args = append(cmd.Args, "-c", name+"="+value)
 	}
 	closeStore, err := c.equip(cmd, c.home)
@@ -287,6 +290,17 @@ func (c *postgresCluster) command(settings map[string]string) (*exec.Cmd, func()
 	}
 	cmd.Stdout, cmd.Stderr = log, log
 	return cmd, func() { closeStore(); _ = log.Close() }, nil
+}
+
+// setByHand reports whether a setting stands in the file that is read after ours.
+func (c *postgresCluster) setByHand(name string) bool {
+	file, err := os.OpenInRoot(c.top, "data/"+localSettings)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	text, _ := io.ReadAll(io.LimitReader(file, maxCommandLine))
+	return regexp.MustCompile(`(?m)^\s*` + name + `\b`).Match(text)
 }
 
 // launchedWith reads the command line that postgres keeps in its store.
@@ -304,7 +318,7 @@ func (c *postgresCluster) launchedWith() []string {
 	return all
 }
 
-// maxCommandLine bounds what is read of postgres' command line, in bytes.
+// maxCommandLine bounds what is read of postgres' command line, and of settings made by hand, in bytes.
 const maxCommandLine = 1 << 16
 
 // launchSetting is a setting on the command line, as postgres writes it down.
