@@ -88,6 +88,28 @@ func (w *worker) checkStrays(ctx context.Context, page []bookAccount) error {
 	return nil
 }
 
+// Index: the primary key of the versions of an account.
+const reopenedSQL = `
+select v.account_id, v.seq
+from book.account_versions v
+where v.account_id = u.id and v.ledger_id = $1::uuid and v.seq < $2::int8 and not v.closed
+    and exists (select 1 from book.account_versions c where c.account_id = v.account_id and c.ledger_id = $1::uuid and c.seq < v.seq and c.closed)
+order by v.seq`
+
+// checkReopened looks for accounts that were opened again: a closed one stays closed.
+func (w *worker) checkReopened(ctx context.Context, page []bookAccount) error {
+	keys := make([]store.Key, len(page))
+	for i, a := range page {
+		keys[i] = store.Key{ID: a.id}
+	}
+	err := w.v.snapshot.ScanEach(ctx, reopenedSQL, []any{w.v.snapshot.LedgerID, w.v.snapshot.Size}, keys, func(r *store.Row) error {
+		w.report(finding{code: AccountStateMismatch, seq: r.Int64(1), account: r.UUID(0), named: true, column: "closed",
+			stored: "false", recomputed: "true: it was closed before"})
+		return nil
+	})
+	return wrap("looking for accounts that were opened again", err)
+}
+
 // checkBooks is the second pass, account by account. It holds I2, and of I9
 // what the first pass has left.
 //
@@ -229,6 +251,9 @@ func (w *worker) checkPage(ctx context.Context, page []bookAccount, first bool) 
 	}
 	if err == nil && first {
 		err = w.checkStrays(ctx, page)
+	}
+	if err == nil && first {
+		err = w.checkReopened(ctx, page)
 	}
 	if err != nil {
 		return err

@@ -371,9 +371,25 @@ var table = []tableRow{
 	{name: "attributes of an account under another ledger", commit: func(c *crime) {
 		c.do(`insert into book.account_versions select account_id, 60, '018f0000-0000-7000-8000-0000000000ff', -999999, null, 'none', false, '{}' from book.accounts where account_id = '$c1'`)
 	}, want: "LEDGER_ID_MISMATCH", status: tampered},
+	{name: "a closed account opened again", commit: func(c *crime) {
+		c.append(func(b *book) {
+			b.change("customers:3", func(a *chain.Account) { a.Closed = true })
+			b.change("customers:3", func(a *chain.Account) { a.Closed = false })
+		})
+	}, want: "ACCOUNT_STATE_MISMATCH@301", status: tampered},
 	{name: "two accounts of one code", commit: func(c *crime) {
 		c.do("alter table book.accounts drop constraint i10_accounts_code", "update book.accounts set code = 'cash' where account_id = '$c1'")
 	}, want: "ACCOUNT_STATE_MISMATCH@1", also: []string{"ACCOUNT_STATE_MISMATCH@2", "SCHEMA_TAMPERED"}, status: tampered},
+	{name: "the origin edited, and a pin of the ledger kept", commit: func(c *crime) {
+		c.do("update book.ledgers set origin = 'evil/' || ledger_id::text")
+		c.opts.Since = document("pin.cp", c.b.sign(c.t, c.key, sealedSizes[0]))
+	}, want: "ENTRY_HASH_MISMATCH@0", also: []string{"ORIGIN_MISMATCH@0"}, status: tampered},
+	{name: "a view that answers as if the engine were going away", commit: func(c *crime) {
+		c.do("alter table book.entries rename to kept",
+			"create function book.away() returns bool language plpgsql as $$ begin raise exception 'away' using errcode = '57P01'; end $$",
+			"create view book.entries as select * from book.kept where book.away()", "grant select on book.entries to tallystick_auditor")
+	}, want: "ROWS_FILTERED", also: []string{"SCHEMA_TAMPERED"}, status: tampered, postgres: true},
+	{name: "what is shown cannot be read", commit: func(c *crime) { c.do("revoke select on ops.heads from tallystick_auditor") }, status: reconcile.Incomplete},
 	{name: "grants widened", commit: func(c *crime) { c.do("grant update, delete on book.entries to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "grants to everybody", commit: func(c *crime) { c.do("grant insert on book.postings to public") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "one column granted", commit: func(c *crime) { c.do("grant update (amount) on book.postings to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},
