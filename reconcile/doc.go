@@ -122,7 +122,8 @@
 // read again, at last as it stands: what is found does not depend on how it was
 // read. COPY as text costs as much as binary rows, a bitmap scan more than the index
 // scan, and adding rows up into arrays spares this process 0.3 µs an entry and costs
-// PostgreSQL 0.45.
+// PostgreSQL 0.45. An index of the payloads that have a text would spare 0.11 µs an
+// entry where hardly any has one, and cost every posting that has.
 //
 // Requests that stand twice are suspected by a filter in memory while the first
 // pass meets them (requestfilter.go), and only suspects are looked up; in ledgers too
