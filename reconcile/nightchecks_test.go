@@ -227,7 +227,7 @@ var mutations = []mutation{
 	// Closed accounts and periods.
 	{name: "I10, a closed account", edit: func(m *mutated) {
 		m.sql("update book.account_versions set closed = true where ledger_id = '$L' and seq = 5")
-	}, want: []string{"ACCOUNT_CLOSED_POSTING@12"}},
+	}, want: []string{"ACCOUNT_CLOSED_POSTING@12", "ACCOUNT_STATE_MISMATCH@25"}}, // its next version is of an open account
 	{name: "I10, a frozen account", edit: func(m *mutated) {
 		m.sql("update book.account_versions set frozen = 'credits' where ledger_id = '$L' and seq = 5")
 	}, want: []string{"ACCOUNT_FROZEN_POSTING@12"}},
