@@ -76,7 +76,7 @@ latency: ## import the AMLSim sample and measure how long each kind of read take
 	@$(GO) run ./scripts/latency $(ARGS)
 
 .PHONY: memory
-memory: ## compare the memory of verify on 2 million entries with that on 200,000
+memory: ## compare the memory of verify on 2 million entries with that on 500,000
 	@sh scripts/install.sh postgres
 	@LARGE=2000000 $(GO) test -count=1 -timeout=60m -run=TestMemoryDoesNotGrowWithTheLedger -v ./reconcile
 

@@ -171,7 +171,8 @@ func BenchmarkVerify(b *testing.B) {
 }
 
 // TestMemoryDoesNotGrowWithTheLedger compares the largest resident size of two
-// processes, one of which verifies ten times as many entries as the other.
+// processes, one of which verifies four times as many entries as the other. (With a
+// tenth, a process is done before its heap has got to its size.)
 func TestMemoryDoesNotGrowWithTheLedger(t *testing.T) {
 	t.Parallel()
 	n := number(t, largeVariable, 0)
@@ -179,9 +180,9 @@ func TestMemoryDoesNotGrowWithTheLedger(t *testing.T) {
 		t.Skipf("set %s=2000000 to measure", largeVariable)
 	}
 	accounts := number(t, largeAccountsVariable, 20_000)
-	small, _ := verifyElsewhere(t, n/10, accounts)
+	small, _ := verifyElsewhere(t, n/4, accounts)
 	big, report := verifyElsewhere(t, n, accounts)
-	t.Logf("%d entries: %d KiB; %d entries: %d KiB; ratio %d %%; %d entries/s", n/10, small, n, big, 100*big/small, report.EntriesPerSecond)
+	t.Logf("%d entries: %d KiB; %d entries: %d KiB; ratio %d %%; %d entries/s", n/4, small, n, big, 100*big/small, report.EntriesPerSecond)
 	if 100*big > 120*small {
 		t.Errorf("memory grew from %d to %d KiB, more than 20 %%", small, big)
 	}
