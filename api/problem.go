@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
@@ -378,14 +377,7 @@ func databaseAway(err error) bool {
 		error
 		SQLState() string
 	}](err)
-	if !ok || len(state.SQLState()) != sqlStateBytes {
-		return false
-	}
-	switch state.SQLState()[:2] {
-	case "08", "40", "53", "57": // connection, rollback, resources, operator intervention
-		return true
-	}
-	return strings.HasPrefix(state.SQLState(), "58C") // between the nodes of CockroachDB
+	return ok && len(state.SQLState()) == sqlStateBytes && store.PassingState(state.SQLState())
 }
 
 // sqlStateBytes is the length of an SQLSTATE.

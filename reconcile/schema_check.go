@@ -146,14 +146,16 @@ func (v *verification) checkSchema(ctx context.Context, db *store.DB) error {
 	for i := range schema {
 		v.checkTable(&schema[i], a)
 	}
-	scans := []struct{ sql, code string }{
-		{triggersSQL, SchemaTampered}, {heirsSQL, SchemaTampered}, {rewritesSQL, RowsFiltered}, {policiesSQL, RowsFiltered},
-	}
-	if !v.evidence.namesOnly {
-		scans = append(scans, struct{ sql, code string }{indexesSQL, SchemaTampered}, struct{ sql, code string }{foreignKeysSQL, SchemaTampered},
-			struct{ sql, code string }{unloggedSQL, ControlWeakened})
-	}
-	for _, scan := range scans {
+	for _, scan := range []struct {
+		sql, code string
+		postgres  bool // on that engine only
+	}{
+		{triggersSQL, SchemaTampered, false}, {heirsSQL, SchemaTampered, false}, {rewritesSQL, RowsFiltered, false}, {policiesSQL, RowsFiltered, false},
+		{indexesSQL, SchemaTampered, true}, {foreignKeysSQL, SchemaTampered, true}, {unloggedSQL, ControlWeakened, true},
+	} {
+		if scan.postgres && v.evidence.namesOnly {
+			continue
+		}
 		err := db.Scan(ctx, scan.sql, nil, func(r *store.Row) error {
 			if name := string(r.Text(0)) + "." + string(r.Text(1)); listed(name) {
 				v.findings.add(finding{code: scan.code, seq: noSeq, stored: fmt.Sprintf("%s on %s", r.Text(2), name), recomputed: "none"})

@@ -93,13 +93,9 @@ func (v *verification) checkStateOthers(ctx context.Context, doc *Document) erro
 		if err != nil || id == v.snapshot.LedgerID {
 			continue
 		}
-		there := false
-		err = v.snapshot.Scan(ctx, anyEntrySQL, []any{id}, func(*store.Row) error {
-			there = true
-			return nil
-		})
+		there, err := anyEntry(ctx, v.snapshot.Scan, id)
 		if err != nil {
-			return fmt.Errorf("looking for entries of ledger %s: %w", id, err)
+			return err
 		}
 		if !there {
 			v.findings.add(finding{code: LedgerMissing, seq: noSeq, stored: "no entries of ledger " + id.String(),

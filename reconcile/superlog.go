@@ -42,6 +42,22 @@ where ledger_id = $1::uuid
 order by seq
 limit 1`
 
+// scan is the Scan of a database or of a snapshot.
+type scan func(ctx context.Context, sql string, args []any, row func(*store.Row) error) error
+
+// anyEntry reports whether there is an entry of a ledger.
+func anyEntry(ctx context.Context, scan scan, id uuid.UUID) (bool, error) {
+	there := false
+	err := scan(ctx, anyEntrySQL, []any{id}, func(*store.Row) error {
+		there = true
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("looking for entries of ledger %s: %w", id, err)
+	}
+	return there, nil
+}
+
 // loggedLedger is a ledger as the super-log knows it.
 type loggedLedger struct {
 	id     uuid.UUID
@@ -83,13 +99,9 @@ func Missing(ctx context.Context, db *store.DB, visit func(uuid.UUID)) ([]uuid.U
 		if visit != nil {
 			visit(at)
 		}
-		there := false
-		err = db.Scan(ctx, anyEntrySQL, []any{at}, func(*store.Row) error {
-			there = true
-			return nil
-		})
+		there, err := anyEntry(ctx, db.Scan, at)
 		if err != nil {
-			return nil, fmt.Errorf("looking for entries of ledger %s: %w", at, err)
+			return nil, err
 		}
 		if !there {
 			missing = append(missing, at)
@@ -282,14 +294,12 @@ func (w *superWalk) published(ctx context.Context, page []superRow) error {
 		id := page[i].leaf.LedgerID
 		there, known := w.there[id]
 		if !known {
-			err := retry(ctx, func() error {
-				return w.db.Scan(ctx, anyEntrySQL, []any{id}, func(*store.Row) error {
-					there = true
-					return nil
-				})
+			err := retry(ctx, func() (err error) {
+				there, err = anyEntry(ctx, w.db.Scan, id)
+				return err
 			})
 			if err != nil {
-				return fmt.Errorf("looking for entries of ledger %s: %w", id, err)
+				return err
 			}
 			w.there[id] = there
 		}

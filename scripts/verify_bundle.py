@@ -26,6 +26,7 @@ MAX_MEMBERS = 65536
 MAX_NOTE = 65536
 MAX_TEXT = 1 << 20
 MAX_FINDINGS = 100
+MAX_SIGNATURES = 100
 CHUNK = 1 << 20
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
@@ -129,8 +130,8 @@ def split_note(note):
         raise ValueError("no signed note")
     signatures = []
     lines = rest[:-1].split(b"\n")
-    if len(lines) > 100:
-        raise ValueError("more than 100 signatures")
+    if len(lines) > MAX_SIGNATURES:
+        raise ValueError("more than %d signatures" % MAX_SIGNATURES)
     for line in lines:
         match = re.fullmatch("— ([^ +]+) ([A-Za-z0-9+/=]+)", line.decode())
         raw = base64.b64decode(match.group(2), validate=True) if match else b""

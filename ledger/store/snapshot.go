@@ -127,11 +127,16 @@ func Passing(err error) bool {
 	if !errors.As(err, &pgErr) || len(pgErr.Code) != 5 {
 		return true
 	}
-	switch pgErr.Code[:2] {
+	return PassingState(pgErr.Code)
+}
+
+// PassingState is Passing for an SQLSTATE, which has five characters.
+func PassingState(code string) bool {
+	switch code[:2] {
 	case "08", "40", "53", "57": // connection, rollback, resources, operator
 		return true
 	}
-	return strings.HasPrefix(pgErr.Code, classNodes)
+	return strings.HasPrefix(code, classNodes)
 }
 
 // Answered reports whether an error of Scan is one that the engine sent.
