@@ -15,7 +15,8 @@ import (
 //
 // It is a hash table of places with linear probing and not a map, because a place
 // is looked up for every posting: four bytes a slot stay in the processor's cache,
-// where the keys of a map beside the states would not.
+// where the keys of a map beside the states would not, as long as there are no more
+// slots than the accounts need.
 type accountCache struct {
 	seed    maphash.Seed
 	slots   []int32 // one more than the place, 0 when free; at most half are taken
@@ -28,6 +29,9 @@ type accountCache struct {
 	forgot  bool  // an account was dropped since begin
 	touched int64 // see fetch
 }
+
+// minSlots is how many slots a table has at least.
+const minSlots = 1024
 
 // use is when an account was used.
 type use struct {
@@ -60,7 +64,7 @@ func (c *accountCache) ideal(id *uuid.UUID) int {
 // slot returns where an account stands, or else the free slot where it would.
 func (c *accountCache) slot(id *uuid.UUID) int {
 	if c.slots == nil {
-		c.slots = make([]int32, 1<<bits.Len(uint(2*c.limit-1)))
+		c.slots = make([]int32, slotsFor(c.expect))
 	}
 	i := c.ideal(id)
 	for c.slots[i] != 0 && c.states[c.slots[i]-1].id != *id {
@@ -121,6 +125,9 @@ func (c *accountCache) room() int32 {
 			c.states, c.uses = make([]accountState, 0, c.expect), make([]use, 0, c.expect)
 		}
 		c.states, c.uses = append(c.states, accountState{}), append(c.uses, use{})
+		if 2*len(c.states) > len(c.slots) {
+			c.grow()
+		}
 		return int32(len(c.states) - 1)
 	}
 	for {
@@ -136,6 +143,17 @@ func (c *accountCache) room() int32 {
 		c.free(c.slot(&c.states[c.hand].id))
 		c.forgot = true
 		return int32(c.hand)
+	}
+}
+
+// slotsFor is how many slots there are for so many accounts.
+func slotsFor(accounts int) int { return 1 << bits.Len(uint(max(2*accounts, minSlots)-1)) }
+
+// grow makes slots for twice as many accounts. The newest place is not in one yet.
+func (c *accountCache) grow() {
+	c.slots = make([]int32, slotsFor(2*len(c.states)))
+	for at := range c.states[:len(c.states)-1] {
+		c.slots[c.slot(&c.states[at].id)] = int32(at) + 1
 	}
 }
 

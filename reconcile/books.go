@@ -171,7 +171,6 @@ func (w *worker) checkPage(ctx context.Context, page []bookAccount, first bool) 
 	v := w.v
 	w.found, w.doubts = w.found[:0], w.doubts[:0]
 	sums := books{totals: make(map[totalKey]*total)}
-	var unopened []bookAccount
 	for _, a := range page {
 		if a.row.openedSeq < v.snapshot.Size {
 			sums.accounts++
@@ -179,18 +178,15 @@ func (w *worker) checkPage(ctx context.Context, page []bookAccount, first bool) 
 	}
 	var err error
 	if v.alongChain {
-		unopened, err = page, v.addNewest(ctx, page, &sums)
+		err = v.addNewest(ctx, page, &sums)
 	} else {
-		unopened, err = w.followPage(ctx, page, &sums)
+		err = w.followPage(ctx, page, &sums)
 	}
 	if err == nil && first {
-		err = w.checkOpened(ctx, unopened)
+		err = w.checkLifetimes(ctx, page)
 	}
 	if err == nil && first {
 		err = w.checkStrays(ctx, page)
-	}
-	if err == nil && first {
-		err = w.checkReopened(ctx, page)
 	}
 	if err != nil {
 		return err
@@ -201,44 +197,6 @@ func (w *worker) checkPage(ctx context.Context, page []bookAccount, first bool) 
 	v.mu.Unlock()
 	if !v.alongChain {
 		v.advance(v.snapshot.Size * int64(len(page)) / max(v.accounts, int64(len(page))))
-	}
-	return nil
-}
-
-// Index: i10_account_versions_seq.
-const openedSQL = `
-select account_id, seq
-from book.account_versions
-where ledger_id = $1::uuid and seq = any($2::int8[])`
-
-// checkOpened looks for accounts that no entry opened. The first pass has held
-// every version against its entry, so that a version is enough here; and as an
-// account is appended with its version, this holds beyond the cut too.
-func (w *worker) checkOpened(ctx context.Context, page []bookAccount) error {
-	if len(page) == 0 {
-		return nil
-	}
-	type opening struct {
-		account uuid.UUID
-		seq     int64
-	}
-	seqs := make([]int64, len(page))
-	opened := make(map[opening]bool, len(page))
-	for i, a := range page {
-		seqs[i] = a.row.openedSeq
-	}
-	err := w.v.snapshot.Scan(ctx, openedSQL, []any{w.v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
-		opened[opening{r.UUID(0), r.Int64(1)}] = true
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading book.account_versions: %w", err)
-	}
-	for _, a := range page {
-		if !opened[opening{a.id, a.row.openedSeq}] {
-			w.report(finding{code: AccountStateMismatch, seq: a.row.openedSeq, account: a.id, named: true,
-				column: "opened_seq", stored: fmt.Sprint(a.row.openedSeq), recomputed: "no entry opens the account there"})
-		}
 	}
 	return nil
 }

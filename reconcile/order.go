@@ -14,9 +14,8 @@ import (
 )
 
 // followPage holds all postings of some accounts against one another, account
-// by account, and adds the newest ones to sums. It returns the accounts that
-// were not seen to be opened where they say.
-func (w *worker) followPage(ctx context.Context, page []bookAccount, sums *books) ([]bookAccount, error) {
+// by account, and adds the newest ones to sums.
+func (w *worker) followPage(ctx context.Context, page []bookAccount, sums *books) error {
 	w.segment.reset(0, 0)
 	w.segment.accounts = make(map[uuid.UUID]accountRow, len(page))
 	w.ids = w.ids[:0]
@@ -27,27 +26,19 @@ func (w *worker) followPage(ctx context.Context, page []bookAccount, sums *books
 	err := w.loadHistories(ctx)
 	switch half := len(page) / 2; {
 	case errors.Is(err, errSegmentTooLarge) && half > 0:
-		first, err := w.followPage(ctx, page[:half], sums)
-		if err != nil {
-			return nil, err
+		if err := w.followPage(ctx, page[:half], sums); err != nil {
+			return err
 		}
-		second, err := w.followPage(ctx, page[half:], sums)
-		return append(first, second...), err
+		return w.followPage(ctx, page[half:], sums)
 	case errors.Is(err, errSegmentTooLarge):
 		w.doubt(noSeq, fmt.Sprintf("limits, freezes and closing of account %s: it was changed too often to hold", page[0].id))
 		w.segment.versions = w.segment.versions[:0]
 		w.historyUnknown = true
 		defer func() { w.historyUnknown = false }()
 	case err != nil:
-		return nil, err
+		return err
 	}
-	var unopened []bookAccount
-	for _, a := range page {
-		if h := w.historyOf(a.id); len(h) == 0 || h[0].seq != a.row.openedSeq {
-			unopened = append(unopened, a)
-		}
-	}
-	return unopened, w.followHistories(ctx, sums)
+	return w.followHistories(ctx, sums)
 }
 
 // historyOf returns the versions of an account, by seq.
