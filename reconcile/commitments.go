@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,10 +15,20 @@ import (
 	"tallystick/ledger/store"
 )
 
-// commitmentsAtOnce is how many balance commitments are recomputed in one pass
-// over the postings: for each account of a page, the balances at each of their
-// sizes are held at once.
-const commitmentsAtOnce = 64
+// claimsAtOnce is how many claims are held against the postings in one pass over
+// them: for each account of a page, the balances at each of their sizes are held at
+// once.
+const claimsAtOnce = 64
+
+// claim is something that says what all balances were after some first entries.
+type claim interface {
+	cut() int64
+	// hold holds the next account against it, of those open at its cut and in
+	// ascending order of their ids, as it stood there.
+	hold(ctx context.Context, a *treeAccount, at *balances) error
+	// end reports what does not hold.
+	end(ctx context.Context) error
+}
 
 // Indexes: entries_commitments, or the entries read once.
 const commitmentsSQL = `
@@ -29,33 +40,41 @@ limit $4::int8`
 
 // committed is a balance commitment, and what is recomputed of it.
 type committed struct {
+	v         *verification
 	seq, size int64
 	details   []chain.Detail
 	tree      *chain.BalanceTree
 	broken    error // the balances make no tree
 }
 
-// checkCommitments recomputes what the balance commitments bind, from the
-// postings before their sizes (I11).
-func (v *verification) checkCommitments(ctx context.Context) error {
-	for after := int64(-1); ; {
-		page, last, err := v.commitmentPage(ctx, after)
-		if err != nil {
-			return err
+// checkClaims holds what says that it is the balances after some first entries
+// against the postings before its cut (I11): balance commitments, and stored
+// snapshots.
+func (v *verification) checkClaims(ctx context.Context) error {
+	kept := v.storedSnapshots(ctx)
+	for after, more := int64(-1), true; ; {
+		var page []claim
+		if more {
+			commitments, last, err := v.commitmentPage(ctx, after)
+			if err != nil {
+				return err
+			}
+			for _, c := range commitments {
+				page = append(page, c)
+			}
+			after, more = last, last != after
 		}
-		if last == after {
+		for len(page) < claimsAtOnce && len(kept) > 0 {
+			page, kept = append(page, kept[0]), kept[1:]
+		}
+		if len(page) == 0 {
+			if more {
+				continue
+			}
 			return nil
 		}
-		after = last
-		if len(page) == 0 {
-			continue
-		}
-		slices.SortFunc(page, func(a, b *committed) int { return int(min(max(a.size-b.size, -1), 1)) })
-		if err := v.recomputeCheaply(ctx, page); err != nil {
+		if err := v.holdClaims(ctx, page); err != nil {
 			return err
-		}
-		for _, c := range page {
-			v.compareCommitment(c)
 		}
 	}
 }
@@ -67,7 +86,7 @@ func (v *verification) commitmentPage(ctx context.Context, after int64) (page []
 	var seqs []int64
 	err = retry(ctx, func() error {
 		seqs = seqs[:0]
-		return v.snapshot.Scan(ctx, commitmentsSQL, []any{v.snapshot.LedgerID, after, v.snapshot.Size, int64(commitmentsAtOnce)}, func(r *store.Row) error {
+		return v.snapshot.Scan(ctx, commitmentsSQL, []any{v.snapshot.LedgerID, after, v.snapshot.Size, int64(claimsAtOnce)}, func(r *store.Row) error {
 			seqs = append(seqs, r.Int64(0))
 			return nil
 		})
@@ -79,7 +98,7 @@ func (v *verification) commitmentPage(ctx context.Context, after int64) (page []
 			return v.snapshot.Scan(ctx, ruleDetailsSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
 				c := bySeq[r.Int64(0)]
 				if c == nil {
-					c = &committed{seq: r.Int64(0)}
+					c = &committed{v: v, seq: r.Int64(0)}
 					bySeq[c.seq] = c
 				}
 				if len(c.details) <= chain.MaxDetails {
@@ -129,27 +148,36 @@ func (c *committed) detail(name string) string {
 // order.
 const balanceCost = 4
 
-// recomputeCheaply builds the trees of the commitments, which are in order of
-// size: in one pass over all postings, or, where only some entries are read and
-// that is the cheaper way, from the balances at each of their sizes.
-func (v *verification) recomputeCheaply(ctx context.Context, page []*committed) error {
-	if v.whole() || v.accounts*int64(len(page))*balanceCost > page[len(page)-1].size {
-		return v.recompute(ctx, page)
+// holdClaims holds claims against the balances at their cuts: in one pass over all
+// postings, or, where only some entries are read and that is the cheaper way, from
+// the balances at each of them.
+func (v *verification) holdClaims(ctx context.Context, page []claim) error {
+	slices.SortStableFunc(page, func(a, b claim) int { return cmp.Compare(a.cut(), b.cut()) })
+	var err error
+	if v.whole() || v.accounts*int64(len(page))*balanceCost > page[len(page)-1].cut() {
+		err = v.passPostings(ctx, page)
+	} else {
+		err = v.lookUpBalances(ctx, page)
 	}
+	for i := 0; i < len(page) && err == nil; i++ {
+		err = page[i].end(ctx)
+	}
+	return err
+}
+
+// lookUpBalances holds each claim against the balances at its cut.
+func (v *verification) lookUpBalances(ctx context.Context, page []claim) error {
 	for _, c := range page {
-		all, err := BalancesAt(ctx, v.snapshot, c.size)
+		all, err := BalancesAt(ctx, v.snapshot, c.cut())
 		if err != nil {
 			return err
 		}
 		slices.SortFunc(all, func(x, y Balance) int { return bytes.Compare(x.ID[:], y.ID[:]) })
 		for i := range all {
 			b := &all[i]
-			c.broken = c.tree.Append(&chain.BalanceLeaf{
-				LedgerID: v.snapshot.LedgerID, Size: c.size, AccountID: b.ID, Currency: b.Currency, Scale: b.Scale,
-				AccountSeq: b.AccountSeq, Posted: b.Posted, PendingDebit: b.PendingDebit, PendingCredit: b.PendingCredit,
-			})
-			if c.broken != nil {
-				break
+			at := balances{accountSeq: b.AccountSeq, posted: b.Posted, pendingDebit: b.PendingDebit, pendingCredit: b.PendingCredit}
+			if err := c.hold(ctx, &treeAccount{id: b.ID, currency: b.Currency, scale: b.Scale}, &at); err != nil {
+				return err
 			}
 		}
 	}
@@ -181,11 +209,12 @@ from book.postings
 where account_id = any($1::uuid[]) and ledger_id = $2::uuid and seq < $3::int8
 order by account_id, account_seq, seq`
 
-// recompute builds the trees of the commitments, which are in order of size.
-func (v *verification) recompute(ctx context.Context, page []*committed) error {
+// passPostings walks through the accounts in order of their ids, and the postings of
+// each, and holds them against the claims, which are in order of their cuts.
+func (v *verification) passPostings(ctx context.Context, page []claim) error {
 	sizes := make([]int64, len(page))
 	for i, c := range page {
-		sizes[i] = c.size
+		sizes[i] = c.cut()
 	}
 	for last := uuid.Nil; ; {
 		var accounts []treeAccount
@@ -206,7 +235,15 @@ func (v *verification) recompute(ctx context.Context, page []*committed) error {
 		if err := retry(ctx, func() error { return v.readBalances(ctx, accounts, sizes) }); err != nil {
 			return fmt.Errorf("reading balances in order of accounts: %w", err)
 		}
-		v.grow(page, accounts)
+		for i, c := range page {
+			for j := range accounts {
+				if a := &accounts[j]; a.opened < sizes[i] {
+					if err := c.hold(ctx, a, &a.at[i]); err != nil {
+						return err
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -234,36 +271,32 @@ func (v *verification) readBalances(ctx context.Context, accounts []treeAccount,
 	})
 }
 
-// grow adds the accounts to the trees of the sizes at which they were open.
-func (v *verification) grow(page []*committed, accounts []treeAccount) {
-	for i, c := range page {
-		for j := range accounts {
-			a := &accounts[j]
-			if a.opened >= c.size || c.broken != nil {
-				continue
-			}
-			b := &a.at[i]
-			c.broken = c.tree.Append(&chain.BalanceLeaf{
-				LedgerID: v.snapshot.LedgerID, Size: c.size, AccountID: a.id, Currency: a.currency, Scale: a.scale,
-				AccountSeq: b.accountSeq, Posted: b.posted, PendingDebit: b.pendingDebit, PendingCredit: b.pendingCredit,
-			})
-		}
+func (c *committed) cut() int64 { return c.size }
+
+// hold adds the account to the tree.
+func (c *committed) hold(_ context.Context, a *treeAccount, b *balances) error {
+	if c.broken == nil {
+		c.broken = c.tree.Append(&chain.BalanceLeaf{
+			LedgerID: c.v.snapshot.LedgerID, Size: c.size, AccountID: a.id, Currency: a.currency, Scale: a.scale,
+			AccountSeq: b.accountSeq, Posted: b.posted, PendingDebit: b.pendingDebit, PendingCredit: b.pendingCredit,
+		})
 	}
+	return nil
 }
 
-// compareCommitment holds what a commitment says against what was recomputed.
-func (v *verification) compareCommitment(c *committed) {
+// end holds what the commitment says against what was recomputed.
+func (c *committed) end(context.Context) error {
 	var want []chain.Detail
 	err := c.broken
 	if err == nil {
 		want, err = c.tree.Details()
 	}
 	if err != nil {
-		v.findings.add(finding{code: BalanceCommitmentMismatch, seq: c.seq, column: "root", stored: c.detail("root"), recomputed: err.Error()})
-		return
+		c.v.findings.add(finding{code: BalanceCommitmentMismatch, seq: c.seq, column: "root", stored: c.detail("root"), recomputed: err.Error()})
+		return nil
 	}
 	mismatch := func(name, stored, recomputed string) {
-		v.findings.add(finding{code: BalanceCommitmentMismatch, seq: c.seq, column: name, stored: stored, recomputed: recomputed})
+		c.v.findings.add(finding{code: BalanceCommitmentMismatch, seq: c.seq, column: name, stored: stored, recomputed: recomputed})
 	}
 	wanted := make(map[string]bool, len(want))
 	for _, d := range want {
@@ -277,4 +310,5 @@ func (v *verification) compareCommitment(c *committed) {
 			mismatch(d.Name, d.Value, "no account in that currency")
 		}
 	}
+	return nil
 }

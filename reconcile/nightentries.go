@@ -57,7 +57,22 @@ type nightReader struct {
 // checkNightEntries holds runs, decisions and adopted policies against the rules
 // for them, and against what they refer to.
 func (v *verification) checkNightEntries(ctx context.Context) error {
-	r, after, size := &nightReader{v: v, runs: make(map[string]*signedRun)}, int64(-1), v.bounds.page
+	r := &nightReader{v: v, runs: make(map[string]*signedRun)}
+	return v.eachNightPage(ctx, func(page []nightEntry) error {
+		if err := r.checkPage(ctx, page); err != nil {
+			return err
+		}
+		if len(r.runs) > maxRules {
+			return fmt.Errorf("reading runs: more than %d are on record", maxRules)
+		}
+		return nil
+	})
+}
+
+// eachNightPage calls f with the entries of the night, some at a time, in order of
+// seq. One with more details than fit is left out, and said to be not checked.
+func (v *verification) eachNightPage(ctx context.Context, f func([]nightEntry) error) error {
+	after, size := int64(-1), v.bounds.page
 	for {
 		var page []nightEntry
 		err := retry(ctx, func() (err error) {
@@ -75,14 +90,11 @@ func (v *verification) checkNightEntries(ctx context.Context) error {
 		case len(page) == 0:
 			return nil
 		default:
-			if err := r.checkPage(ctx, page); err != nil {
+			if err := f(page); err != nil {
 				return err
 			}
 		}
 		after = page[len(page)-1].seq
-		if len(r.runs) > maxRules {
-			return fmt.Errorf("reading runs: more than %d are on record", maxRules)
-		}
 	}
 }
 

@@ -94,6 +94,10 @@ type Options struct {
 	// SuperLog has the super-log read whole: its rows, its tree and its signature,
 	// and whether each ledger that it names has the checkpoint that it says.
 	SuperLog bool
+	// Stored has what the night stored beside the book held against the entries, at
+	// LevelSchema: snapshots of balances where all entries are read, the rows of
+	// runs, and what runs put out.
+	Stored bool
 }
 
 // errLevel: options that need a higher level.

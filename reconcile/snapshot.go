@@ -72,36 +72,64 @@ func snapshotsUpTo(ctx context.Context, from *store.Snapshot, size int64, most i
 	return all, nil
 }
 
-// Index: the primary key.
+// Index: the primary key. A body is not read that is larger than any may be.
 const snapshotPartSQL = `
-select accounts, sha256, body
+select accounts, sha256, case when length(body) <= $4::int8 then body end
 from ops.snapshots
 where ledger_id = $1::uuid and size = $2::int8 and part = $3::int8`
 
+// maxPartBody bounds a part after compression, which makes nothing much larger.
+const maxPartBody = 2 * snapshotPart * snapshotLineBytes
+
 // each calls f with the lines of a snapshot, in order of the accounts' ids.
 func (s snapshotAt) each(ctx context.Context, from *store.Snapshot, f func(*snapshotLine) error) error {
-	if s.parts > maxSnapshotParts {
-		return fmt.Errorf("reading the snapshot of %d entries: %w: it has %d parts", s.size, errSnapshot, s.parts)
-	}
 	var last uuid.UUID
 	for part := range s.parts {
-		err := from.Scan(ctx, snapshotPartSQL, []any{from.LedgerID, s.size, part}, func(r *store.Row) error {
-			plain, err := openPart(r.Int64(0), r.Hash(1), r.Bytes(2))
-			for ; err == nil && len(plain) > 0; plain = plain[snapshotLineBytes:] {
-				l := parseLine(plain)
-				if bytes.Compare(l.account[:], last[:]) <= 0 {
-					return fmt.Errorf("%w: its accounts are not in order", errSnapshot)
-				}
-				last = l.account
-				err = f(&l)
-			}
-			return err
-		})
+		lines, err := s.read(ctx, from, part, &last)
+		for ; err == nil && len(lines) > 0; lines = lines[snapshotLineBytes:] {
+			l := parseLine(lines)
+			err = f(&l)
+		}
 		if err != nil {
-			return fmt.Errorf("reading part %d of the snapshot of %d entries: %w", part, s.size, err)
+			return err
 		}
 	}
 	return nil
+}
+
+// read returns the lines of a part. It holds that their accounts follow the last one
+// of the part before, and puts their own last one there.
+func (s snapshotAt) read(ctx context.Context, from *store.Snapshot, part int64, last *uuid.UUID) ([]byte, error) {
+	failed := func(err error) ([]byte, error) {
+		return nil, fmt.Errorf("reading part %d of the snapshot of %d entries: %w", part, s.size, err)
+	}
+	if s.parts > maxSnapshotParts {
+		return failed(fmt.Errorf("%w: there are %d parts", errSnapshot, s.parts))
+	}
+	var plain []byte
+	there := false
+	err := from.Scan(ctx, snapshotPartSQL, []any{from.LedgerID, s.size, part, int64(maxPartBody)}, func(r *store.Row) (err error) {
+		if there = true; r.IsNull(2) {
+			return fmt.Errorf("%w: it has more than %d bytes", errSnapshot, maxPartBody)
+		}
+		plain, err = openPart(r.Int64(0), r.Hash(1), r.Bytes(2))
+		return err
+	})
+	if err == nil && !there {
+		err = fmt.Errorf("%w: it is not there", errSnapshot)
+	}
+	at := *last
+	for rest := plain; err == nil && len(rest) > 0; rest = rest[snapshotLineBytes:] {
+		if bytes.Compare(rest[:len(at)], at[:]) <= 0 {
+			err = fmt.Errorf("%w: its accounts are not in order", errSnapshot)
+		}
+		at = uuid.UUID(rest[:len(at)])
+	}
+	if err != nil {
+		return failed(err)
+	}
+	*last = at
+	return plain, nil
 }
 
 // openPart returns the lines of a part.

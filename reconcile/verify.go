@@ -89,8 +89,9 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 		{"requests that stand twice", LevelColumns, v.checkDuplicates},
 		{"what is settled or reversed twice", LevelColumns, v.checkOnce},
 		{"erasures", LevelColumns, v.checkErasures},
-		{"balance commitments", LevelColumns, v.checkCommitments},
+		{"balance commitments and snapshots of balances", LevelColumns, v.checkClaims},
 		{"runs, decisions and policies", LevelColumns, v.checkNightEntries},
+		{"stored runs and what they put out", LevelSchema, v.checkStoredRuns},
 		v.schemaCheck(db),
 		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error {
 			if !opts.Others {
@@ -139,6 +140,7 @@ type verification struct {
 	otherLedgers  []uuid.UUID
 	accounts      int64 // how many there are, new ones included
 	alongChain    bool  // accounts are followed in the first pass
+	stored        bool  // see Options
 	plain         bool  // see plainColumns
 	days          bookingDays
 	stripes       *stripes
@@ -209,7 +211,7 @@ func (v *verification) toDo() int64 {
 }
 
 func newVerification(opts Options, b *bounds, now time.Time) *verification {
-	v := &verification{level: opts.Level, bounds: b, workers: opts.Workers, findings: newFindings(b.findings), erasures: erasures{limit: b.erasures}, progress: opts.Progress}
+	v := &verification{level: opts.Level, stored: opts.Stored && opts.Level >= LevelSchema, bounds: b, workers: opts.Workers, findings: newFindings(b.findings), erasures: erasures{limit: b.erasures}, progress: opts.Progress}
 	v.evidence = evidence{policy: opts.Policy, fresh: opts.Fresh, now: now,
 		roots: make(map[int64]chain.Hash), asked: make(map[int64]bool), broken: make(map[string]*series)}
 	return v

@@ -347,7 +347,7 @@ func (c *control) verify(pin []byte) {
 	}
 	report, err := reconcile.Verify(c.t.Context(), c.open(store.RoleAuditor), c.info.ID.UUID, reconcile.Options{
 		Level: reconcile.LevelEvidence, Workers: 2, Since: &reconcile.Document{Name: "pin.cp", Data: pin},
-		SignerState: &reconcile.Document{Name: "state.json", Data: state}, Others: true, SuperLog: true,
+		SignerState: &reconcile.Document{Name: "state.json", Data: state}, Others: true, SuperLog: true, Stored: true,
 	})
 	if err != nil {
 		c.t.Fatal(err)

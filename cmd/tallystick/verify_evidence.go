@@ -61,7 +61,7 @@ func (c *verifyEvidence) about() bool {
 
 // options reads the files that are held against the ledger.
 func (c *verifyEvidence) options(all bool) (reconcile.Options, error) {
-	options := reconcile.Options{Fresh: c.Fresh, Others: !all, SuperLog: true}
+	options := reconcile.Options{Fresh: c.Fresh, Others: !all, SuperLog: true, Stored: true}
 	outside := len(c.Receipt)+len(c.Checkpoint) > 0 || c.SignerState != ""
 	switch {
 	case len(c.Key) > 0:
