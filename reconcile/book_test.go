@@ -461,15 +461,15 @@ func verifyWith(tb testing.TB, url string, ledger uuid.UUID, opts reconcile.Opti
 func sameNarrowly(tb testing.TB, url string, ledger uuid.UUID, want *reconcile.Report) {
 	tb.Helper()
 	for _, c := range []struct {
-		workers            int
-		byAccount, joining bool
-	}{{workers: 1}, {workers: 4}, {workers: 1, byAccount: true}, {workers: 4, byAccount: true}, {workers: 3, joining: true}, {workers: 7, joining: true}} {
+		workers                       int
+		byAccount, joining, searching bool
+	}{{workers: 1}, {workers: 4}, {workers: 1, byAccount: true}, {workers: 4, byAccount: true}, {workers: 3, joining: true}, {workers: 7, joining: true}, {workers: 2, joining: true, searching: true}} {
 		workers := c.workers
 		db := auditor(tb, url, workers+1)
 		opts := reconcile.Options{Level: reconcile.LevelColumns, Workers: workers}
 		report, err := reconcile.VerifyNarrowly(tb.Context(), db, ledger, opts, c.byAccount)
 		if c.joining {
-			report, err = reconcile.VerifyJoining(tb.Context(), db, ledger, opts)
+			report, err = reconcile.VerifyJoining(tb.Context(), db, ledger, opts, c.searching)
 		}
 		if err != nil {
 			tb.Fatal(err)

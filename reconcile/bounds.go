@@ -20,6 +20,9 @@ type bounds struct {
 	cachedAccounts int
 	// cachedHolds is how many holds a worker remembers, some 100 bytes each.
 	cachedHolds int
+	// marks is how many balances at the cuts of claims the first pass keeps, some 90
+	// bytes each.
+	marks int
 	// stolenEntries is the least that a worker without work takes from another.
 	stolenEntries int64
 	// findings is how many findings are kept in detail: the first by seq. All
@@ -64,6 +67,7 @@ var standard = bounds{
 	segmentText:     8 << 20,
 	cachedAccounts:  131_072,
 	cachedHolds:     32_768,
+	marks:           1 << 19,
 	stolenEntries:   131_072,
 	findings:        10_000,
 	erasures:        1 << 20,

@@ -105,10 +105,15 @@
 // where that was erased on record there must be none, and where it is not the one
 // committed to, nobody can say what they should be.
 //
-// Balance commitments are derived again too (commitments.go): in one pass over the
-// postings in account order for up to 64 of them, since the balances at each of
-// their sizes are met on the way. It costs nothing where there are none. Erasures
-// are held against what they erase (erasures.go), page by page.
+// Balance commitments and stored snapshots say what all balances were after some
+// first entries (claims.go). The first pass stops at each of these cuts and keeps what
+// the accounts posted to since the one before have then (marks.go): six claims on a
+// ledger of 2.4 million entries and 10,000 accounts take 54 ms beside it. Where it met
+// more accounts than it holds, or found something wrong, the postings of each account
+// are searched for the last one before a cut, or read once in account order for up to
+// 64 claims, which takes 9 s there on one connection. Erasures are held against what
+// they erase (erasures.go), page by page, and what is stored of runs against the run
+// entries, which bind the digest of all that a run put out (storedruns.go).
 //
 // # Reading less
 //
@@ -230,8 +235,8 @@
 //
 // Reports, risk and the books phase begin with the balances of all accounts at some
 // size (balances.go): the newest snapshot and the postings since, or each account's
-// newest posting, whichever costs less. Snapshots are derived, and the night holds
-// them against the postings; one that is damaged is passed over. One is made when as
+// newest posting, whichever costs less. Snapshots are derived, and verify and
+// the night hold them against the postings; one that is damaged is passed over. One is made when as
 // many postings have come as it has lines, so that all together are never more than
 // the postings, and none need be deleted. They are stored as compressed parts of
 // 8192 accounts, not as rows.

@@ -31,11 +31,16 @@ func VerifyNarrowly(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts 
 }
 
 // VerifyJoining is VerifyNarrowly with all accounts held, so that what they have
-// before a region is left by the one before.
-func VerifyJoining(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options) (Report, error) {
+// before a region is left by the one before, and what they had at the cuts of claims
+// by the first pass; or not that, so that it is searched for.
+func VerifyJoining(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Options, searching bool) (Report, error) {
+	marks := 1000
+	if searching {
+		marks = 0
+	}
 	return verifyWithin(ctx, db, ledgerID, opts, &bounds{
 		follow:         alongChain,
-		segmentEntries: 3, segmentPostings: 40, segmentText: 16_000, cachedAccounts: 1000, cachedHolds: 5, stolenEntries: 2,
+		segmentEntries: 3, segmentPostings: 40, segmentText: 16_000, cachedAccounts: 1000, cachedHolds: 5, stolenEntries: 2, marks: marks,
 		findings: 1000, erasures: 10, page: 2,
 	})
 }

@@ -181,6 +181,23 @@ func TestSnapshotsAreHeldAtTheirSizes(t *testing.T) {
 		if report := verifyWith(t, url, b.ledger, opts); report.Status != reconcile.Verified {
 			t.Fatalf("%v %v", codes(report.Findings), report.NotChecked)
 		}
+		opts.Workers = 3
+		db := auditor(t, url, 6)
+		for name, verify := range map[string]func() (reconcile.Report, error){
+			"met by the first pass": func() (reconcile.Report, error) {
+				return reconcile.VerifyJoining(t.Context(), db, b.ledger, opts, false)
+			},
+			"searched for": func() (reconcile.Report, error) {
+				return reconcile.VerifyJoining(t.Context(), db, b.ledger, opts, true)
+			},
+			"read": func() (reconcile.Report, error) {
+				return reconcile.VerifyNarrowly(t.Context(), db, b.ledger, opts, true)
+			},
+		} {
+			if report, err := verify(); err != nil || report.Status != reconcile.Verified {
+				t.Errorf("balances %s: %v %v, %v", name, err, codes(report.Findings), report.NotChecked)
+			}
+		}
 		moved := sizes[len(sizes)/2]
 		mustExec(t, conn, fmt.Sprintf("delete from ops.snapshots where size = %d", moved))
 		mustExec(t, conn, fmt.Sprintf("update ops.snapshots set size = %d where size = %d", moved, moved+1))

@@ -79,7 +79,7 @@ func (s *heldSnapshot) cut() int64 { return s.size }
 
 // hold holds the line of an account against how it stood. One without a posting has
 // none.
-func (s *heldSnapshot) hold(ctx context.Context, a *treeAccount, at *balances) error {
+func (s *heldSnapshot) hold(ctx context.Context, a *pastAccount, at *balances) error {
 	l, err := s.next(ctx)
 	for ; l != nil && bytes.Compare(l.account[:], a.id[:]) < 0; l, err = s.next(ctx) {
 		s.report(l.account, "", "an account", "no posting on it")
@@ -100,7 +100,7 @@ func (s *heldSnapshot) hold(ctx context.Context, a *treeAccount, at *balances) e
 	return nil
 }
 
-func (s *heldSnapshot) compare(l *snapshotLine, a *treeAccount, at *balances) {
+func (s *heldSnapshot) compare(l *snapshotLine, a *pastAccount, at *balances) {
 	if at.accountSeq == 0 {
 		s.report(a.id, "", "an account", "no posting on it")
 		return

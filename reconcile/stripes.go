@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"math"
+	"slices"
 	"sync"
 )
 
@@ -12,6 +13,7 @@ import (
 type stripes struct {
 	bounds  *bounds
 	regions []*region // where accounts are followed across them
+	cuts    []int64   // where nothing that is taken reaches across; rising
 
 	mu    sync.Mutex
 	all   []*stripe
@@ -81,8 +83,8 @@ func (s *stripes) begin() *stripe {
 	return first
 }
 
-// take removes up to n entries from the front of a stripe; ok is false when it
-// is done.
+// take removes up to n entries from the front of a stripe, and none beyond the next
+// cut; ok is false when it is done.
 func (s *stripes) take(from *stripe, n int64) (low, high int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,8 +93,18 @@ func (s *stripes) take(from *stripe, n int64) (low, high int64, ok bool) {
 	}
 	low = from.next
 	high = low + min(n, from.end-low)
+	if i, _ := slices.BinarySearch(s.cuts, low+1); i < len(s.cuts) {
+		high = min(high, s.cuts[i])
+	}
 	from.next = high
 	return low, high, true
+}
+
+// endOf is where a stripe that is done has ended.
+func (s *stripes) endOf(c *stripe) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.end
 }
 
 // setNext moves the front of a stripe: back to what was taken last, or forward

@@ -141,6 +141,7 @@ type verification struct {
 	accounts      int64 // how many there are, new ones included
 	alongChain    bool  // accounts are followed in the first pass
 	stored        bool  // see Options
+	sound         bool  // see searches
 	plain         bool  // see plainColumns
 	days          bookingDays
 	stripes       *stripes
@@ -155,6 +156,7 @@ type verification struct {
 	termsUnreadable atomic.Bool
 
 	newest map[uuid.UUID]balancesAt // of each account by the first pass; nil when not known
+	marks  *marks                   // nil when there is nothing to look out for
 
 	mu    sync.Mutex
 	done  int64
@@ -269,6 +271,7 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 	if err := v.chooseWay(ctx); err != nil {
 		return err
 	}
+	v.readCuts(ctx)
 	if err := retry(ctx, func() (err error) { v.plain, err = plainColumns(ctx, v.snapshot); return err }); err != nil && ctx.Err() != nil {
 		return ctx.Err() // otherwise everything is read as it stands
 	}

@@ -27,6 +27,8 @@ type worker struct {
 	bookOnly      bool // leave texts alone, and what is derived from them
 	keepsHashes   bool // gather hashes
 
+	marked int64 // up to where marks were taken in this stripe
+
 	historyUnknown bool // the attributes of the account at hand are too many to hold
 
 	found      []finding // in the segment at hand
@@ -82,6 +84,7 @@ func (w *worker) run(ctx context.Context) error {
 			return nil
 		}
 		w.accounts.begin()
+		w.marked = w.stripe.low
 		err := w.beginTree(ctx)
 		if err == nil {
 			err = w.walk(ctx)
@@ -106,6 +109,7 @@ func (w *worker) walk(ctx context.Context) error {
 	for {
 		low, high, ok := w.v.stripes.take(w.stripe, size)
 		if !ok {
+			w.markEnd(w.v.stripes.endOf(w.stripe), true)
 			return nil
 		}
 		err := w.try(ctx, low, high)
@@ -121,6 +125,7 @@ func (w *worker) walk(ctx context.Context) error {
 			w.v.stripes.setNext(w.stripe, low)
 			return err
 		}
+		w.markEnd(high, false)
 		if len(w.segment.postings) < b.segmentPostings/4 {
 			size = min(2*size, b.segmentEntries)
 		}
