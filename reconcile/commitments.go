@@ -106,6 +106,7 @@ func (c *committed) hold(_ context.Context, a *pastAccount, b *balances) error {
 
 // end holds what the commitment says against what was recomputed.
 func (c *committed) end(context.Context) error {
+	c.v.derived.Commitments++
 	var want []chain.Detail
 	err := c.broken
 	if err == nil {

@@ -74,6 +74,8 @@ type Scope struct {
 	Signing *Signing
 	// Pin is nil when no checkpoint was pinned.
 	Pin *Pin
+	// Derived is how much was held against the entries that is derived from them.
+	Derived Derived
 	// SuperLog is nil when it was not read.
 	SuperLog *SuperLog
 	// Outside is what was held against the ledger from outside, one line each.
@@ -88,6 +90,14 @@ type Scope struct {
 	// FirstBreak and LastBreak are the first and the last entry about which
 	// the hash of the head proves nothing; LastBreak is −1 when there is none.
 	FirstBreak, LastBreak int64
+}
+
+// Derived counts what is derived from the entries, and was held against them.
+type Derived struct {
+	Commitments int64 // balance commitments
+	Snapshots   int64 // of balances
+	Runs        int64 // of the night, as they are stored
+	Documents   int64 // that runs put out
 }
 
 // Total is what the balances of a currency add up to, in natural units. Debits

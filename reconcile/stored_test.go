@@ -132,6 +132,9 @@ func TestWhatIsStoredOfNightsIsHeldAgainstTheEntries(t *testing.T) {
 				if got := slices.Compact(codes(report.Findings)); !slices.Equal(got, want) {
 					t.Errorf("%s, %+v: found %v, want %v\n%s", c.name, opts, got, want, details(report.Findings))
 				}
+				if line := "1 stored run says what its run entry says, and put out the documents that it binds"; c.name == "nothing" && strings.Contains(string(write(t, report)), line) != opts.Stored && opts.Level == reconcile.ByDefault {
+					t.Errorf("%+v: whether the report says %q is not %t:\n%s", opts, line, opts.Stored, write(t, report))
+				}
 				notChecked := strings.Contains(strings.Join(report.NotChecked, "\n"), "snapshots of balances")
 				if opts.Level == reconcile.ByDefault && notChecked == opts.Stored {
 					t.Errorf("%s, %+v: not checked: %q", c.name, opts, report.NotChecked)

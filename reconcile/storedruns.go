@@ -99,6 +99,7 @@ func (v *verification) holdRuns(ctx context.Context, runs []*nightEntry) error {
 		}
 	}
 	v.findings.add(found...)
+	v.derived.Runs += int64(len(there))
 	return nil
 }
 
@@ -163,6 +164,7 @@ func (v *verification) holdOutputs(ctx context.Context, e *nightEntry, found *[]
 		*found = (*found)[:before]
 		return err
 	}
+	v.derived.Documents += int64(len(outputs))
 	if digest := OutputsDigest(outputs).String(); digest != e.detail("reports_sha256") {
 		add(fmt.Sprintf("%d documents", len(outputs)), "together "+digest, e.detail("reports_sha256"))
 	}

@@ -154,6 +154,7 @@ func (s *heldSnapshot) report(account uuid.UUID, column, stored, recomputed stri
 // end reports what does not hold. A line that is left is about an account that there
 // was not.
 func (s *heldSnapshot) end(ctx context.Context) error {
+	s.v.derived.Snapshots++
 	for {
 		l, err := s.next(ctx)
 		if err != nil {

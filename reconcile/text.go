@@ -275,8 +275,27 @@ func (r *Report) proven() []string {
 			"no value date lies in a period that was closed, unless that was approved",
 			"every text is the one that its entry commits to, or was erased on record")
 	}
+	list = append(list, r.Scope.Derived.proven()...)
 	if r.Scope.Level >= LevelSchema {
 		list = append(list, "the tables are those of this version, and nothing stands between them and a reader")
+	}
+	return list
+}
+
+// proven says what was held against the entries, where there is any.
+func (d *Derived) proven() []string {
+	var list []string
+	for _, c := range []struct {
+		n               int64
+		one, many, what string
+	}{
+		{d.Commitments, "balance commitment binds", "balance commitments bind", "what the postings before it give"},
+		{d.Snapshots, "stored snapshot of balances is", "stored snapshots of balances are", "what the postings before it give"},
+		{d.Runs, "stored run says", "stored runs say", fmt.Sprintf("what its run entry says, and put out the documents that it binds, %d in all", d.Documents)},
+	} {
+		if c.n > 0 {
+			list = append(list, fmt.Sprintf("%d %s %s", c.n, plural(int(min(c.n, 2)), c.one, c.many), c.what))
+		}
 	}
 	return list
 }

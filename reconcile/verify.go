@@ -158,10 +158,11 @@ type verification struct {
 	newest map[uuid.UUID]balancesAt // of each account by the first pass; nil when not known
 	marks  *marks                   // nil when there is nothing to look out for
 
-	mu    sync.Mutex
-	done  int64
-	scope scopeCounts
-	books books
+	mu      sync.Mutex
+	done    int64
+	scope   scopeCounts
+	books   books
+	derived Derived
 }
 
 // walkStripes has the workers walk through all entries.
@@ -463,43 +464,4 @@ func (v *verification) readTerms(ctx context.Context) error {
 		return fmt.Errorf("reading which ledgers there are: %w", err)
 	}
 	return nil
-}
-
-// What a failure that may pass is given.
-const (
-	attempts     = 5
-	attemptPause = time.Second
-)
-
-// retry calls f until it succeeds, or fails for good. Each call must begin
-// from the beginning.
-func retry(ctx context.Context, f func() error) error {
-	for n := 1; ; n++ {
-		err := f()
-		if err == nil || n == attempts || !store.Passing(err) || errors.Is(err, errSegmentTooLarge) || ctx.Err() != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(attemptPause):
-		}
-	}
-}
-
-// parallel runs n copies of f and returns the first error, which cancels the
-// others.
-func parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			if err := f(ctx, i); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
 }
