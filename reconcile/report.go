@@ -67,6 +67,8 @@ type Scope struct {
 	Level Level
 	// Unreadable: the ledger could not even be begun.
 	Unreadable bool
+	// Gone: there is no ledger of the name, and what was verified is what is left.
+	Gone bool
 	// From is the first entry that was looked at, other than 0 only at
 	// LevelChain with a pinned checkpoint.
 	From int64

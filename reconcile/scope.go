@@ -41,6 +41,7 @@ type Pin struct {
 // describe says what the signatures are worth.
 func (v *verification) describe(s *Scope) {
 	e := &v.evidence
+	s.Gone = v.gone
 	s.Level, s.Unreadable, s.From, s.Outside, s.Forks, s.SuperLog, s.Derived = v.level, v.unreadable, v.from, e.external, e.forks, e.superLog, v.derived
 	if p := e.pin; p != nil {
 		s.Pin = &Pin{Size: p.Size, Root: p.Root, Holds: e.pinHolds}
@@ -104,7 +105,10 @@ func (v *verification) beyond() []string {
 			list = append(list, fmt.Sprintf(format, args...))
 		}
 	}
-	if v.unreadable {
+	switch {
+	case v.gone:
+		return []string{"everything else: the database has no ledger of this name"}
+	case v.unreadable:
 		return []string{"everything else: the ledger could not be begun"}
 	}
 	level := func(l Level, what string) { add(v.level < l, "%s: that takes --level %d", what, l.Number()) }

@@ -178,6 +178,9 @@ func (r *Report) scopeLines() []Line {
 		lines = append(lines, Line{name, fmt.Sprintf(format, args...)})
 	}
 	s := &r.Scope
+	if s.Gone {
+		return nil
+	}
 	add("ledger", "%s", s.LedgerID)
 	if s.Origin != "" {
 		add("origin", "%s", s.Origin)

@@ -131,6 +131,7 @@ type verification struct {
 	present       int64      // how many entries there are now; the cut may be an earlier one
 	latest        int64      // the last size that counts: that of a cut that was asked for
 	unreadable    bool       // the ledger could not even be begun
+	gone          bool       // and there is none: what is verified is what is left of it
 	bounds        *bounds
 	snapshot      *store.Snapshot
 	workers       int

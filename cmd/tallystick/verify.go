@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,28 +65,18 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 		return err
 	}
 	defer disconnect()
-	ledgers, err := c.ledgers(ctx, db)
+	reports, err := c.reports(ctx, db, options, stdout, stderr)
 	if err != nil {
 		return err
-	}
-	worst := exitFine
-	var reports []reconcile.Report
-	for _, id := range ledgers {
-		report, err := c.verify(ctx, db, id, options, stderr)
-		if err != nil {
-			return err
-		}
-		reports = append(reports, report)
-		if err := c.print(stdout, &report); err != nil {
-			return fmt.Errorf("printing the report: %w", err)
-		}
-		worst = worse(worst, exitCodeOf(report.Status))
-		options.SuperLog = options.SuperLog && report.Scope.SuperLog == nil // once is enough
 	}
 	if c.HTML != "" {
 		if err := writeHTML(c.HTML, reports); err != nil {
 			return err
 		}
+	}
+	worst := exitFine
+	for i := range reports {
+		worst = worse(worst, exitCodeOf(reports[i].Status))
 	}
 	if worst != exitFine {
 		return exitError{worst}
@@ -92,20 +84,83 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 	return nil
 }
 
-// ledgers returns the ids of the ledgers to verify.
-func (c *verifyCommand) ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID, error) {
-	if c.Ledger == "" {
-		c.Ledger = mainLedger
+// reports verifies the ledgers that are asked for, and prints each report.
+func (c *verifyCommand) reports(ctx context.Context, db *store.DB, options reconcile.Options, stdout, stderr *os.File) ([]reconcile.Report, error) {
+	ledgers, unknown := c.ledgers(ctx, db)
+	var names []string
+	if errors.Is(unknown, reconcile.ErrUnknownLedger) {
+		var err error
+		if ledgers, names, err = reconcile.Nameless(ctx, db); err != nil {
+			return nil, err
+		}
+		if len(ledgers) > 0 {
+			fmt.Fprintf(stderr, "tallystick: %s; what is verified are the ledgers whose names are gone\n", unknown)
+		}
+	} else if unknown != nil {
+		return nil, unknown
 	}
+	var reports []reconcile.Report
+	add := func(report reconcile.Report, err error) error {
+		if err != nil {
+			return err
+		}
+		reports = append(reports, report)
+		if err := c.print(stdout, &report); err != nil {
+			return fmt.Errorf("printing the report: %w", err)
+		}
+		return nil
+	}
+	for _, id := range ledgers {
+		switch err := add(c.verify(ctx, db, id, options, stderr)); {
+		case errors.Is(err, reconcile.ErrUnknownLedger): // an id that nothing has
+			unknown = err
+			continue
+		case err != nil:
+			return nil, err
+		}
+		options.SuperLog = options.SuperLog && reports[len(reports)-1].Scope.SuperLog == nil // once is enough
+	}
+	if len(reports) > 0 {
+		return reports, nil
+	}
+	report, err := reconcile.VerifyRemains(ctx, db, cmp.Or(c.Ledger, "(none)"), options)
+	if errors.Is(err, reconcile.ErrUnknownLedger) {
+		return nil, hintNames(unknown, names)
+	}
+	return reports, add(report, err)
+}
+
+// ledgers returns the ids of the ledgers to verify; ErrUnknownLedger when there are
+// none of them.
+func (c *verifyCommand) ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID, error) {
 	if !c.All {
-		id, err := findLedger(ctx, db, c.Ledger)
-		return []uuid.UUID{id}, err
+		c.Ledger = cmp.Or(c.Ledger, mainLedger)
+		id, err := reconcile.FindLedger(ctx, db, c.Ledger)
+		if err != nil {
+			return nil, err
+		}
+		return []uuid.UUID{id}, nil
 	}
 	ids, err := reconcile.Ledgers(ctx, db)
 	if err == nil && len(ids) == 0 {
-		err = errors.New("looking for ledgers: the database has none")
+		err = fmt.Errorf("looking for ledgers: %w: the database has none", reconcile.ErrUnknownLedger)
 	}
 	return ids, err
+}
+
+// maxHinted is how many names of ledgers a hint lists.
+const maxHinted = 10
+
+// hintNames adds to an unknown name which there are.
+func hintNames(unknown error, names []string) error {
+	if len(names) == 0 {
+		return unknown
+	}
+	more := ""
+	if len(names) > maxHinted {
+		more = fmt.Sprintf(" and %d more", len(names)-maxHinted)
+	}
+	return fmt.Errorf("%w\nhint: the ledgers of this database are %s%s", unknown, strings.Join(names[:min(len(names), maxHinted)], ", "), more)
 }
 
 // verify verifies one ledger, with a progress bar if somebody is watching.

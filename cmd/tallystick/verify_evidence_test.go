@@ -240,13 +240,25 @@ func TestALedgerThatVanishedIsMissed(t *testing.T) {
 		tamper(t, s.url, "delete from "+table+" where ledger_id = '"+s.id.String()+"'")
 	}
 	code, out, errors := command(t, "verify", "--database-url", s.url, "--policy", policy)
-	if code != exitUsage || !strings.Contains(errors, "the super-log names ledgers of which nothing is left; verify them by id: "+s.id.String()) {
+	if note := `looking for ledger "main": unknown ledger; what is verified are the ledgers whose names are gone`; code != exitTampered || !strings.Contains(errors, note) || strings.Count(out, "  LEDGER_MISSING  ") != 1 {
 		t.Errorf("by its name: exit code %d, %s%s", code, out, errors)
 	}
 	for _, args := range [][]string{{"--ledger", s.id.String()}, {"--ledger", "second"}, {"--all"}} {
 		code, out, errors = command(t, append([]string{"verify", "--database-url", s.url}, args...)...)
 		if code != exitTampered || strings.Count(out, "  LEDGER_MISSING  ") != 1 || errors != "" {
 			t.Errorf("%v: exit code %d, %s%s", args, code, out, errors)
+		}
+	}
+	pin := s.file("pin.cp", s.sign(1, s.root))
+	tamper(t, s.url, "delete from book.super_log")
+	code, out, errors = command(t, "verify", "--database-url", s.url)
+	if code != exitUsage || out != "" || !strings.Contains(errors, "hint: the ledgers of this database are second") {
+		t.Errorf("without a trace: exit code %d, %s%s", code, out, errors)
+	}
+	for _, ledger := range []string{"main", s.id.String()} {
+		code, out, errors = command(t, "verify", "--database-url", s.url, "--ledger", ledger, "--since", pin)
+		if code != exitTampered || strings.Count(out, "  LEDGER_MISSING  ") != 1 || errors != "" {
+			t.Errorf("%s, with a pin: exit code %d, %s%s", ledger, code, out, errors)
 		}
 	}
 }
