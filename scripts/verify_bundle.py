@@ -23,6 +23,7 @@ import uuid
 PER_MEMBER = 65536
 MAX_DIRECTORY = MAX_MANIFEST = 16777216
 MAX_MEMBERS = 65536
+IN64 = 0xFFFFFFFF  # the value stands in 64 bits elsewhere
 MAX_NOTE = 65536
 MAX_TEXT = 1 << 20
 MAX_FINDINGS = 100
@@ -216,6 +217,8 @@ def valid_path(path):
 
 
 class Archive:
+    """Members one behind the other, then one directory, then its end."""
+
     def __init__(self, f):
         self.f = f
         self.size = f.seek(0, 2)
@@ -223,24 +226,31 @@ class Archive:
         if self.size < 22:
             raise NotBundle("it has %d bytes" % self.size)
         end = self.at(self.size - 22, 22)
-        signature, _, _, _, count, length, offset, comment = struct.unpack("<IHHHHIIH", end)
+        signature, disks, here, count, length, offset, comment = struct.unpack("<IIHHIIH", end)
         if signature != 0x06054B50 or comment:
             raise NotBundle("no directory at its end: it is no ZIP, was cut short, or something was appended")
-        limit = self.size - 22
-        if count == 0xFFFF or length == 0xFFFFFFFF or offset == 0xFFFFFFFF:
+        limit, several = self.size - 22, disks != 0 or here != count
+        if count == 0xFFFF or length == IN64 or offset == IN64:
             limit -= 76
             if limit < 0:
                 raise NotBundle("no room for a 64-bit directory")
+            said = (count, 0xFFFF), (length, IN64), (offset, IN64)
             record = self.at(limit, 76)
-            signature, rest, _, _, _, _, _, count, length, offset = struct.unpack("<IQHHIIQQQQ", record[:56])
-            locator, _, place, _ = struct.unpack("<IIQI", record[56:])
+            signature, rest, _, disks, here, count, length, offset = struct.unpack("<IQIQQQQQ", record[:56])
+            locator, disk, place, total = struct.unpack("<IIQI", record[56:])
             if (signature, rest, locator, place) != (0x06064B50, 44, 0x07064B50, limit):
                 raise NotBundle("its 64-bit directory is not where it says")
+            several = several or disks != 0 or here != count or disk != 0 or total != 1
+            for (value, wide), value64 in zip(said, (count, length, offset)):
+                if value not in (wide, value64):
+                    raise NotBundle("its 64-bit end record says something else than the other")
+        if several:
+            raise NotBundle("its directory is said to go on in other files")
         if length > MAX_DIRECTORY or count > MAX_MEMBERS + 1:
             raise NotBundle("a directory of %d bytes for %d files" % (length, count))
         if offset + length != limit:
             raise NotBundle("its directory is not where it says")
-        self.read_directory(self.at(offset, length), count)
+        self.read_directory(self.at(offset, length), count, offset)
         if "manifest" not in self.members:
             raise NotBundle("it has no manifest")
 
@@ -251,53 +261,70 @@ class Archive:
             raise NotBundle("it is cut short at byte %d" % offset)
         return b
 
-    def read_directory(self, b, count):
-        spans, at = [], 0
+    def read_directory(self, b, count, limit):
+        at, place = 0, 0
         for _ in range(count):
             if len(b) - at < 46:
                 raise NotBundle("its directory is cut short")
-            (signature, _, _, flags, method, _, _, _, packed, size, n, extra, comment, _, _, _,
-             offset) = struct.unpack("<IHHHHHHIIIHHHHHII", b[at:at + 46])
+            (signature, _, _, flags, method, _, _, packed, size, n, extra, comment, _, _,
+             offset) = struct.unpack("<IHHHHIIIIHHHIII", b[at:at + 46])
             name, more = b[at + 46:at + 46 + n], b[at + 46 + n:at + 46 + n + extra]
-            at += 46 + n + extra + comment
+            at += 46 + n + extra
             if signature != 0x02014B50 or at > len(b):
                 raise NotBundle("its directory is damaged")
-            size, packed, offset = self.wide(more, size, packed, offset)
             path = name.decode("latin-1")
+            size, packed, offset = self.wide(path, more, size, packed, offset)
             if path in self.members:
                 raise NotBundle("the name %r stands twice" % path)
             if not valid_path(path):
                 raise NotBundle("the name %.128r is none that a bundle has" % path)
             if method != 0 or packed != size or flags & ~0x808:
                 raise NotBundle("%s is compressed or encrypted; a bundle's members are stored" % path)
-            begin = offset + 30 + n
-            if begin + size > self.size:
-                raise NotBundle("%s lies beyond the file" % path)
-            local = struct.unpack("<IHHHHHIIIHH", self.at(offset, 30))
-            if local[0] != 0x04034B50 or local[3] != 0 or local[9] != n or local[10] != 0 or self.at(offset + 30, n) != name:
-                raise NotBundle("the local header of %s says something else" % path)
-            self.members[path] = (begin, size)
-            spans.append((offset, begin + size))
+            if comment:
+                raise NotBundle("%s has a comment" % path)
+            if offset != place:
+                raise NotBundle("%s begins at byte %d, and not at %d: members overlap, or have something between them" % (path, offset, place))
+            place = self.member(name, path, flags, place, size, limit)
         if at != len(b):
             raise NotBundle("its directory is longer than its files")
-        spans.sort()
-        for (_, end), (begin, _) in zip(spans, spans[1:]):
-            if end > begin:
-                raise NotBundle("members overlap at byte %d" % begin)
+        if place != limit:
+            raise NotBundle("%d bytes before its directory belong to no member" % (limit - place))
+
+    def member(self, name, path, flags, place, size, limit):
+        """Takes a member, and returns where it ends."""
+        begin = place + 30 + len(name)
+        end = begin + size
+        if end > limit:
+            raise NotBundle("%s would overlap the directory" % path)
+        header, behind = self.at(place, begin - place), flags & 8
+        signature, _, said, method, _, _, packed, unpacked, n, extra = struct.unpack("<IHHHIIIIHH", header[:30])
+        sizes = 0 if behind else size
+        if (signature, said, method, packed, unpacked, n, extra, header[30:]) != (0x04034B50, flags, 0, sizes, sizes, len(name), 0, name):
+            raise NotBundle("the local header of %s says something else" % path)
+        self.members[path] = (begin, size)
+        if behind:
+            form = "<IIII" if size < IN64 else "<IIQQ"
+            signature, _, packed, unpacked = struct.unpack(form, self.at(end, struct.calcsize(form)))
+            if (signature, packed, unpacked) != (0x08074B50, size, size):
+                raise NotBundle("the sizes behind the data of %s are others" % path)
+            end += struct.calcsize(form)
+        return end
 
     @staticmethod
-    def wide(extra, size, packed, offset):
+    def wide(path, extra, size, packed, offset):
+        """The 64-bit values, of which the extra field has those that are IN64."""
         values = [size, packed, offset]
-        while len(extra) >= 4:
-            tag, n = struct.unpack("<HH", extra[:4])
-            field, extra = extra[4:4 + n], extra[4 + n:]
-            if tag != 1:
-                continue
-            for i in range(3):
-                if values[i] == 0xFFFFFFFF:
-                    if len(field) < 8:
-                        raise NotBundle("its directory is damaged")
-                    values[i], field = struct.unpack("<Q", field[:8])[0], field[8:]
+        if extra:
+            if len(extra) < 4 or struct.unpack("<HH", extra[:4]) != (1, len(extra) - 4):
+                raise NotBundle("%s has an extra field that is not the one of 64-bit sizes" % path)
+            extra = extra[4:]
+        for i in range(3):
+            if values[i] == IN64:
+                if len(extra) < 8:
+                    raise NotBundle("the 64-bit sizes of %s are not there" % path)
+                values[i], extra = struct.unpack("<Q", extra[:8])[0], extra[8:]
+        if extra and (offset == IN64 or extra != struct.pack("<Q", values[2])):
+            raise NotBundle("the 64-bit sizes of %s are not the ones it needs" % path)
         return values
 
     def read(self, path, most):
