@@ -43,7 +43,9 @@ const (
 
 // Check reports whether e is an entry that format version 1 can say: every
 // field within its bounds, and exactly the fields that its kind has. The error
-// wraps ErrMalformed or ErrUnknown. Check looks at e alone: whether it
+// wraps ErrMalformed or ErrUnknown; what is malformed besides is not unknown, so
+// that an entry whose kind is known has nothing else wrong than a detail that is
+// not. Check looks at e alone: whether it
 // balances, follows its predecessor and keeps the limits is for others to find.
 func (e *Entry) Check() error {
 	if err := e.check(); err != nil {
@@ -53,9 +55,6 @@ func (e *Entry) Check() error {
 }
 
 func (e *Entry) check() error {
-	if !e.Kind.Known() {
-		return unknown("%s", e.Kind)
-	}
 	if err := e.checkHeader(); err != nil {
 		return err
 	}
@@ -73,6 +72,12 @@ func (e *Entry) check() error {
 		if err := e.Account.check(); err != nil {
 			return fmt.Errorf("account: %w", err)
 		}
+	}
+	if err := checkDetailForms(e.Details); err != nil {
+		return err
+	}
+	if !e.Kind.Known() {
+		return unknown("%s", e.Kind)
 	}
 	if err := e.checkShape(); err != nil {
 		return err

@@ -30,6 +30,8 @@ var (
 	// ErrCheckpoint: the text is no checkpoint of C2SP tlog-checkpoint without
 	// extension lines, or the note around it is malformed.
 	ErrCheckpoint = errors.New("not a checkpoint")
+	// ErrNote: the bytes are no signed note in its one form, see CheckNote.
+	ErrNote = errors.New("not a signed note")
 	// ErrUnknownKey: no signature is by a key that was asked for (finding
 	// CHECKPOINT_UNKNOWN_KEY).
 	ErrUnknownKey = errors.New("not signed by a known key")
@@ -166,6 +168,35 @@ func splitNote(signed []byte) (text, signatures string, err error) {
 		return "", "", fmt.Errorf("reading a checkpoint without signatures: %w", ErrCheckpoint)
 	}
 	return string(signed[:i+1]), string(signed[i+2:]), nil
+}
+
+// CheckNote reports whether signed is a note in its one form: a text, an empty
+// line, and 1 to MaxSignatures lines as a signer writes them, no two of them by a
+// key of one name and id. Evidence takes no other; OpenCheckpoint, as C2SP
+// signed-note has it, passes over a second line by a key, and reads base64 with
+// loose bits. The text is not looked at, nor whether a signature verifies. The
+// error is ErrNote.
+func CheckNote(signed []byte) error {
+	_, signatures, err := splitNote(signed)
+	if err != nil {
+		return fmt.Errorf("reading a note without signatures: %w", ErrNote)
+	}
+	lines := strings.Split(strings.TrimSuffix(signatures, "\n"), "\n")
+	if len(lines) > MaxSignatures {
+		return fmt.Errorf("reading a note with more than %d signatures: %w", MaxSignatures, ErrNote)
+	}
+	met := make(map[string]bool, len(lines))
+	for _, line := range lines {
+		name, id, ok := signatureKey(line)
+		if !ok {
+			return fmt.Errorf("reading the signature line %.100q: %w", line, ErrNote)
+		}
+		if met[keyID(name, id)] {
+			return fmt.Errorf("reading a second signature by the key %.100q: %w", keyID(name, id), ErrNote)
+		}
+		met[keyID(name, id)] = true
+	}
+	return nil
 }
 
 // AddSignatures returns the signed checkpoint with other signature lines behind

@@ -401,6 +401,36 @@ func TestMalformedNotesAreNoCheckpoints(t *testing.T) {
 	}
 }
 
+// What OpenCheckpoint passes over is no note in its one form.
+func TestNotesAsEvidenceHaveOneForm(t *testing.T) {
+	t.Parallel()
+	k := keyOf(t, "signer")
+	key, good := logKey(t, k, testOrigin), string(signed(t, k, sampleCheckpoint(5)))
+	line := strings.Split(good, "\n")[4] + "\n"
+	if err := chain.CheckNote([]byte(good + "— a AAAAAAA=\n— a AAAAAQA=\n")); err != nil {
+		t.Error(err)
+	}
+	for name, b := range map[string]string{
+		"a second line by a key":          good + line,
+		"a second line by an unknown key": good + "— a AAAAAAA=\n— a AAAAAAE=\n",
+		"loose bits":                      good + "— a AAAAAAB=\n",
+		"a delete in a name":              good + "— a\x7f AAAAAAA=\n",
+		"a C1 control in a name":          good + "— a\u009b AAAAAAA=\n",
+	} {
+		if _, err := chain.OpenCheckpoint([]byte(b), key); err != nil {
+			t.Errorf("%s: OpenCheckpoint: %v", name, err)
+		}
+		if err := chain.CheckNote([]byte(b)); !errors.Is(err, chain.ErrNote) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, b := range []string{"", "text\n", "text\n\n", "text\n\nline", good + "\n", good + strings.Repeat("— a AAAAAAA=\n", chain.MaxSignatures)} {
+		if err := chain.CheckNote([]byte(b)); !errors.Is(err, chain.ErrNote) {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+}
+
 func TestSignRefusesWhatIsNoCheckpoint(t *testing.T) {
 	t.Parallel()
 	k := keyOf(t, "signer")
@@ -514,6 +544,41 @@ func TestKeysHaveOneSpelling(t *testing.T) {
 	}
 	if _, err := chain.ParseWitnessKey(logText); !errors.Is(err, chain.ErrKey) || !strings.Contains(err.Error(), "hint: the same key as a witness's is "+testOrigin+"+") {
 		t.Errorf("a log's key as a witness's: %v", err)
+	}
+}
+
+// A point of Ed25519 has one spelling too, which crypto/ed25519 does not ask for.
+func TestPointsHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	point := func(first, middle, last byte) []byte {
+		p := bytes.Repeat([]byte{middle}, ed25519.PublicKeySize)
+		p[0], p[31] = first, last
+		return p
+	}
+	for _, c := range []struct {
+		name  string
+		point []byte
+		good  bool
+	}{
+		{"y = 0", point(0, 0, 0), true},
+		{"y = 0, signed", point(0, 0, 0x80), true},
+		{"y = 1", point(1, 0, 0), true},
+		{"y = 1, signed", point(1, 0, 0x80), false},
+		{"y = p − 1", point(0xec, 0xff, 0x7f), true},
+		{"y = p − 1, signed", point(0xec, 0xff, 0xff), false},
+		{"y = p − 2, signed", point(0xeb, 0xff, 0xff), true},
+		{"y = p", point(0xed, 0xff, 0x7f), false},
+		{"y = p + 1", point(0xee, 0xff, 0x7f), false},
+		{"y = p + 1, signed", point(0xee, 0xff, 0xff), false},
+		{"all bits", point(0xff, 0xff, 0xff), false},
+	} {
+		text, err := note.NewEd25519VerifierKey(testOrigin, c.point)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := chain.ParseLogKey(text); (err == nil) != c.good || err != nil && !errors.Is(err, chain.ErrKey) {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ func Decode(b []byte) (Entry, error) {
 // Decode makes e what canonical bytes say, as the function Decode does. It
 // writes over the lists that e has, so that reading many entries into one
 // allocates next to nothing; who keeps a list of e clones it. After an error e
-// is of no use but to decode into.
+// is of no use but to decode into; after ErrUnknown about a kind that is known it
+// is whole, and only some detail's name is not.
 func (e *Entry) Decode(b []byte) error {
 	if len(b) > MaxCanonical {
 		return fmt.Errorf("decoding an entry of %d bytes: %w", len(b), ErrMalformed)

@@ -38,6 +38,38 @@ func TestCheckRefusesEachBrokenRule(t *testing.T) {
 	}
 }
 
+// A detail that is not known hides nothing that is malformed; an entry in which
+// nothing else is wrong is whole after the error.
+func TestWhatIsMalformedIsNotUnknown(t *testing.T) {
+	t.Parallel()
+	with := func(kind chain.Kind, details ...chain.Detail) chain.Entry {
+		e := withPostings(chain.Transfer, 1, 0)
+		e.Kind, e.Details = kind, details
+		return e
+	}
+	odd, worse := chain.Detail{Name: "odd", Value: "x"}, chain.Detail{Name: "rate.eur", Value: "x"}
+	for _, c := range []struct {
+		name  string
+		entry chain.Entry
+		want  error
+	}{
+		{"a detail that is not known", with(chain.Transfer, odd), chain.ErrUnknown},
+		{"and one that is malformed behind it", with(chain.Transfer, odd, worse), chain.ErrMalformed},
+		{"and one out of order", with(chain.Transfer, odd, chain.Detail{Name: "a", Value: "x"}), chain.ErrMalformed},
+		{"a kind that is not known", with(99, odd, worse), chain.ErrUnknown},
+		{"and a detail out of order", with(99, odd, chain.Detail{Name: "a", Value: "x"}), chain.ErrMalformed},
+	} {
+		var e chain.Entry
+		err := e.Decode(c.entry.AppendCanonical(nil))
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.want == chain.ErrUnknown && e.Kind.Known() && !reflect.DeepEqual(e, c.entry) {
+			t.Errorf("%s: read %+v", c.name, e)
+		}
+	}
+}
+
 func TestCheckNamesEntryAndField(t *testing.T) {
 	t.Parallel()
 	e := withPostings(chain.Transfer, 1, 0)

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,8 +158,8 @@ func (e *Entry) Detail(name string) (value string, ok bool) {
 	return "", false
 }
 
-// checkDetails holds details against the registry of kind k.
-func checkDetails(k Kind, details []Detail) error {
+// checkDetailForms checks what holds for the details of every kind.
+func checkDetailForms(details []Detail) error {
 	if len(details) > MaxDetails {
 		return malformed("%d details", len(details))
 	}
@@ -170,26 +171,41 @@ func checkDetails(k Kind, details []Detail) error {
 		if size += minPairSize + len(d.Name) + len(d.Value); size > MaxDetailBytes {
 			return malformed("details of more than %d bytes", MaxDetailBytes)
 		}
-		if err := checkDetail(k, d); err != nil {
+		if !validText(d.Name, 1, MaxDetailName) || !validText(d.Value, 1, MaxDetailValue) {
+			return malformed("detail %q=%q", d.Name, d.Value)
+		}
+	}
+	return nil
+}
+
+// checkDetails holds details against the registry of kind k. One that it does not
+// have is the error only if nothing else is wrong.
+func checkDetails(k Kind, details []Detail) error {
+	var notKnown error
+	known := 0
+	for _, d := range details {
+		switch err := checkDetail(k, d); {
+		case err == nil:
+			known++
+		case !errors.Is(err, ErrUnknown):
 			return err
+		case notKnown == nil:
+			notKnown = err
 		}
 	}
 	s := shapes[k]
-	if s.wholeSet && len(details) == 0 {
-		return nil
+	if s.wholeSet && known == 0 {
+		return notKnown
 	}
 	for _, rule := range s.details {
 		if rule.required && !slices.ContainsFunc(details, func(d Detail) bool { return d.Name == rule.name }) {
 			return malformed("%s without detail %s", k, rule.name)
 		}
 	}
-	return nil
+	return notKnown
 }
 
 func checkDetail(k Kind, d Detail) error {
-	if !validText(d.Name, 1, MaxDetailName) || !validText(d.Value, 1, MaxDetailValue) {
-		return malformed("detail %q=%q", d.Name, d.Value)
-	}
 	name := d.Name
 	if stem, code, qualified := strings.Cut(d.Name, "."); qualified {
 		if !money.ValidCurrencyCode(code) {

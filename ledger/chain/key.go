@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	cosignature "github.com/transparency-dev/formats/note"
@@ -170,7 +171,29 @@ func splitKey(text string) (algorithm byte, public string, err error) {
 	if err != nil || err2 != nil || len(hash) != 4 || hex.EncodeToString(hash) != id || len(raw) < 2 || strings.ContainsAny(encoded, "\r\n") {
 		return 0, "", fmt.Errorf("reading the verifier key %q, which is no <name>+<8 digits>+<base64>: %w", text, ErrKey)
 	}
+	if (raw[0] == typeEd25519 || raw[0] == typeCosignature) && len(raw) == 1+ed25519.PublicKeySize && !canonicalPoint(raw[1:]) {
+		return 0, "", fmt.Errorf("reading the verifier key %q, whose bytes are no point as RFC 8032 writes it: %w", text, ErrKey)
+	}
 	return raw[0], string(raw[1:]), nil
+}
+
+// canonicalPoint reports whether the bytes are not another spelling of a point of
+// Ed25519, which RFC 8032, section 5.1.3, does not decode and crypto/ed25519 does:
+// y is below p = 2^255 − 19, and where x is 0, at y = 1 and y = −1, it has no sign.
+func canonicalPoint(b []byte) bool {
+	sign, top := b[31]&0x80 != 0, b[31]&0x7f
+	middle := b[1:31]
+	switch {
+	case top == 0x7f && allAre(middle, 0xff):
+		return b[0] < 0xec || b[0] == 0xec && !sign
+	case top == 0 && allAre(middle, 0):
+		return b[0] != 1 || !sign
+	}
+	return true
+}
+
+func allAre(b []byte, v byte) bool {
+	return !slices.ContainsFunc(b, func(x byte) bool { return x != v })
 }
 
 // String returns the text of the key.
@@ -181,6 +204,10 @@ func (k VerifierKey) Name() string { return k.verifier.Name() }
 
 // ID returns <name>+<8 hexadecimal digits>, as key_changed entries have it.
 func (k VerifierKey) ID() string { return keyID(k.verifier.Name(), k.verifier.KeyHash()) }
+
+// Ed25519 reports whether the key is of a type that FORMAT.md has, of a signer or
+// of a witness. Witnesses may have others.
+func (k VerifierKey) Ed25519() bool { return len(k.public) == ed25519.PublicKeySize }
 
 // SamePublic reports whether both are the same key, whatever their names are.
 func (k VerifierKey) SamePublic(other VerifierKey) bool { return k.public == other.public }
