@@ -3,7 +3,7 @@
 
     python3 verify_bundle.py FILE.zip [--key VERIFIER_KEY]...
 
-Written from FORMAT.md alone (sections 1 to 10 and 19), which is in every bundle.
+Written from FORMAT.md alone (sections 1 to 13, 16 and 19), which is in every bundle.
 It knows nothing of the program that made the bundle. --key gives the signer's
 key as you have it from elsewhere; without it the keys in the bundle are used,
 and then nobody vouched for them.
@@ -13,6 +13,7 @@ Exit codes: 0 nothing wrong, 1 tampered, 2 something could not be checked,
 """
 
 import base64
+import datetime
 import hashlib
 import hmac
 import re
@@ -28,6 +29,9 @@ MAX_NOTE = 65536
 MAX_TEXT = 1 << 20
 MAX_FINDINGS = 100
 MAX_SIGNATURES = 100
+MAX_CHECKPOINTS = MAX_KEYS = 1024
+MAX_LOGS, MAX_WITNESSES = 4096, 64
+MAX_TREE = 1 << 60
 CHUNK = 1 << 20
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
@@ -103,8 +107,8 @@ def ed25519(public, message, signature):
     if a is None or s >= L:
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    # R = s·B − k·A, compared as bytes.
-    x, y, z, t = add(times(s, BASE), times(L - k, a) if k else (0, 1, 1, 0))
+    # R = s·B − k·A, compared as bytes. A may have a part of small order: −k is not L − k.
+    x, y, z, t = add(times(s, BASE), times(k, (P - a[0], a[1], 1, P - a[3])))
     zi = pow(z, P - 2, P)
     x, y = x * zi % P, y * zi % P
     return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
@@ -112,16 +116,37 @@ def ed25519(public, message, signature):
 
 # --- C2SP signed notes -----------------------------------------------------------
 
-def parse_key(text):
-    """A verifier key: (name, id, public key)."""
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+
+
+def unbase64(text):
+    """Base64 with padding and without loose bits: one spelling for all bytes."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("base64 in another spelling: %.64r" % text)
+    return raw
+
+
+def valid_name(name):
+    return name != "" and "+" not in name and SPACE.search(name) is None
+
+
+def parse_key(text, types=(1,)):
+    """A verifier key: (name, id, public key, type). Type 1 is a signer's; 4 is a
+    witness's, and so is 6, which is not Ed25519."""
     name, digits, encoded = (text.split("+", 2) + ["", ""])[:3]
-    raw = base64.b64decode(encoded, validate=True)
-    if len(raw) != 33 or raw[0] != 1:
-        raise ValueError("%r is no Ed25519 verifier key" % text)
+    raw = unbase64(encoded)
+    if not raw or raw[0] not in types or len(raw) != (1313 if raw[0] == 6 else 33) or not valid_name(name):
+        raise ValueError("%.300r is no verifier key" % text)
     ident = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
     if ident.hex() != digits:
-        raise ValueError("the id of %r is not that of its key" % text)
-    return name, ident, raw[1:]
+        raise ValueError("the id of %.300r is not that of its key" % text)
+    if raw[0] != 6:
+        sign, y = raw[32] >> 7, int.from_bytes(raw[1:], "little") & (1 << 255) - 1
+        if y >= P or sign and y in (1, P - 1):
+            raise ValueError("the bytes of %.300r are no point as RFC 8032 writes it" % text)
+    return name, ident, raw[1:], raw[0]
 
 
 def split_note(note):
@@ -129,31 +154,101 @@ def split_note(note):
     text, blank, rest = note.rpartition(b"\n\n")
     if not blank or not rest.endswith(b"\n"):
         raise ValueError("no signed note")
-    signatures = []
+    signatures, met = [], set()
     lines = rest[:-1].split(b"\n")
     if len(lines) > MAX_SIGNATURES:
         raise ValueError("more than %d signatures" % MAX_SIGNATURES)
     for line in lines:
-        match = re.fullmatch("— ([^ +]+) ([A-Za-z0-9+/=]+)", line.decode())
-        raw = base64.b64decode(match.group(2), validate=True) if match else b""
+        match = re.fullmatch("— ([^ ]+) ([A-Za-z0-9+/=]+)", line.decode())
+        if match is None or len(line) > MAX_NOTE or CONTROL.search(match.group(1)) or not valid_name(match.group(1)):
+            raise ValueError("no signature line: %.300r" % line)
+        name, raw = match.group(1), unbase64(match.group(2))
         if len(raw) < 5:
-            raise ValueError("no signature line: %r" % line)
-        signatures.append((match.group(1), raw[:4], raw[4:]))
+            raise ValueError("no signature line: %.300r" % line)
+        if (name, raw[:4]) in met:
+            raise ValueError("a second signature by the key %.300s" % name)
+        met.add((name, raw[:4]))
+        signatures.append((name, raw[:4], raw[4:]))
     return text + b"\n", signatures
 
 
+def verifies(key, text, signature):
+    """Reports whether the signature is one on the text; a witness's has a time before it."""
+    if key[3] == 1:
+        return ed25519(key[2], text, signature)
+    seconds = int.from_bytes(signature[:8], "big")
+    return seconds <= LATEST // 10**6 and ed25519(key[2], b"cosignature/v1\ntime %d\n" % seconds + text, signature[8:])
+
+
 def signers(note, keys):
-    """Those of keys that have signed, and whether one of theirs does not verify."""
+    """Those of keys that have signed, and those whose signature does not verify."""
     text, signatures = split_note(note)
-    good, bad = [], False
+    good, bad = [], []
     for name, ident, signature in signatures:
         for key in keys:
             if key[:2] == (name, ident):
-                if ed25519(key[2], text, signature):
-                    good.append("%s+%s" % (name, ident.hex()))
-                else:
-                    bad = True
+                (good if verifies(key, text, signature) else bad).append(key)
     return good, bad
+
+
+def key_id(key):
+    return "%s+%s" % (key[0], key[1].hex())
+
+
+class Policy:
+    """C2SP tlog-policy, section 13. Everything it says must be understood."""
+
+    def __init__(self, text):
+        self.keys, self.named, self.grouped, self.quorum = [], {}, set(), None
+        for line in text.split("\n"):
+            if re.search("[\x00-\x08\x0a-\x1f\x7f]", line):
+                raise ValueError("a control character in the policy: %.300r" % line)
+            fields = [f for f in re.split("[ \t]+", line) if f]
+            if fields and not fields[0].startswith("#") and not self.take(fields[0], fields[1:]):
+                raise ValueError("no line of a policy: %.300r" % line)
+        if self.quorum is None:
+            raise ValueError("a policy without a quorum")
+
+    def take(self, statement, fields):
+        if statement == "log" and 1 <= len(fields) <= 2:
+            return self.key(parse_key(fields[0]), [k for k in self.keys if k[3] == 1], MAX_LOGS)
+        if statement == "witness" and 2 <= len(fields) <= 3:
+            key = parse_key(fields[1], (4, 6))
+            witnesses = [k for k in self.keys if k[3] != 1]
+            return all(k[2] != key[2] for k in witnesses) and self.key(key, witnesses, MAX_WITNESSES) and self.name(fields[0], key[:2])
+        if statement == "group" and len(fields) >= 3:
+            members = fields[2:]
+            if len(set(members)) != len(members) or any(m not in self.named or m in self.grouped for m in members):
+                return False
+            self.grouped.update(members)
+            wanted = {"any": "1", "all": str(len(members))}.get(fields[1], fields[1])
+            if not re.fullmatch("[1-9][0-9]?", wanted) or int(wanted) > len(members):
+                return False
+            return self.name(fields[0], (int(wanted), members))
+        if statement == "quorum" and len(fields) == 1 and self.quorum is None:
+            self.quorum = fields[0]
+            return fields[0] == "none" or fields[0] in self.named
+        return False
+
+    def key(self, key, others, most):
+        self.keys.append(key)
+        return len(others) < most and all(k[:2] != key[:2] for k in others)
+
+    def name(self, name, what):
+        if name == "none" or name in self.named or len(self.named) == MAX_WITNESSES:
+            return False
+        self.named[name] = what
+        return True
+
+    def met(self, good, name=None):
+        """Reports whether the keys in good are a quorum."""
+        name = name or self.quorum
+        if name == "none":
+            return True
+        first, second = self.named[name]
+        if isinstance(first, str):
+            return any(k[:2] == (first, second) for k in good)
+        return sum(self.met(good, m) for m in second) >= first
 
 
 # --- Merkle tree, RFC 6962 -------------------------------------------------------
@@ -364,14 +459,14 @@ HASH = "([0-9a-f]{64})"
 
 class Manifest:
     def __init__(self, text):
-        if not text.endswith("\n"):
-            raise Malformed("no end of line")
-        self.lines = text[:-1].split("\n")
-        first = self.lines.pop(0)
-        if first != "tallystick/bundle/v1":
-            if first.startswith("tallystick/bundle/"):
-                raise Unknown("a bundle of another version: %.64s" % first)
+        first, end, rest = text.partition(b"\n")
+        if first != b"tallystick/bundle/v1" or not end:
+            if first.startswith(b"tallystick/bundle/") and end:
+                raise Unknown("a bundle of another version: %.64r" % first)
             raise Malformed("it begins with %.64r" % first)
+        if rest and not rest.endswith(b"\n"):
+            raise Malformed("no end of line")
+        self.lines = rest.decode().split("\n")[:-1]
         self.ledger = uuid.UUID(self.take("ledger ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")[0])
         self.origin = self.take("origin (.+)")[0]
         self.size = int(self.take("size " + NUMBER)[0])
@@ -387,7 +482,7 @@ class Manifest:
         self.source = self.take("from (.+)")[0]
         if not 1 <= self.size <= MAX_MEMBERS * PER_MEMBER or len(self.origin.encode()) > 255 or len(self.source.encode()) > 255:
             raise Malformed("a size out of bounds, or a text that is too long")
-        if re.search("[\x00-\x1f\x7f-\x9f]", self.origin + self.source):
+        if CONTROL.search(self.origin + self.source):
             raise Malformed("a control character")
         self.members, before = {}, ""
         if len(self.lines) > MAX_MEMBERS:
@@ -401,6 +496,8 @@ class Manifest:
                 raise Malformed("%r is no name, or out of order" % path)
             self.members[path] = (None if count is None else int(count), int(size), bytes.fromhex(digest))
             before = path
+        if sum(p.startswith("checkpoints/") for p in self.members) > MAX_CHECKPOINTS:
+            raise Malformed("too many checkpoints")
 
     def take(self, pattern):
         line = self.lines.pop(0) if self.lines else ""
@@ -414,10 +511,56 @@ class Manifest:
 
 LATEST = 253402300799999999
 LOWEST = -(2**127)
+HIGHEST = 2**127 - 1
 POSTING = {4: 1, 5: 1, 6: 1, 7: 1, 8: 1}
 #          ref_seq: must; related_to, expires_at: may; ledger, account: must
 REF, RELATED, EXPIRES = {6, 7, 8, 10, 16}, {4, 5, 14}, {5}
 CURRENCY, CODE = re.compile(b"[A-Z0-9]{1,16}"), re.compile(b"[a-z0-9._-]+(:[a-z0-9._-]+)*")
+
+
+def is_date(text):
+    try:
+        return bool(re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) and datetime.date(*map(int, text.split("-"))))
+    except ValueError:
+        return False
+
+
+def is_number(text):
+    return re.fullmatch(NUMBER, text) is not None and int(text) < 2**63
+
+
+SYNTAX = {
+    "number": is_number,
+    "loss": lambda text: text == "unknown" or is_number(text),
+    "scale": lambda text: is_number(text) and int(text) <= 18,
+    "hash": re.compile(HASH).fullmatch,
+    "uuid": re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch,
+    "date": is_date,
+    "currency": re.compile("[A-Z0-9]{1,16}").fullmatch,
+    "account": lambda text: len(text) <= 128 and CODE.fullmatch(text.encode()),
+    "amount": lambda text: len(text) <= 60 and re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", text) and (text[0] != "-" or text.strip("-0.")),
+    "word": re.compile("[a-z0-9_]{1,64}").fullmatch,
+    "text": lambda text: True,
+}
+
+# Section 8: the details of a kind; ! stands at those that it must have, and a
+# name with a dot is followed by a currency code.
+DETAILS = {kind: dict(pair.split(":") for pair in pairs.split()) for kind, pairs in {
+    1: "lost_entries:loss! lost_reason:word! predecessor_checkpoint_sha256:hash! predecessor_origin:text! predecessor_root:hash! predecessor_size:number!",
+    4: "rate:text",
+    5: "rate:text",
+    6: "rate:text",
+    9: "closing_seq:number period_end:date! retain_account.:account through_seq:number! trial_balance_sha256:hash",
+    10: "period_end:date!",
+    11: "code:currency! name:text! scale:scale!",
+    12: "effective_from:date! name:text! policy_sha256:hash! version:text",
+    13: "as_of:date! calendar_sha256:hash critical:number! decisions_sha256:hash head:hash! inputs_sha256:hash policy_sha256:hash rates_sha256:hash"
+        " read_from:number! reports_sha256:hash! result:word! run_id:uuid! size:number! statements_sha256:hash warnings:number!",
+    14: "action:word! amount:amount currency:currency entry_seq:number outcome:word run_id:uuid subject:text! supersedes:number",
+    15: "accounts:number! pending.:amount posted.:amount root:hash! size:number!",
+    16: "basis:word! case:text",
+    17: "action:word! key_id:text! overlap_until:date public_key:text role:word! scopes:text",
+}.items()}
 
 
 class Reader:
@@ -445,6 +588,12 @@ class Reader:
             raise Malformed("a byte that is neither 0 nor 1")
         return v == 1
 
+    def count(self, most):
+        n = self.int(2)
+        if n > most:
+            raise Malformed("a count beyond its bound")
+        return n
+
     def optional(self, field, *args):
         return field(*args) if self.flag() else None
 
@@ -454,7 +603,7 @@ class Reader:
             s = b.decode()
         except UnicodeDecodeError:
             raise Malformed("no UTF-8") from None
-        if not low <= len(b) <= high or re.search("[\x00-\x1f\x7f-\x9f]", s):
+        if not low <= len(b) <= high or CONTROL.search(s):
             raise Malformed("a text that is too long or has control characters")
         return s
 
@@ -497,31 +646,51 @@ class Entry:
         self.ref = r.optional(r.int, 8, True)
         related, expires = r.optional(r.take, 16), r.optional(r.time)
         self.commitments = [r.optional(r.take, 32) for _ in range(3)]
-        self.postings = [self.posting(r) for _ in range(r.int(2))]
+        self.postings = [self.posting(r) for _ in range(r.count(500))]
         self.origin = r.optional(self.terms, r)
         self.account = r.optional(self.attributes, r)
-        self.details = {}
-        before = ""
-        for _ in range(r.int(2)):
+        self.details, self.unknown = {}, []
+        before, size = "", 0
+        for _ in range(r.count(512)):
             name, value = r.text(1, 64), r.text(1, 1024)
-            if name <= before:
-                raise Malformed("details out of order")
+            size += 4 + len(name.encode()) + len(value.encode())
+            if name.encode() <= before.encode() or size > 32768:
+                raise Malformed("details out of order, or too long")
             self.details[name], before = value, name
         if r.at != len(b):
             raise Malformed("bytes behind the end")
         k = self.kind
+        if ((k == 1) != (self.seq == 0) or self.seq < 0 or (self.seq == 0 and any(self.prev))
+                or (self.ref is not None and not 0 <= self.ref < self.seq)):
+            raise Malformed("a seq that it cannot have, or act on")
         if not 1 <= k <= 17:
             raise Unknown("kind %d" % k)
         n = len(self.postings)
         wrong = (
-            (k == 1) != (self.seq == 0) or self.seq < 0 or (self.seq == 0 and any(self.prev))
-            or (not 2 <= n <= 500 if k in POSTING else n > 0) or (prior and k not in POSTING)
+            (n < 2 if k in POSTING else n > 0) or (prior and k not in POSTING)
             or (k in REF) != (self.ref is not None) or (related is not None and k not in RELATED)
             or (expires is not None and k not in EXPIRES) or (self.origin is not None) != (k == 1)
-            or (self.account is not None) != (k in (2, 3))
-            or (self.ref is not None and not 0 <= self.ref < self.seq))
+            or (self.account is not None) != (k in (2, 3)))
         if wrong:
             raise Malformed("fields that its kind does not have, or lacks")
+        self.check_details()
+
+    def check_details(self):
+        """Section 8. A detail that is not known is for newer software to judge."""
+        rules, known = DETAILS.get(self.kind, {}), False
+        for name, value in self.details.items():
+            stem, dot, code = name.partition(".")
+            if dot and not CURRENCY.fullmatch(code.encode()):
+                raise Malformed("detail %r" % name)
+            rule = rules.get(stem + dot)
+            if rule is None:
+                self.unknown.append(name)
+            elif not SYNTAX[rule.rstrip("!")](value):
+                raise Malformed("detail %s: %.64r is no %s" % (name, value, rule))
+            else:
+                known = True
+        if (self.kind != 1 or known) and any(rule.endswith("!") and name not in self.details for name, rule in rules.items()):
+            raise Malformed("a detail that its kind must have is missing")
 
     @staticmethod
     def posting(r):
@@ -555,14 +724,14 @@ class Entry:
         r.optional(r.units)
         frozen = r.int(1)
         r.flag()
-        before, n = "", r.int(2)
-        for _ in range(n):
-            key = r.text(1, 64)
+        before = b""
+        for _ in range(r.count(32)):
+            key = r.text(1, 64).encode()
             r.text(0, 255)
             if key <= before:
                 raise Malformed("tags out of order")
             before = key
-        if not CODE.fullmatch(code) or len(code) > 128 or not 1 <= kind <= 5 or frozen > 3 or n > 32:
+        if not CODE.fullmatch(code) or len(code) > 128 or not 1 <= kind <= 5 or frozen > 3:
             raise Malformed("an account out of bounds")
         return ident, code.decode(), currency
 
@@ -582,6 +751,7 @@ class Verification:
         self.m = None
         self.checkpoints, self.roots, self.signed = {}, {}, []
         self.accounts, self.entries, self.texts, self.proofs = {}, 0, 0, 0
+        self.opened, self.policy = {}, None
         self.before, self.head, self.commit, self.at_commit = None, bytes(32), None, None
         self.newest_commit = 0
         self.erased, self.missing = set(), []
@@ -597,22 +767,15 @@ class Verification:
     def run(self):
         try:
             note = self.a.read("manifest", MAX_MANIFEST)
-            text = note
-            if b"\n\n" in note:
-                text = split_note(note)[0]
-            self.m = Manifest(text.decode())
+            end = note.rfind(b"\n\n")
+            self.m = Manifest(note if end < 0 else note[:end + 1])
         except Unknown as e:
             return self.incomplete.append("the manifest: %s" % e)
         except (Malformed, ValueError) as e:
             return self.manifest_differs("manifest", str(e))
         self.read_keys()
-        if text is not note:
-            # No tree proves what a manifest says of files: the keys that a bundle
-            # brings do not count here when others were given.
-            good, bad = signers(note, self.trusted)
-            if bad:
-                self.manifest_differs("manifest", "its signature does not verify")
-            self.manifest_signed = good
+        if end >= 0:
+            self.read_manifest_signatures(note)
         self.read_checkpoints()
         self.read_files()
         self.read_proofs()
@@ -623,26 +786,54 @@ class Verification:
 
     manifest_signed = ()
 
-    def read_keys(self):
-        own = []
+    def read_manifest_signatures(self, note):
+        """No tree proves what a manifest says of files: the keys that a bundle brings do not count here when others were given."""
         try:
-            if "keys" in self.m.members and "keys" in self.a.members:
-                own += self.a.read("keys", 1 << 20).decode().removesuffix("\n").split("\n")
-            if "policy" in self.m.members and "policy" in self.a.members:
-                for line in self.a.read("policy", 1 << 20).decode().splitlines():
-                    words = line.split()
-                    if words[:1] == ["log"]:
-                        own.append(words[1])
-            own = [parse_key(k) for k in own]
-        except (ValueError, IndexError) as e:
+            good, bad = signers(note, [k for k in self.trusted if k[3] == 1])
+        except ValueError as e:
+            return self.manifest_differs("manifest", str(e))
+        if bad:
+            self.manifest_differs("manifest", "its signature does not verify")
+        else:
+            self.manifest_signed = [key_id(k) for k in good]
+
+    def read_keys(self):
+        try:
+            own = self.own_keys()
+        except ValueError as e:
             self.incomplete.append("the keys in the bundle: %s" % e)
-            own = []
-        self.keys = self.given + own
+            own, self.policy = [], None
+        self.keys = self.given + [k for k in own if all(k[:2] != g[:2] for g in self.given)]
         self.trusted = self.given or own
         if not self.trusted:
             self.incomplete.append("signatures: the bundle brings no key and none was given; give the signer's with --key")
 
+    def own_keys(self):
+        """The keys of the bundle, and its policy, which counts where no key was given."""
+        own = []
+        if "keys" in self.m.members and "keys" in self.a.members:
+            lines = self.a.read("keys", MAX_KEYS * 1024).decode().removesuffix("\n").split("\n")
+            if len(lines) > MAX_KEYS:
+                raise ValueError("more than %d keys" % MAX_KEYS)
+            for key in map(parse_key, lines):
+                if any(k[:2] == key[:2] for k in own):
+                    raise ValueError("the key %s stands twice" % key_id(key))
+                own.append(key)
+        if "policy" not in self.m.members or "policy" not in self.a.members:
+            return own
+        policy = Policy(self.a.read("policy", 1 << 20).decode(errors="surrogateescape"))
+        if not self.given:
+            self.policy = policy
+        for key in policy.keys:
+            if key[3] == 6 and self.policy:
+                self.policy = None
+                self.incomplete.append("witnesses: the bundle's policy has keys of another type than FORMAT.md")
+            elif key[3] != 6 and all(k[:2] != key[:2] for k in own):
+                own.append(key)
+        return own
+
     def read_checkpoints(self):
+        newest = False
         for path in self.m.members:
             if not path.startswith("checkpoints/"):
                 continue
@@ -652,33 +843,45 @@ class Verification:
                 self.manifest_differs(path, "no checkpoint of a size in the bundle")
                 continue
             try:
-                self.read_checkpoint(size, path)
-            except (ValueError, UnicodeDecodeError) as e:
+                note = self.a.read(path, MAX_NOTE)
+            except ValueError as e:
+                self.manifest_differs(path, str(e))
+                continue
+            newest = newest or size == self.m.size
+            try:
+                self.read_checkpoint(size, path, note)
+            except ValueError as e:
                 self.find("CHECKPOINT_BAD_SIGNATURE", path, str(e))
-        if self.m.size not in self.checkpoints:
+        if not newest:
             self.manifest_differs("checkpoints/%d" % self.m.size, "nobody signed what is in the bundle")
 
-    def read_checkpoint(self, size, path):
-        note = self.a.read(path, MAX_NOTE)
+    def read_checkpoint(self, size, path, note):
         text, _ = split_note(note)
         match = re.fullmatch("([^\n]+)\n%s\n([A-Za-z0-9+/]{43}=)\n" % NUMBER, text.decode())
-        if match is None:
+        if match is None or len(match.group(1).encode()) > 255 or CONTROL.search(match.group(1)) or int(match.group(2)) > MAX_TREE:
             raise ValueError("no checkpoint")
-        root = base64.b64decode(match.group(3), validate=True)
-        if int(match.group(2)) != size:
-            self.manifest_differs(path, "a checkpoint of size " + match.group(2))
-            return
-        self.checkpoints[size] = root
-        if match.group(1) != self.m.origin:
-            self.find("ORIGIN_MISMATCH", path, match.group(1))
+        origin, said, root = match.group(1), int(match.group(2)), unbase64(match.group(3))
+        if said == 0 and root != EMPTY_ROOT:
+            raise ValueError("no checkpoint of an empty tree")
         keys = self.trusted if size == self.m.size else self.keys
-        good, bad = signers(note, [k for k in keys if k[0] == match.group(1)])
+        good, bad = signers(note, keys)
+        logs = [k for k in good if k[3] == 1]
         if bad:
-            self.find("CHECKPOINT_BAD_SIGNATURE", path, "the checkpoint is not what its signer signed")
-        elif not good and keys:
+            if logs and all(k[3] != 1 for k in bad):
+                self.find("COSIGNATURE_INVALID", path, "the cosignature is not for this checkpoint")
+            else:
+                self.find("CHECKPOINT_BAD_SIGNATURE", path, "the checkpoint is not what its signer signed")
+        elif keys and all(k[0] != origin for k in logs):
             self.find("CHECKPOINT_UNKNOWN_KEY", path, "not signed by a key that is trusted")
-        given = set("%s+%s" % (k[0], k[1].hex()) for k in self.trusted)
-        self.signed.append((size, [g if g in given else g + " (a key that the bundle alone names)" for g in good]))
+        elif keys and size == self.m.size and self.policy and not self.policy.met(good):
+            self.find("WITNESS_QUORUM_NOT_MET", path, "fewer witnesses have cosigned it than the policy wants")
+        if origin != self.m.origin:
+            self.find("ORIGIN_MISMATCH", path, origin)
+        if said != size:
+            return self.manifest_differs(path, "a checkpoint of size %d" % said)
+        self.checkpoints[size] = root
+        mine = [k[:2] for k in self.trusted]
+        self.signed.append((size, [key_id(k) + ("" if k[:2] in mine else " (a key that the bundle alone names)") for k in good]))
 
     def in_entries(self, path):
         match = re.fullmatch("(entries|texts)/([0-9]{8})", path)
@@ -717,8 +920,10 @@ class Verification:
                 self.manifest_differs(path, "no proof between two checkpoints of the bundle")
                 continue
             try:
-                proof = [base64.b64decode(line, validate=True) for line in self.a.read(path, 64 * 45).split()]
-                good = consistent(*sizes, *[self.checkpoints[s] for s in sizes], proof)
+                lines = self.a.read(path, 64 * 45).decode().split("\n")
+                proof = [unbase64(line) for line in lines[:-1]]
+                good = (lines[-1] == "" and all(len(h) == 32 for h in proof)
+                        and consistent(*sizes, *[self.checkpoints[s] for s in sizes], proof))
             except ValueError:
                 good = False
             if not good:
@@ -764,6 +969,7 @@ class Verification:
         where = "entry %d" % seq
         before, self.head = self.head if self.before or seq == 0 else None, digest
         self.entries += 1
+        times = self.header(where, seq, leaf, before)
         try:
             e = Entry(leaf)
         except Unknown as x:
@@ -772,43 +978,48 @@ class Verification:
         except Malformed as x:
             self.find("ENTRY_MALFORMED", where, str(x))
             e = None
+        self.before = times or (0, -10**9)
         if e is None:
-            self.before = (0, -10**9)
-            if len(leaf) >= 124:
-                self.header(where, seq, leaf[20:36], int.from_bytes(leaf[36:44], "big"), leaf[44:76], before)
             if texts:
                 texts.skip(seq)
             return
-        self.header(where, seq, e.ledger, e.seq, e.prev, before)
-        if self.before and (e.recorded < self.before[0] or e.booking < self.before[1]):
-            self.find("TIME_REGRESSION", where, "dated before the entry that precedes it")
-        self.before = e.recorded, e.booking
+        self.incomplete += ["%s: detail %s of kind %d" % (where, name, e.kind) for name in e.unknown]
         if e.postings:
             self.postings(where, seq, e)
         if e.kind == 1 and e.origin != self.m.origin:
             self.find("ORIGIN_MISMATCH", where, e.origin)
         elif e.kind == 2:
             ident, code, currency = e.account
-            if ident in self.accounts:
+            if ident in self.opened:
                 self.find("ACCOUNT_STATE_MISMATCH", where, "account %s is opened a second time" % code)
             else:
-                self.accounts[ident] = (currency, 0, 0, 0, 0)
+                self.accounts.setdefault(ident, (currency, 0, 0, 0, 0))
+                self.opened[ident] = seq
         elif e.kind == 15:
             self.newest_commit = seq
-            if self.m.commitment and self.m.commitment[0] == seq:
+            if self.m.commitment and self.m.commitment[0] == e.seq:
                 self.commit = e.details
         elif e.kind == 16:
             self.erased.add(e.ref)
         if texts:
             texts.check(seq, e.commitments)
 
-    def header(self, where, seq, ledger, said, prev, before):
+    def header(self, where, seq, leaf, before):
+        """Checks what stands at the same place in every entry of version 1, and returns its times."""
+        if len(leaf) < 124 or leaf[:18] != b"tallystick/entry\x00\x01":
+            return None
+        ledger, said, prev, _, recorded, booking = struct.unpack(">16sq32s16sqi", leaf[20:104])
+        if said < 0:
+            return None
         if ledger != self.m.ledger.bytes:
             self.find("LEDGER_ID_MISMATCH", where, str(uuid.UUID(bytes=ledger)))
         if said != seq:
             self.find("SEQ_GAP", where, "it says %d" % said)
         if before is not None and prev != before:
             self.find("CHAIN_BREAK", where, "it follows %s, and %s stands before it" % (prev.hex(), before.hex()))
+        if self.before and (recorded < self.before[0] or booking < self.before[1]):
+            self.find("TIME_REGRESSION", where, "dated before the entry that precedes it")
+        return recorded, booking
 
     def postings(self, where, seq, e):
         sums, met = {}, set()
@@ -818,8 +1029,8 @@ class Verification:
                 self.find("ENTRY_MALFORMED", where, "figures that its kind does not have, or an account that stands twice")
             met.add(account)
             sign = 1 if side == 1 else -1
-            s = sums.setdefault(currency, [0, 0])
-            s[0], s[1] = s[0] + sign * amount, s[1] + sign * change
+            s = sums.setdefault(currency, {1: [0, 0], 2: [0, 0]})[side]
+            s[0], s[1] = s[0] + amount, s[1] + change
             name, was = uuid.UUID(bytes=account), self.accounts.get(account)
             if was is None:
                 self.find("ACCOUNT_MISSING", where, "%s was not opened before this entry" % name)
@@ -831,8 +1042,8 @@ class Verification:
             elif (posted, debit, credit) != (was[2] + sign * amount, was[3] + (side == 1) * change, was[4] + (side == 2) * change):
                 self.find("BALANCE_CHAIN_BREAK", where, "account %s" % name)
             self.accounts[account] = (was[0], account_seq, posted, debit, credit)
-        for (code, _), (amount, change) in sums.items():
-            if amount or change:
+        for (code, _), s in sums.items():
+            if s[1] != s[2] or any(abs(v) > HIGHEST for v in s[1] + s[2]):
                 self.find("UNBALANCED_ENTRY", where, "debits and credits in %s differ" % code.decode())
 
     def check_roots(self):
@@ -877,7 +1088,9 @@ class Verification:
 
     def check_balances(self):
         for (code, scale), t in self.totals(self.accounts).items():
-            if t[0] != t[1] or t[2] != t[3]:
+            if max(t) > HIGHEST:
+                self.incomplete.append("totals of %s beyond 128 bits" % code.decode())
+            elif t[0] != t[1] or t[2] != t[3]:
                 self.find("CURRENCY_NOT_ZERO", "the whole bundle", code.decode())
         if self.newest_commit > (self.m.commitment[0] if self.m.commitment else 0):
             self.manifest_differs("entry %d" % self.newest_commit, "the newest commitment to balances, and the manifest names another or none")
@@ -887,16 +1100,20 @@ class Verification:
             if "balances" not in self.m.members and "balances" not in self.a.members:
                 self.incomplete.append("balances: the bundle shows none")
             return
-        want = [self.leaf(self.m.size, k, self.accounts[k]) for k in sorted(self.accounts)]
+        want = [self.leaf(self.m.size, k, self.accounts[k]) for k in sorted(self.opened)]
         tree, differ = Tree(), 0
         try:
             for n, leaf in enumerate(leaves(self.a.chunks("balances"))):
                 tree.append(hashlib.sha256(b"\x00" + leaf).digest())
-                differ += n >= len(want) or leaf != want[n]
+                differ += n < len(want) and leaf != want[n]
+            whole = True
         except Malformed as e:
-            return self.manifest_differs("balances", str(e))
-        if differ or tree.size != len(want):
+            self.manifest_differs("balances", str(e))
+            whole = False
+        if differ or whole and tree.size != len(want):
             self.find("PROJECTION_MISMATCH", "balances", "%d of %d are not those that the entries give" % (differ, tree.size))
+        if not whole:
+            return
         count, _, root = self.m.members["balances"]
         if (count, root) != (tree.size, tree.root()):
             self.manifest_differs("balances", "%d accounts with root %s" % (tree.size, tree.root().hex()))
@@ -909,13 +1126,19 @@ class Verification:
         if self.at_commit is None:
             return
         at, tree = self.at_commit, Tree()
-        for ident in sorted(at):
+        for ident in sorted(k for k in at if self.opened.get(k, size) < size):
             tree.append(hashlib.sha256(b"\x00" + self.leaf(size, ident, at[ident])).digest())
-        want = {"size": str(size), "accounts": str(len(at)), "root": tree.root().hex()}
+        want = [("size", str(size)), ("accounts", str(tree.size)), ("root", tree.root().hex())]
+        said = {name: value for name, value in self.commit.items() if name in dict(want) or name.startswith(("posted.", "pending."))}
         for (code, scale), t in self.totals(at).items():
-            want["posted." + code.decode()] = decimal(t[0], scale)
-            want["pending." + code.decode()] = decimal(t[2], scale)
-        if want != self.commit:
+            names = ["posted." + code.decode(), "pending." + code.decode()]
+            if max(t) > HIGHEST:
+                self.incomplete.append("totals of %s beyond 128 bits at entry %d" % (code.decode(), seq))
+                for name in names:
+                    said.pop(name, None)
+            else:
+                want += zip(names, (decimal(t[0], scale), decimal(t[2], scale)))
+        if len(want) != len(said) or dict(want) != said:  # in two scales a currency has two totals
             self.find("BALANCE_COMMITMENT_MISMATCH", "entry %d" % seq, "it commits to other balances than the entries before it give")
 
     def report(self, out):
@@ -942,7 +1165,9 @@ class Verification:
         out.write("\nNOT CHECKED\n")
         for what in self.incomplete:
             out.write("- COULD NOT BE READ OR UNDERSTOOD: %s\n" % what)
-        out.write("- witnesses; holds, reversals, limits, periods; the details of entries; requests that stand twice\n")
+        if not self.policy:
+            out.write("- witnesses: no policy of the bundle counts\n")
+        out.write("- holds, reversals, limits, periods; requests that stand twice\n")
         out.write("- what was appended since, and whether others are shown the same\n")
         if not self.given:
             out.write("- whose keys these are: compare them with those that the operator publishes elsewhere\n")
@@ -1027,7 +1252,8 @@ def main(args):
         while args:
             arg = args.pop(0)
             if arg == "--key" and args:
-                keys.append(parse_key(args.pop(0)))
+                key = parse_key(args.pop(0))
+                keys += [key] if key not in keys else []
             elif arg.startswith("-"):
                 raise ValueError("unknown option %s" % arg)
             else:

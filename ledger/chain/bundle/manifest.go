@@ -146,6 +146,9 @@ func ParseManifest(text string) (*Manifest, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
+	if n := len(m.under(checkpointsDir)); n > MaxCheckpoints {
+		return nil, fmt.Errorf("reading a manifest with %d checkpoints, more than %d: %w", n, MaxCheckpoints, ErrManifest)
+	}
 	if m.Text() != text {
 		return nil, fmt.Errorf("reading a manifest that is not in the one form there is: %w", ErrManifest)
 	}

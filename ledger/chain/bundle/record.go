@@ -73,7 +73,8 @@ const (
 )
 
 // errMalformed and errUnknown say what read found; the text is that of
-// chain.Decode, and the fields up to booking are set if they could be read.
+// chain.Decode, and the fields up to booking are set if they could be read. All
+// are where whole says so.
 var (
 	errMalformed = chain.ErrMalformed
 	errUnknown   = chain.ErrUnknown
@@ -96,8 +97,9 @@ func (r *record) read(canonical []byte) error {
 	if r.readMoney(canonical) {
 		return nil
 	}
-	e, err := chain.Decode(canonical)
-	if err != nil {
+	var e chain.Entry
+	err := e.Decode(canonical)
+	if !r.whole(err) {
 		r.postings = r.postings[:0]
 		r.commitments = [3]*chain.Hash{}
 		return err
@@ -112,7 +114,13 @@ func (r *record) read(canonical []byte) error {
 	}
 	r.commitments = [3]*chain.Hash{e.Description, e.Reference, e.Metadata}
 	r.postings = append(r.postings[:0], e.Postings...)
-	return nil
+	return err
+}
+
+// whole reports whether r holds the whole entry after err: there is none, or it
+// is about nothing but a detail that is not in the registry.
+func (r *record) whole(err error) bool {
+	return err == nil || unknown(err) && r.seq >= 0 && r.kind.Known()
 }
 
 // readHeader reads what stands at the same place in every entry.

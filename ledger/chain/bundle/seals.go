@@ -44,7 +44,7 @@ func (t *trust) newest() []chain.VerifierKey {
 func (t *trust) older() []chain.VerifierKey {
 	all := slices.Clone(t.given)
 	for _, k := range t.own {
-		if !slices.ContainsFunc(all, func(x chain.VerifierKey) bool { return x.ID() == k.ID() }) {
+		if !hasKey(all, k) {
 			all = append(all, k)
 		}
 	}
@@ -67,9 +67,13 @@ type checkpoint struct {
 // readKeys decides whose signatures count.
 func (v *verification) readKeys() {
 	t := &v.keys
-	t.given = slices.Clone(v.options.Keys)
+	for _, k := range v.options.Keys {
+		t.given = addKey(t.given, k)
+	}
 	if v.policy = v.options.Policy; v.policy != nil {
-		t.given = append(t.given, v.policy.Keys()...)
+		for _, k := range v.policy.Keys() {
+			t.given = addKey(t.given, k)
+		}
 	}
 	t.vouch = len(v.options.Keys) > 0 || v.options.Policy != nil
 	own, err := v.ownKeys()
@@ -83,7 +87,21 @@ func (v *verification) readKeys() {
 	v.readManifestSignatures()
 }
 
-// ownKeys reads the keys and the policy that the bundle brings.
+// addKey adds a key to a list unless it is there.
+func addKey(list []chain.VerifierKey, k chain.VerifierKey) []chain.VerifierKey {
+	if slices.ContainsFunc(list, func(x chain.VerifierKey) bool { return x.String() == k.String() }) {
+		return list
+	}
+	return append(list, k)
+}
+
+// hasKey reports whether a key of that name and id is in a list.
+func hasKey(list []chain.VerifierKey, k chain.VerifierKey) bool {
+	return slices.ContainsFunc(list, func(x chain.VerifierKey) bool { return x.ID() == k.ID() })
+}
+
+// ownKeys reads the keys and the policy that the bundle brings. If one of the
+// two cannot be read neither counts.
 func (v *verification) ownKeys() ([]chain.VerifierKey, error) {
 	var own []chain.VerifierKey
 	if v.manifest.find(keysPath) != nil {
@@ -100,6 +118,9 @@ func (v *verification) ownKeys() ([]chain.VerifierKey, error) {
 			if err != nil {
 				return nil, err
 			}
+			if hasKey(own, k) {
+				return nil, fmt.Errorf("reading the key %s a second time", k.ID())
+			}
 			own = append(own, k)
 		}
 	}
@@ -108,32 +129,49 @@ func (v *verification) ownKeys() ([]chain.VerifierKey, error) {
 	}
 	text, err := v.archive.read(policyPath, chain.MaxPolicy)
 	if err != nil {
-		return own, err
+		return nil, err
 	}
 	policy, err := chain.ParsePolicy(text)
 	if err != nil {
-		return own, err
+		return nil, err
 	}
+	return v.takePolicy(policy, own), nil
+}
+
+// takePolicy adds the keys of the bundle's policy, whose quorum counts where the
+// auditor gave nothing. Keys of witnesses that FORMAT.md does not have are left
+// out, because not every verifier knows them, and then no quorum is asked for.
+func (v *verification) takePolicy(policy *chain.Policy, own []chain.VerifierKey) []chain.VerifierKey {
 	if !v.keys.vouch {
 		v.policy = policy
 	}
 	for _, k := range policy.Keys() {
-		if !slices.ContainsFunc(own, func(x chain.VerifierKey) bool { return x.ID() == k.ID() }) {
+		switch {
+		case !k.Ed25519():
+			if !v.keys.vouch {
+				v.policy = nil
+				v.findings.notChecked(noSeq, "witnesses: the bundle's policy has keys of another type than FORMAT.md")
+			}
+		case !hasKey(own, k):
 			own = append(own, k)
 		}
 	}
-	return own, nil
+	return own
 }
 
-// readManifestSignatures verifies those on the manifest, if it has any. Where
-// the auditor gave keys only theirs count: no tree proves what a manifest says
-// of files.
+// readManifestSignatures verifies those of signers on the manifest, if it has
+// any. Where the auditor gave keys only theirs count: no tree proves what a
+// manifest says of files.
 func (v *verification) readManifestSignatures() {
 	if !strings.Contains(string(v.note), "\n\n") {
 		return
 	}
+	if err := chain.CheckNote(v.note); err != nil {
+		v.findings.add(finding{code: ManifestMismatch, seq: noSeq, column: manifestPath, stored: err.Error()})
+		return
+	}
 	var verifiers []note.Verifier
-	for _, k := range v.keys.newest() {
+	for _, k := range logKeys(v.keys.newest()) {
 		verifiers = append(verifiers, k.Verifier())
 	}
 	n, err := note.Open(v.note, note.VerifierList(verifiers...))
@@ -151,13 +189,8 @@ func (v *verification) readManifestSignatures() {
 
 // readCheckpoints verifies the signatures of all checkpoints.
 func (v *verification) readCheckpoints() {
-	listed := v.manifest.under(checkpointsDir)
-	if len(listed) > MaxCheckpoints {
-		v.findings.notChecked(noSeq, fmt.Sprintf("there are more than %d checkpoints", MaxCheckpoints))
-		listed = listed[:MaxCheckpoints]
-	}
-	for i := range listed {
-		path := listed[i].Path
+	for _, listed := range v.manifest.under(checkpointsDir) {
+		path := listed.Path
 		size, err := strconv.ParseInt(strings.TrimPrefix(path, checkpointsDir), 10, 64)
 		if err != nil || checkpointPath(size) != path || size < 1 || size > v.manifest.Size {
 			v.findings.add(finding{code: ManifestMismatch, seq: noSeq, column: path, stored: "no checkpoint of a size in the bundle"})
@@ -185,6 +218,9 @@ func (v *verification) openCheckpoint(size int64, text []byte) checkpoint {
 		keys = v.keys.newest()
 	}
 	signed, err := chain.OpenCheckpoint(text, keys...)
+	if form := chain.CheckNote(text); form != nil {
+		err = fmt.Errorf("%w: %w", form, chain.ErrCheckpoint)
+	}
 	c := checkpoint{size: size, signed: signed, good: !errors.Is(err, chain.ErrCheckpoint)}
 	f := finding{seq: size - 1, column: checkpointPath(size)}
 	report := func(code, stored, recomputed string) {
@@ -195,17 +231,19 @@ func (v *verification) openCheckpoint(size int64, text []byte) checkpoint {
 	case errors.Is(err, chain.ErrCheckpoint):
 		report(CheckpointBadSignature, err.Error(), "")
 		return c
+	case errors.Is(err, chain.ErrSignature), err == nil && timeless(&signed):
+		// Without the witnesses' keys it shows whose signature is wrong.
+		f.code, f.stored = CheckpointBadSignature, "a cosignature at no time that there is"
+		if err != nil {
+			f.stored = err.Error()
+		}
+		if _, err := chain.OpenCheckpoint(text, logKeys(keys)...); err == nil {
+			f.code = CosignatureInvalid
+		}
+		report(f.code, f.stored, "")
 	case errors.Is(err, chain.ErrUnknownKey) && len(keys) == 0: // a reason for INCOMPLETE already
 	case errors.Is(err, chain.ErrUnknownKey), err == nil && !signed.SignedByLog():
 		report(CheckpointUnknownKey, "signed by "+strings.Join(signed.Unknown, ", "), "")
-	case errors.Is(err, chain.ErrSignature):
-		// Without the witnesses' keys it shows whose signature is wrong.
-		if _, err := chain.OpenCheckpoint(text, logKeys(keys)...); err == nil {
-			f.code = CosignatureInvalid
-		} else {
-			f.code = CheckpointBadSignature
-		}
-		report(f.code, err.Error(), "")
 	case err != nil:
 		report(CheckpointBadSignature, err.Error(), "")
 	case size == v.manifest.Size && v.policy != nil && !v.policy.Quorum(&signed, zeroTime):
@@ -223,9 +261,20 @@ func (v *verification) openCheckpoint(size int64, text []byte) checkpoint {
 
 // logKeys returns the keys that are no witnesses'.
 func logKeys(keys []chain.VerifierKey) []chain.VerifierKey {
-	return slices.DeleteFunc(slices.Clone(keys), func(k chain.VerifierKey) bool {
-		_, err := chain.ParseLogKey(k.String())
-		return err != nil
+	return slices.DeleteFunc(slices.Clone(keys), ofWitness)
+}
+
+func ofWitness(k chain.VerifierKey) bool {
+	_, err := chain.ParseLogKey(k.String())
+	return err != nil
+}
+
+// timeless reports whether a witness cosigned at a time that FORMAT.md does not
+// have: before 1970, or after the year 9999.
+func timeless(s *chain.SignedCheckpoint) bool {
+	return slices.ContainsFunc(s.Signatures, func(x chain.Signature) bool {
+		at := x.Time.Unix()
+		return ofWitness(x.Key) && (at < 0 || at > latestMicro/1_000_000)
 	})
 }
 
@@ -334,6 +383,9 @@ func parseProof(text string) ([]chain.Hash, error) {
 			return nil, fmt.Errorf("reading the proof at %.64q: %w", line, chain.ErrProof)
 		}
 		proof = append(proof, chain.Hash(h))
+	}
+	if proofText(proof) != text {
+		return nil, fmt.Errorf("reading the proof: its lines are not in the one form there is: %w", chain.ErrProof)
 	}
 	return proof, nil
 }

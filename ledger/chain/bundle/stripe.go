@@ -185,16 +185,17 @@ func (s *stripe) entry(leaf []byte, t *subtree) {
 		s.nextWanted = s.v.wantedAfter(s.atSeq)
 		t.partial[s.atSeq] = t.tree.Clone()
 	}
-	if err != nil && s.text != nil {
-		s.text.skip(at.seq, &s.findings)
-	}
 	switch {
-	case err != nil && unknown(err):
+	case err == nil:
+	case unknown(err):
 		s.findings.notChecked(at.seq, withoutSeq(err))
-	case err != nil:
-		s.findings.add(finding{code: EntryMalformed, seq: at.seq, request: at.request, stored: strings.TrimSuffix(withoutSeq(err), ": "+errMalformed.Error())})
 	default:
+		s.findings.add(finding{code: EntryMalformed, seq: at.seq, request: at.request, stored: strings.TrimSuffix(withoutSeq(err), ": "+errMalformed.Error())})
+	}
+	if r.whole(err) {
 		s.contents(r, &at)
+	} else if s.text != nil {
+		s.text.skip(at.seq, &s.findings)
 	}
 	if s.last = at; s.entries == 1 {
 		s.first = at

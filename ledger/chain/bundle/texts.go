@@ -99,7 +99,7 @@ type textReader struct {
 	all    io.Reader // through sum
 	size   int64
 	r      *bufio.Reader
-	seq    int64 // of the record that is next
+	seq    int64 // of the record that is next; −1 before the first
 	text   Text
 	end    bool
 }
@@ -109,7 +109,7 @@ func (v *verification) openTexts(i int, f *findings) *textReader {
 	if !v.manifest.Texts {
 		return nil
 	}
-	t := &textReader{path: textsPath(i), sum: sha256.New(), listed: v.manifest.find(textsPath(i))}
+	t := &textReader{seq: -1, path: textsPath(i), sum: sha256.New(), listed: v.manifest.find(textsPath(i))}
 	r, ok := v.archive.open(t.path)
 	if !ok || t.listed == nil || t.listed.Tree {
 		if ok || t.listed != nil {
@@ -130,7 +130,6 @@ const textBuffer = 256 << 10
 func (t *textReader) next(f *findings) {
 	before := t.seq
 	var err error
-	first := t.text.Salt == nil
 	t.seq, t.text, err = readText(t.r)
 	switch {
 	case err == io.EOF:
@@ -141,7 +140,7 @@ func (t *textReader) next(f *findings) {
 	case err != nil:
 		t.end = true
 		f.notChecked(before, "reading "+t.path+": "+err.Error())
-	case !first && t.seq <= before:
+	case t.seq <= before:
 		f.add(finding{code: ManifestMismatch, seq: before, column: t.path, stored: fmt.Sprintf("texts of entry %d after those of entry %d", t.seq, before)})
 		t.end = true
 	}

@@ -354,13 +354,13 @@ func (v *verification) checkCommitment(at *accounts) {
 	hold("root", root.String())
 	named := 0
 	for key, s := range totals(at.list) {
+		named += 2
 		if s.overflow {
 			v.findings.notChecked(e.Seq, "totals of "+key.code+" beyond 128 bits")
 			continue
 		}
 		hold("posted."+key.code, s.debits.Format(key.scale))
 		hold("pending."+key.code, s.pendingDebit.Format(key.scale))
-		named += 2
 	}
 	for _, d := range e.Details {
 		if strings.HasPrefix(d.Name, "posted.") || strings.HasPrefix(d.Name, "pending.") {

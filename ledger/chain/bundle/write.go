@@ -72,6 +72,9 @@ func NewWriter(out io.Writer, spool io.ReadWriteSeeker, c Contents) (*Writer, er
 		w.addKey(k)
 	}
 	for _, signed := range c.Checkpoints {
+		if err := chain.CheckNote(signed); err != nil {
+			return nil, err
+		}
 		x, err := chain.OpenCheckpoint(signed)
 		if err != nil && !errors.Is(err, chain.ErrUnknownKey) {
 			return nil, err
@@ -140,10 +143,10 @@ func (w *Writer) writeLeaf(leaf []byte) error {
 // follow notes what the entry does to its accounts. What is wrong with it is for
 // the verifier to say.
 func (w *Writer) follow(canonical []byte, seq int64) {
-	if w.record.read(canonical) != nil {
+	r := &w.record
+	if !r.whole(r.read(canonical)) {
 		return
 	}
-	r := &w.record
 	for i := range r.postings {
 		w.accounts.post(&r.postings[i], seq, &uuid.Nil, &w.broken)
 	}
