@@ -751,7 +751,7 @@ class Verification:
         self.m = None
         self.checkpoints, self.roots, self.signed = {}, {}, []
         self.accounts, self.entries, self.texts, self.proofs = {}, 0, 0, 0
-        self.opened, self.policy = {}, None
+        self.opened, self.codes, self.policy = {}, {}, None
         self.before, self.head, self.commit, self.at_commit = None, bytes(32), None, None
         self.newest_commit = 0
         self.erased, self.missing = set(), []
@@ -995,6 +995,7 @@ class Verification:
             else:
                 self.accounts.setdefault(ident, (currency, 0, 0, 0, 0))
                 self.opened[ident] = seq
+                self.codes.setdefault(code, []).append(seq)
         elif e.kind == 15:
             self.newest_commit = seq
             if self.m.commitment and self.m.commitment[0] == e.seq:
@@ -1092,6 +1093,9 @@ class Verification:
                 self.incomplete.append("totals of %s beyond 128 bits" % code.decode())
             elif t[0] != t[1] or t[2] != t[3]:
                 self.find("CURRENCY_NOT_ZERO", "the whole bundle", code.decode())
+        for code, opened in self.codes.items():
+            for seq in opened[1:]:
+                self.find("ACCOUNT_STATE_MISMATCH", "entry %d" % seq, "the code %s is that of an account opened at entry %d" % (code, opened[0]))
         if self.newest_commit > (self.m.commitment[0] if self.m.commitment else 0):
             self.manifest_differs("entry %d" % self.newest_commit, "the newest commitment to balances, and the manifest names another or none")
         if self.m.commitment:

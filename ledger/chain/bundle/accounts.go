@@ -2,10 +2,12 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -194,6 +196,22 @@ func follow(x *account, p *chain.Posting, seq int64, request *uuid.UUID, f *find
 		if b.stored != b.recomputed {
 			broken.column, broken.stored, broken.recomputed = b.column, b.stored.Format(p.Scale), b.recomputed.Format(p.Scale)
 			f.add(broken)
+		}
+	}
+}
+
+// checkCodes looks for codes that several accounts have. Of those that have one,
+// each but the first is reported, where it was opened.
+func (a *accounts) checkCodes(f *findings) {
+	order := sorted(a.list)
+	slices.SortFunc(order, func(i, j int32) int {
+		return cmp.Or(strings.Compare(a.list[i].code, a.list[j].code), cmp.Compare(a.list[i].openedAt, a.list[j].openedAt))
+	})
+	for n := 1; n < len(order); n++ {
+		before, x := &a.list[order[n-1]], &a.list[order[n]]
+		if x.code == before.code {
+			f.add(finding{code: AccountStateMismatch, seq: x.openedAt, account: x.id, column: "code",
+				stored: x.code + ", as account " + before.id.String() + " has it too", recomputed: "another account for each code"})
 		}
 	}
 }

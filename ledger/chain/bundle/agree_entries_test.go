@@ -259,6 +259,11 @@ func TestBothVerifiersFollowTheSameAccounts(t *testing.T) {
 		}
 	}
 	trials := []trial{
+		judged(t, "two accounts of one code", 1, bundle.AccountStateMismatch, func(b *book) { b.add(account(20, "account:10", "EUR", 2)) }),
+		judged(t, "three accounts of one code", 1, bundle.AccountStateMismatch, func(b *book) {
+			b.add(account(20, "account:10", "EUR", 2))
+			b.add(account(21, "account:10", "USD", 2))
+		}),
 		judged(t, "a code that begins with another", 0, "", func(b *book) { b.add(account(20, "account:100", "EUR", 2)) }),
 		judged(t, "an account twice", 1, bundle.AccountStateMismatch, func(b *book) { b.add(account(10, "another", "EUR", 2)) }),
 		judged(t, "totals beyond 128 bits", 2, "", func(b *book) { fresh(b); big(14, 15, 16, 17, 18, 19)(b) }),

@@ -66,7 +66,7 @@ var Checks = []Check{
 	{SeqGap, "I5", chain.Critical, "entries are missing, or their numbers repeat", askReceipts},
 	{LedgerIDMismatch, "I6", chain.Critical, "what stands here was sealed for another ledger", askReceipts},
 	{ChainBreak, "I6", chain.Critical, "the entry does not follow the one that stands before it", askReceipts},
-	{AccountStateMismatch, "I10", chain.Critical, "the account was opened twice", askBooks},
+	{AccountStateMismatch, "I10", chain.Critical, "the account was opened twice, or under a code that another one has", askBooks},
 	{TimeRegression, "I5", chain.Critical, "the entry is dated before the one that precedes it", askBooks},
 	{UnbalancedEntry, "I1", chain.Critical, "debits and credits differ", askBooks},
 	{EntryMalformed, "I1", chain.Critical, "no version of this software writes such an entry", askBooks},

@@ -81,6 +81,9 @@ func TestStripesAreJoined(t *testing.T) {
 			b.entries[seam].Postings[1].Currency = "USD"
 			b.reseal(seam)
 		}, bundle.CurrencyMismatch, seam},
+		{"a code of another account, behind the seam", func(b *book) {
+			b.add(chain.Entry{Kind: chain.AccountOpened, Account: &chain.Account{AccountID: id(50), Code: "account:10", Type: chain.Asset, Currency: "EUR", Scale: 2}})
+		}, bundle.AccountStateMismatch, int64(len(largeBook().entries))},
 	} {
 		b := spoiled(c.change)
 		size := int64(len(b.entries))

@@ -276,6 +276,7 @@ func (v *verification) join() {
 		}
 		v.findings.take(&s.findings)
 	}
+	v.accounts.checkCodes(&v.findings)
 	v.checkNewest()
 	if c := v.manifest.Commitment; c != nil && !v.considered {
 		v.findings.notChecked(c.Seq, "the balance commitment: the entries before it are not all there")
