@@ -105,6 +105,10 @@ func (h *handlers) computeBalances(x *exchange, commit *ledger.CommitBalances) e
 	if err == nil {
 		commit.Details, err = tree.Details()
 	}
+	if errors.Is(err, chain.ErrTotalRange) {
+		return refused(&ledger.Refusal{Code: ledger.CodeAmountRange, Posting: -1, Item: -1,
+			Detail: fmt.Sprintf("the balances of one currency sum to more than 128 bits at size %d, which a commitment cannot say", commit.Size)})
+	}
 	if errors.Is(err, chain.ErrBalances) {
 		err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	}

@@ -112,6 +112,22 @@ func TestASizeThatIsReachedTooLateIsNotCommittedTo(t *testing.T) {
 	})
 }
 
+// Each balance may be as large as 128 bits have it, and two of them are more than a
+// total of a commitment can say.
+func TestBalancesTooLargeTogetherAreNotCommittedTo(t *testing.T) {
+	t.Parallel()
+	withBank(t, func(t *testing.T, b *bank) {
+		for _, code := range []string{"a", "b", "c", "d"} {
+			b.post("/v1/ledgers/main/accounts", fmt.Sprintf(`{"code":%q,"type":"asset","currency":"EUR"}`, code)).is(201, "")
+		}
+		const most = "1701411834604692317316873037158841057.27"
+		b.pay("a", "b", most).is(201, "")
+		b.post(commitmentsPath, `{}`).is(201, "").want("totals.0.posted", most)
+		b.pay("c", "d", most).is(201, "")
+		b.post(commitmentsPath, `{}`).is(422, ledger.CodeAmountRange)
+	})
+}
+
 func TestBalanceTreesAreAddedUpInTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

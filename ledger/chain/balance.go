@@ -20,6 +20,10 @@ const balanceTag = "tallystick/state"
 // ErrBalances: leaves do not make a balance tree, or its totals do not balance.
 var ErrBalances = errors.New("not the balances of a ledger")
 
+// ErrTotalRange: a total of a currency is beyond 128 bits, which the rules for single
+// balances allow. It comes with ErrBalances.
+var ErrTotalRange = errors.New("beyond 128 bits")
+
 // BalanceLeaf is the state of an account after the first Size entries of its
 // ledger: a leaf of the tree whose root a balance_commitment binds.
 type BalanceLeaf struct {
@@ -182,7 +186,7 @@ func (t *BalanceTree) count(l *BalanceLeaf) error {
 	}{{side, amount}, {&s.pendingDebit, l.PendingDebit}, {&s.pendingCredit, l.PendingCredit}} {
 		var ok bool
 		if *sum.to, ok = sum.to.Add(sum.amount); !ok {
-			return fmt.Errorf("adding up %s with account %s: beyond 128 bits: %w", l.Currency, l.AccountID, ErrBalances)
+			return fmt.Errorf("adding up %s with account %s: %w: %w", l.Currency, l.AccountID, ErrTotalRange, ErrBalances)
 		}
 	}
 	return nil

@@ -325,6 +325,9 @@ func TestBalanceTreeRefusesWhatIsNoLedger(t *testing.T) {
 		if !errors.Is(err, chain.ErrBalances) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if beyond := name == "beyond 128 bits"; errors.Is(err, chain.ErrTotalRange) != beyond {
+			t.Errorf("%s: %v; whether it is %q: want %t", name, err, chain.ErrTotalRange, beyond)
+		}
 	}
 }
 
