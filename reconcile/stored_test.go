@@ -210,3 +210,24 @@ func TestSnapshotsAreHeldAtTheirSizes(t *testing.T) {
 		}
 	})
 }
+
+// Who locks a table keeps an audit waiting, but not for ever.
+func TestAnAuditDoesNotWaitForALockForEver(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		conn := connect(t, url)
+		if conn.PgConn().ParameterStatus("crdb_version") != "" {
+			t.Skip("this engine has no such locks")
+		}
+		b := small()
+		b.write(t, conn)
+		mustExec(t, conn, "begin")
+		mustExec(t, conn, "lock table ops.runs in access exclusive mode")
+		report := verifyWith(t, url, b.ledger, reconcile.Options{Stored: true})
+		mustExec(t, conn, "rollback")
+		why := "stored runs and what they put out: reading ops.runs: "
+		if len(report.Findings) > 0 || report.Status != reconcile.Incomplete || !slices.ContainsFunc(report.NotChecked, func(s string) bool { return strings.HasPrefix(s, why) && strings.Contains(s, "lock timeout") }) {
+			t.Errorf("%s, %v: %q", report.Status, codes(report.Findings), report.NotChecked)
+		}
+	})
+}

@@ -29,6 +29,10 @@ const (
 const (
 	// StatementTimeout ends a statement of the server that hangs.
 	StatementTimeout = 10 * time.Second
+	// AuditPatience is how long an audit waits for a lock. Only what changes a table
+	// keeps a reader waiting, and who holds that lock must not keep an audit for ever:
+	// what is behind it is then said to be not checked.
+	AuditPatience = 10 * time.Second
 	// connectTimeout bounds one attempt to reach the database.
 	connectTimeout = 5 * time.Second
 	// aliveCheckInterval is how often PostgreSQL looks whether the client of a

@@ -82,7 +82,7 @@ func sessionSettings(conn *pgx.Conn, role Role) []string {
 	if role == RoleAuditor {
 		s = append(s, "set default_transaction_read_only = on")
 		if !isCockroach(conn) {
-			s = append(s, "set row_security = off")
+			s = append(s, "set row_security = off", fmt.Sprintf("set lock_timeout = '%dms'", AuditPatience.Milliseconds()))
 		}
 	}
 	return append(s, "set role "+string(role))
