@@ -23,6 +23,10 @@ type bounds struct {
 	// marks is how many balances at the cuts of claims the first pass keeps, some 90
 	// bytes each.
 	marks int
+	// textPlaces is how many entries that have a text are known by their places. For
+	// tests, textsFirst has them looked for before the first pass and not beside it.
+	textPlaces int
+	textsFirst bool
 	// stolenEntries is the least that a worker without work takes from another.
 	stolenEntries int64
 	// findings is how many findings are kept in detail: the first by seq. All
@@ -68,6 +72,7 @@ var standard = bounds{
 	cachedAccounts:  131_072,
 	cachedHolds:     32_768,
 	marks:           1 << 19,
+	textPlaces:      65_536,
 	stolenEntries:   131_072,
 	findings:        10_000,
 	erasures:        1 << 20,

@@ -40,7 +40,7 @@ func VerifyJoining(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts O
 	}
 	return verifyWithin(ctx, db, ledgerID, opts, &bounds{
 		follow:         alongChain,
-		segmentEntries: 3, segmentPostings: 40, segmentText: 16_000, cachedAccounts: 1000, cachedHolds: 5, stolenEntries: 2, marks: marks,
+		segmentEntries: 3, segmentPostings: 40, segmentText: 16_000, cachedAccounts: 1000, cachedHolds: 5, stolenEntries: 2, marks: marks, textPlaces: 5, textsFirst: true,
 		findings: 1000, erasures: 10, page: 2,
 	})
 }

@@ -37,6 +37,9 @@ func (w *worker) checkPayloads(ctx context.Context) error {
 	// it is not read, which is a tenth of the time on a ledger without texts.
 	args := []any{w.v.snapshot.LedgerID, s.low, s.high, !s.dense()}
 	next := 0
+	if w.textless() {
+		return w.checkAllTexts(ctx)
+	}
 	err := w.v.snapshot.Scan(ctx, payloadsSQL, args, func(r *store.Row) error {
 		seq := r.Int64(0)
 		for next < len(s.entries) && s.entries[next].entry.Seq < seq {
@@ -52,6 +55,13 @@ func (w *worker) checkPayloads(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading ops.payloads: %w", err)
 	}
+	return w.checkAllTexts(ctx)
+}
+
+// checkAllTexts looks for texts that the entries of the segment commit to and that
+// are gone.
+func (w *worker) checkAllTexts(ctx context.Context) error {
+	s := &w.segment
 	for i := range s.entries {
 		if s.entries[i].entry.Metadata == nil {
 			s.entries[i].terms.known = true // there are none

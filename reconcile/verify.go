@@ -154,6 +154,7 @@ type verification struct {
 
 	incomplete      atomic.Bool // part of the entries was not read
 	textsUnreadable atomic.Bool
+	textPlaces      atomic.Pointer[[]int64] // see findTexts
 	termsUnreadable atomic.Bool
 
 	newest map[uuid.UUID]balancesAt // of each account by the first pass; nil when not known
@@ -170,6 +171,10 @@ type verification struct {
 func (v *verification) walkStripes(ctx context.Context, strangersOnly bool) error {
 	if v.alongChain && !strangersOnly && v.whole() {
 		v.stripes.cutRegions()
+	}
+	if v.level >= LevelColumns && !strangersOnly && v.whole() {
+		end := beside(ctx, v.findTexts, v.bounds.textsFirst)
+		defer end()
 	}
 	return parallel(ctx, v.workers, func(ctx context.Context, _ int) error {
 		w := v.newWorker()
