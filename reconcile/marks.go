@@ -35,7 +35,7 @@ type mark struct {
 }
 
 // maxCuts is how many claims the first pass looks out for.
-const maxCuts = 4096
+const maxCuts = 2 * maxStoredSnapshots
 
 // readCuts notes the cuts of all claims before the first pass. Where that fails, or
 // there are too many, balances are read again for each; what is wrong with a claim is
@@ -61,7 +61,7 @@ func (v *verification) readCuts(ctx context.Context) {
 		}
 	}
 	if v.stored {
-		kept, err := snapshotsUpTo(ctx, v.snapshot, v.snapshot.Size, maxCuts+1)
+		kept, err := snapshotsUpTo(ctx, v.snapshot, v.snapshot.Size, maxStoredSnapshots)
 		if err != nil {
 			return
 		}

@@ -58,7 +58,10 @@ type nightReader struct {
 // for them, and against what they refer to.
 func (v *verification) checkNightEntries(ctx context.Context) error {
 	r := &nightReader{v: v, runs: make(map[string]*signedRun)}
-	return v.eachNightPage(ctx, func(page []nightEntry) error {
+	tooLarge := func(seq int64) {
+		v.findings.notChecked(seq, "the run, decision or policy that it is about: it has too many details")
+	}
+	return v.eachNightPage(ctx, tooLarge, func(page []nightEntry) error {
 		if err := r.checkPage(ctx, page); err != nil {
 			return err
 		}
@@ -70,8 +73,8 @@ func (v *verification) checkNightEntries(ctx context.Context) error {
 }
 
 // eachNightPage calls f with the entries of the night, some at a time, in order of
-// seq. One with more details than fit is left out, and said to be not checked.
-func (v *verification) eachNightPage(ctx context.Context, f func([]nightEntry) error) error {
+// seq. One with more details than fit is left out, and tooLarge, unless nil, is called.
+func (v *verification) eachNightPage(ctx context.Context, tooLarge func(seq int64), f func([]nightEntry) error) error {
 	after, size := int64(-1), v.bounds.page
 	for {
 		var page []nightEntry
@@ -84,7 +87,9 @@ func (v *verification) eachNightPage(ctx context.Context, f func([]nightEntry) e
 			size /= 2
 			continue
 		case errors.Is(err, errSegmentTooLarge):
-			v.findings.notChecked(page[0].seq, "the run, decision or policy that it is about: it has too many details")
+			if tooLarge != nil {
+				tooLarge(page[0].seq)
+			}
 		case err != nil:
 			return err
 		case len(page) == 0:

@@ -42,7 +42,7 @@ func (row *entryRow) acts() bool {
 	e := &row.entry
 	switch e.Kind {
 	case chain.Capture, chain.Release, chain.Reversal:
-		return row.readable() && row.has[hasRefSeq] && 0 <= row.refSeq && row.refSeq < e.Seq
+		return row.readable() && row.has[hasRefSeq]
 	}
 	return false
 }
@@ -64,6 +64,8 @@ func (w *worker) checkReferences(ctx context.Context) error {
 			if row.entry.Kind == chain.Hold && row.readable() {
 				w.holds.keep(row)
 			}
+		case row.refSeq < 0 || row.refSeq >= row.entry.Seq:
+			w.checkReference(&row.entry, &target{}, false)
 		case row.refSeq < s.low && w.holds.settledBy(&row.entry):
 		case row.refSeq < s.low:
 			w.references = append(w.references, reference{to: row.refSeq, by: i})
@@ -184,7 +186,7 @@ func (w *worker) checkReference(e *chain.Entry, t *target, found bool) {
 	}
 	switch {
 	case !found:
-		f.stored = fmt.Sprintf("ref_seq %d, where no entry stands", *e.RefSeq)
+		f.stored = fmt.Sprintf("ref_seq %d, where no entry stands before it", *e.RefSeq)
 		w.report(f)
 	case t.unreadable:
 	case undoes && t.kind != chain.Transfer && t.kind != chain.Capture:

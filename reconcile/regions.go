@@ -150,7 +150,7 @@ func (v *verification) meetRegions(ctx context.Context) error {
 	case err != nil:
 		v.incomplete.Store(true)
 		v.findings.notChecked(noSeq, fmt.Sprintf("postings that follow others: %s", err))
-	case v.alongChain && !v.incomplete.Load() && v.findings.critical() == 0:
+	case v.alongChain && v.whole() && !v.incomplete.Load() && v.findings.critical() == 0:
 		v.newest = newest
 	}
 	return nil

@@ -29,12 +29,31 @@ from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
 where n.nspname in ('book', 'ops') and x.grantee <> c.relowner and not a.attisdropped
 order by 1, 2, 3, 4, 5`
 
-	// Who may put things beside the tables. On PostgreSQL only.
-	schemaAclSQL = `
+	// Who may put things beside the tables, or drop them with what they stand in; and
+	// what lends somebody the rights of the owner. On PostgreSQL only.
+	aroundSQL = `
 select coalesce(g.rolname::text, 'public'), 'creates in schema ' || n.nspname::text
 from pg_catalog.pg_namespace n cross join lateral pg_catalog.aclexplode(n.nspacl) as x
     left join pg_catalog.pg_roles g on g.oid = x.grantee
 where n.nspname in ('book', 'ops') and x.grantee <> n.nspowner and x.privilege_type = 'CREATE'
+union all
+select r.rolname::text, 'owns schema ' || n.nspname::text
+from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = n.nspowner
+where n.nspname in ('book', 'ops') and r.rolname <> 'tallystick_owner'
+union all
+select r.rolname::text, 'owns the database'
+from pg_catalog.pg_database d join pg_catalog.pg_roles r on r.oid = d.datdba
+where d.datname = pg_catalog.current_database() and r.rolname in ('tallystick_app', 'tallystick_signer', 'tallystick_auditor', 'tallystick_eraser')
+union all
+select coalesce(g.rolname::text, 'public'), 'creates schemas in the database'
+from pg_catalog.pg_database d cross join lateral pg_catalog.aclexplode(d.datacl) as x
+    left join pg_catalog.pg_roles g on g.oid = x.grantee
+where d.datname = pg_catalog.current_database() and x.privilege_type = 'CREATE'
+    and coalesce(g.rolname, 'public') in ('public', 'tallystick_app', 'tallystick_signer', 'tallystick_auditor', 'tallystick_eraser')
+union all
+select r.rolname::text, 'lends its rights to whoever calls the function ' || p.proname::text
+from pg_catalog.pg_proc p join pg_catalog.pg_roles r on r.oid = p.proowner
+where p.prosecdef and p.oid >= 16384::oid and (r.rolsuper or r.rolname = 'tallystick_owner')
 order by 1, 2`
 
 	grantsSQL = `
@@ -74,7 +93,7 @@ const cockroach = "CockroachDB"
 
 // checkRights reports rights beyond those that the migrations give.
 func (v *verification) checkRights(ctx context.Context, db *store.DB, a *actual) error {
-	sql, ofRoles := aclSQL, []string{attributesSQL, allMembershipsSQL, schemaAclSQL}
+	sql, ofRoles := aclSQL, []string{attributesSQL, allMembershipsSQL, aroundSQL}
 	if strings.HasPrefix(db.EngineName(), cockroach) {
 		sql, ofRoles = grantsSQL, []string{attributesSQL, membershipsSQL}
 	}

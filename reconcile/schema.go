@@ -61,6 +61,17 @@ var schema = []table{
 	{name: "ops.metadata_terms", app: "si", signer: "s", eraser: "sd",
 		columns:     "ledger_id uuid!, seq int8!, term bytea!",
 		constraints: "i11_metadata_terms, i11_metadata_terms_length"},
+	{name: "ops.runs", app: "siu", signer: "s",
+		columns: "run_id uuid!, ledger_id uuid!, key bytea!, as_of date!, size int8!, head bytea!, pins jsonb!, phase text!, result text, " +
+			"read_from int8!, not_re_read int8!, critical int8!, warnings int8!, reports_sha256 bytea, entry_seq int8, holder uuid, " +
+			"held_until timestamptz, started_at timestamptz!, ended_at timestamptz",
+		constraints: "runs_id, runs_key, runs_result, runs_hashes"},
+	{name: "ops.run_outputs", app: "si", signer: "s",
+		columns:     "run_id uuid!, kind text!, name text!, phase text!, sha256 bytea!, size int8!, body bytea!",
+		constraints: "run_outputs_name, run_outputs_hash"},
+	{name: "ops.snapshots", app: "si", signer: "s",
+		columns:     "ledger_id uuid!, size int8!, part int8!, parts int8!, accounts int8!, sha256 bytea!, body bytea!",
+		constraints: "i11_snapshots_part, i11_snapshots_parts"},
 	{name: "ops.heads", app: "s", signer: "siu",
 		columns:     "ledger_id uuid!, size int8!, note text!, published_at timestamptz!, signer text!",
 		constraints: "heads_ledger, heads_signer"},

@@ -69,10 +69,23 @@ var storedAttacks = []struct {
 		m.sql(`insert into ops.runs (run_id, ledger_id, key, as_of, size, head, pins, phase, result, read_from, not_re_read, critical, warnings, started_at)
 			values ('00000000-0000-0000-0000-000000000007', '$L', sha256('y'), '2026-01-01', 5, sha256('x'), '{}', 'done', 'passed', 0, 0, 0, 0, now())`)
 	}, want: []string{"PROJECTION_MISMATCH"}},
+	{name: "a run that says an entry to come records it", edit: func(m *mutated) {
+		m.sql(`insert into ops.runs (run_id, ledger_id, key, as_of, size, head, pins, phase, result, read_from, not_re_read, critical, warnings, started_at, entry_seq)
+			values ('00000000-0000-0000-0000-000000000006', '$L', sha256('z'), '2026-01-01', 5, sha256('x'), '{}', 'done', 'passed', 0, 0, 0, 0, now(), 1000000000000)`)
+	}, want: []string{"PROJECTION_MISMATCH"}},
+	{name: "the entry of a run", edit: func(m *mutated) { m.sql("update ops.runs set entry_seq = 3 where ledger_id = '$L'") }, want: []string{"PROJECTION_MISMATCH@29"}},
+	{name: "the phase of a run, and its result", edit: func(m *mutated) {
+		m.sql("update ops.runs set phase = 'sign', result = 'incomplete', reports_sha256 = sha256('q') where ledger_id = '$L'")
+	}, want: []string{"PROJECTION_MISMATCH@29"}},
+	{name: "a day that cannot be", edit: func(m *mutated) { m.sql("update ops.runs set as_of = 'infinity' where ledger_id = '$L'") }, want: []string{"PROJECTION_MISMATCH@29"}},
+	{name: "a run entry of a later version", edit: func(m *mutated) {
+		m.sql("update book.entries set format = 2, entry_hash = sha256('new') where ledger_id = '$L' and seq = 29")
+	}},
 	{name: "a run at work", edit: func(m *mutated) {
 		m.sql(`insert into ops.runs (run_id, ledger_id, key, as_of, size, head, pins, phase, read_from, not_re_read, critical, warnings, started_at)
 			values ('00000000-0000-0000-0000-000000000008', '$L', sha256('y'), '2026-01-01', 5, sha256('x'), '{}', 'bank', 0, 0, 0, 0, now())`)
 	}},
+	{name: "a name of a report that has no end", edit: func(m *mutated) { m.report("update ops.run_outputs set name = repeat('x', 200000)") }, want: []string{"PROJECTION_MISMATCH@29"}},
 	{name: "bytes of a report", edit: func(m *mutated) { m.report("update ops.run_outputs set body = 'nothing'") }, want: []string{"PROJECTION_MISMATCH@29"}},
 	{name: "a report for another", edit: func(m *mutated) {
 		m.report("update ops.run_outputs set (body, size) = (select body, size from ops.run_outputs where run_id = $1 and kind = 'report' and name <> 'trial-balance' order by name limit 1)")
@@ -132,7 +145,7 @@ func TestWhatIsStoredOfNightsIsHeldAgainstTheEntries(t *testing.T) {
 				if got := slices.Compact(codes(report.Findings)); !slices.Equal(got, want) {
 					t.Errorf("%s, %+v: found %v, want %v\n%s", c.name, opts, got, want, details(report.Findings))
 				}
-				if line := "1 stored run says what its run entry says, and put out the documents that it binds"; c.name == "nothing" && strings.Contains(string(write(t, report)), line) != opts.Stored && opts.Level == reconcile.ByDefault {
+				if line := "1 stored run says what the run entry says, and put out the documents that it binds"; c.name == "nothing" && strings.Contains(string(write(t, report)), line) != opts.Stored && opts.Level == reconcile.ByDefault {
 					t.Errorf("%+v: whether the report says %q is not %t:\n%s", opts, line, opts.Stored, write(t, report))
 				}
 				notChecked := strings.Contains(strings.Join(report.NotChecked, "\n"), "snapshots of balances")

@@ -18,27 +18,40 @@ import (
 // This file holds what is stored of runs against the entries that record them (I11):
 // the row of each, and everything that it put out, whose digest the entry binds.
 
-// Index: the primary key.
+// Index: the primary key. Of no text is more read than any may have.
 const storedRunsSQL = `
-select run_id, ledger_id, as_of, size, head, read_from, critical, warnings, phase, coalesce(result, ''), reports_sha256
+select run_id, ledger_id, as_of, size, head, read_from, critical, warnings, left(phase, 256), left(coalesce(result, ''), 256), reports_sha256,
+    entry_seq
 from ops.runs
 where run_id = any($1::uuid[])`
 
-// Index: runs_by_day.
+// Index: runs_by_day, whole: they are read once. What is not recorded is excused as
+// long as the run is at work.
 const endedRunsSQL = `
-select run_id, entry_seq
+select run_id
 from ops.runs
-where ledger_id = $1::uuid and phase = 'done' and run_id > $2::uuid
-order by run_id
-limit $3::int8`
+where ledger_id = $1::uuid and phase = 'done'`
 
-// Index: the primary key. A body is not read that is larger than any may be.
-const storedOutputsSQL = `
-select kind, name, sha256, size, case when length(body) <= $2::int8 then body end
+// Index: i8_entries_request.
+const recordedLaterSQL = `
+select request_id
+from book.entries
+where ledger_id = $1::uuid and request_id = any($2::uuid[]) and kind = 'run'`
+
+// Indexes: the primary key.
+const (
+	storedOutputsSQL = `
+select left(kind, 256), left(name, 256), sha256, size
 from ops.run_outputs
 where run_id = $1::uuid
 order by kind, name
-limit $3::int8`
+limit $2::int8`
+	// A body is not read that is larger than any may be.
+	outputBodySQL = `
+select case when length(body) <= $4::int8 then body end
+from ops.run_outputs
+where run_id = $1::uuid and kind = $2::text and name = $3::text`
+)
 
 // checkStoredRuns holds what is stored of runs against their entries.
 func (v *verification) checkStoredRuns(ctx context.Context) error {
@@ -46,16 +59,20 @@ func (v *verification) checkStoredRuns(ctx context.Context) error {
 		return nil
 	}
 	recorded := make(map[uuid.UUID]bool)
-	err := v.eachNightPage(ctx, func(page []nightEntry) error {
+	err := v.eachNightPage(ctx, nil, func(page []nightEntry) error {
 		var runs []*nightEntry
 		for i := range page {
 			e := &page[i]
-			if e.kind != chain.Run || e.unreadable || recorded[e.request] {
+			if e.kind != chain.Run || recorded[e.request] {
 				continue
 			}
-			if recorded[e.request] = true; v.reads(e.seq) {
+			recorded[e.request] = true
+			if !e.unreadable && v.reads(e.seq) { // otherwise that was said
 				runs = append(runs, e)
 			}
+		}
+		if len(recorded) > maxRules {
+			return fmt.Errorf("reading runs: more than %d are on record", maxRules)
 		}
 		return v.holdRuns(ctx, runs)
 	})
@@ -111,64 +128,90 @@ func storedRunFinding(e *nightEntry, column, stored, recomputed string) finding 
 // holdRun holds the row of a run against its entry. One whose last step was not
 // stored, as its process was killed after the entry, says nothing yet of its result.
 func (v *verification) holdRun(e *nightEntry, r *store.Row) (found []finding) {
-	if of := r.UUID(1); of != v.snapshot.LedgerID {
-		found = append(found, storedRunFinding(e, "ledger_id", of.String()+", in ops.runs", v.snapshot.LedgerID.String()))
-	}
-	hold := func(column, stored string) {
-		if said := e.detail(column); said != stored {
+	hold := func(column, stored, said string) {
+		if said != stored {
 			found = append(found, storedRunFinding(e, column, stored+", in ops.runs", said))
 		}
 	}
-	hold("as_of", r.Date(2).String())
-	hold("size", fmt.Sprint(r.Int64(3)))
-	hold("head", r.Hash(4).String())
-	hold("read_from", fmt.Sprint(r.Int64(5)))
-	hold("critical", fmt.Sprint(r.Int64(6)))
-	hold("warnings", fmt.Sprint(r.Int64(7)))
-	if string(r.Text(8)) == store.PhaseDone {
-		reports := "none"
-		if !r.IsNull(10) {
-			reports = r.Hash(10).String()
-		}
-		hold("result", string(r.Text(9)))
-		hold("reports_sha256", reports)
+	asOf, size, head, from, critical, warnings := r.Date(2), r.Int64(3), r.Hash(4), r.Int64(5), r.Int64(6), r.Int64(7)
+	phase, result := string(r.Text(8)), string(r.Text(9))
+	reports, seq := "", ""
+	if !r.IsNull(10) {
+		reports = r.Hash(10).String()
 	}
-	if bad := rejected(r); bad != nil && len(found) == 0 {
-		found = append(found, storedRunFinding(e, bad.column, bad.value+", in ops.runs", "a value that can be there"))
+	if !r.IsNull(11) {
+		seq = fmt.Sprint(r.Int64(11))
 	}
+	if bad := rejected(r); bad != nil {
+		return append(found, storedRunFinding(e, bad.column, bad.value+", in ops.runs", "a value that can be there"))
+	}
+	hold("ledger_id", r.UUID(1).String(), v.snapshot.LedgerID.String())
+	hold("as_of", asOf.String(), e.detail("as_of"))
+	hold("size", fmt.Sprint(size), e.detail("size"))
+	hold("head", head.String(), e.detail("head"))
+	hold("read_from", fmt.Sprint(from), e.detail("read_from"))
+	hold("critical", fmt.Sprint(critical), e.detail("critical"))
+	hold("warnings", fmt.Sprint(warnings), e.detail("warnings"))
+	if phase == signing && result+reports+seq == "" {
+		return found
+	}
+	hold("phase", phase, store.PhaseDone)
+	hold("result", result, e.detail("result"))
+	hold("reports_sha256", reports, e.detail("reports_sha256"))
+	hold("entry_seq", seq, fmt.Sprint(e.seq))
 	return found
 }
 
 // holdOutputs holds what a run put out against the digest that its entry binds, and
 // each document against its own.
 func (v *verification) holdOutputs(ctx context.Context, e *nightEntry, found *[]finding) error {
-	before := len(*found)
 	var outputs []store.RunOutput
-	add := func(what, stored, recomputed string) {
-		*found = append(*found, storedRunFinding(e, "run_outputs", what+": "+stored, recomputed))
-	}
-	err := v.snapshot.Scan(ctx, storedOutputsSQL, []any{e.request, int64(store.MaxOutputBody), int64(store.MaxOutputs) + 1}, func(r *store.Row) error {
-		o := store.RunOutput{Kind: string(r.Text(0)), Name: string(r.Text(1)), SHA256: r.Hash(2), Size: r.Int64(3)}
-		outputs = append(outputs, o)
-		switch digest, err := digestOf(r.Bytes(4), o.Size); {
-		case r.IsNull(4):
-			add(o.Kind+" "+o.Name, fmt.Sprintf("more than %d bytes", store.MaxOutputBody), "at most so many")
-		case err != nil:
-			add(o.Kind+" "+o.Name, err.Error(), fmt.Sprintf("a document of %d bytes", o.Size))
-		case digest != o.SHA256:
-			add(o.Kind+" "+o.Name, "SHA-256 "+digest.String(), o.SHA256.String())
-		}
+	err := v.snapshot.Scan(ctx, storedOutputsSQL, []any{e.request, int64(store.MaxOutputs) + 1}, func(r *store.Row) error {
+		outputs = append(outputs, store.RunOutput{Kind: string(r.Text(0)), Name: string(r.Text(1)), SHA256: r.Hash(2), Size: r.Int64(3)})
 		return nil
 	})
 	if err != nil {
-		*found = (*found)[:before]
 		return err
 	}
-	v.derived.Documents += int64(len(outputs))
 	if digest := OutputsDigest(outputs).String(); digest != e.detail("reports_sha256") {
-		add(fmt.Sprintf("%d documents", len(outputs)), "together "+digest, e.detail("reports_sha256"))
+		*found = append(*found, storedRunFinding(e, "run_outputs", fmt.Sprintf("%d documents, together %s", len(outputs), digest), e.detail("reports_sha256")))
+		return nil // they are not those of the run, each by itself or not
 	}
+	var bad []finding
+	for i := range outputs {
+		o, there := &outputs[i], false
+		err := v.snapshot.Scan(ctx, outputBodySQL, []any{e.request, o.Kind, o.Name, int64(store.MaxOutputBody)}, func(r *store.Row) error {
+			there = true
+			if what := wrongBody(r.Bytes(0), o); what != "" {
+				bad = append(bad, storedRunFinding(e, "run_outputs", o.Kind+" "+o.Name+": "+what, fmt.Sprintf("%d bytes of SHA-256 %s", o.Size, o.SHA256)))
+			}
+			return nil
+		})
+		switch {
+		case err != nil:
+			return err
+		case !there:
+			bad = append(bad, storedRunFinding(e, "run_outputs", o.Kind+" "+o.Name+": gone meanwhile", o.SHA256.String()))
+		}
+	}
+	v.derived.Documents += int64(len(outputs))
+	*found = append(*found, bad...)
 	return nil
+}
+
+// wrongBody says what is wrong with the body of a document, "" when nothing is.
+func wrongBody(body []byte, o *store.RunOutput) string {
+	if body == nil {
+		return fmt.Sprintf("more than %d bytes", store.MaxOutputBody)
+	}
+	digest, err := digestOf(body, o.Size)
+	switch {
+	case err != nil:
+		return err.Error()
+	case digest != o.SHA256:
+		return "SHA-256 " + digest.String()
+	}
+	return ""
 }
 
 // digestOf returns the SHA-256 of what a body holds, which is to have so many bytes.
@@ -189,31 +232,43 @@ func digestOf(body []byte, size int64) (digest chain.Hash, err error) {
 }
 
 // findUnrecordedRuns looks for runs that are stored as ended, and that no entry
-// records.
+// records: not even one beyond the cut.
 func (v *verification) findUnrecordedRuns(ctx context.Context, recorded map[uuid.UUID]bool) error {
-	for last := uuid.Nil; ; {
-		rows := 0
-		var found []finding
-		after := last
-		err := retry(ctx, func() error {
-			rows, found, after = 0, nil, last
-			return v.snapshot.Scan(ctx, endedRunsSQL, []any{v.snapshot.LedgerID, last, int64(v.bounds.page)}, func(r *store.Row) error {
-				rows++
-				after = r.UUID(0)
-				later := !r.IsNull(1) && r.Int64(1) >= v.snapshot.Size
-				if !recorded[after] && !later {
-					found = append(found, finding{code: ProjectionMismatch, seq: noSeq, column: "run_id",
-						stored: "run " + after.String() + ", in ops.runs", recomputed: "no entry records it", proof: "Nobody has put this run on record: its reports prove nothing."})
-				}
-				return nil
-			})
-		})
-		if err != nil {
-			return wrap("reading ops.runs", err)
-		}
-		v.findings.add(found...)
-		if last = after; rows < v.bounds.page {
+	var unknown []uuid.UUID
+	more := 0
+	err := retry(ctx, func() error {
+		unknown, more = nil, 0
+		return v.snapshot.Scan(ctx, endedRunsSQL, []any{v.snapshot.LedgerID}, func(r *store.Row) error {
+			switch id := r.UUID(0); {
+			case recorded[id]:
+			case len(unknown) == v.bounds.page:
+				more++
+			default:
+				unknown = append(unknown, id)
+			}
 			return nil
+		})
+	})
+	if err != nil || len(unknown) == 0 {
+		return wrap("reading ops.runs", err)
+	}
+	err = retry(ctx, func() error {
+		return v.snapshot.Scan(ctx, recordedLaterSQL, []any{v.snapshot.LedgerID, unknown}, func(r *store.Row) error {
+			recorded[r.UUID(0)] = true
+			return nil
+		})
+	})
+	if err != nil {
+		return wrap("reading book.entries by request", err)
+	}
+	if more > 0 {
+		v.findings.notChecked(noSeq, fmt.Sprintf("whether %d further runs in ops.runs are on record", more))
+	}
+	for _, id := range unknown {
+		if !recorded[id] {
+			v.findings.add(finding{code: ProjectionMismatch, seq: noSeq, column: "run_id", stored: "run " + id.String() + ", in ops.runs",
+				recomputed: "no entry records it", proof: "Nobody has put this run on record: its reports prove nothing."})
 		}
 	}
+	return nil
 }

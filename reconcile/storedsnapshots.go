@@ -21,6 +21,10 @@ where s.ledger_id = $1::uuid and s.size > $2::int8
 order by s.size
 limit 1`
 
+// maxStoredSnapshots is how many snapshots are held against the postings, the newest:
+// those of eleven years of nights.
+const maxStoredSnapshots = 4096
+
 // deleteSnapshot says what to do about a snapshot.
 const deleteSnapshot = "A snapshot is derived from the postings: delete its rows, and balances are read from the postings until a night makes another."
 
@@ -54,7 +58,7 @@ func (v *verification) storedSnapshots(ctx context.Context) []claim {
 	})
 	if err == nil {
 		err = retry(ctx, func() (err error) {
-			kept, err = snapshotsUpTo(ctx, v.snapshot, v.snapshot.Size, maxSnapshotsHeld+1)
+			kept, err = snapshotsUpTo(ctx, v.snapshot, v.snapshot.Size, maxStoredSnapshots+1)
 			return err
 		})
 	}
@@ -64,9 +68,9 @@ func (v *verification) storedSnapshots(ctx context.Context) []claim {
 	if stray > 0 {
 		v.findings.add(finding{code: OrphanRow, seq: stray - 1, stored: fmt.Sprintf("a snapshot of %d entries, in ops.snapshots", stray)})
 	}
-	if len(kept) > maxSnapshotsHeld {
-		kept = kept[:maxSnapshotsHeld]
-		v.findings.notChecked(noSeq, fmt.Sprintf("snapshots of balances but the newest %d", maxSnapshotsHeld))
+	if len(kept) > maxStoredSnapshots {
+		kept = kept[:maxStoredSnapshots]
+		v.findings.notChecked(noSeq, fmt.Sprintf("snapshots of balances but the newest %d", maxStoredSnapshots))
 	}
 	all := make([]claim, len(kept))
 	for i := range kept {

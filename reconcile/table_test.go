@@ -390,6 +390,14 @@ var table = []tableRow{
 			"create view book.entries as select * from book.kept where book.away()", "grant select on book.entries to tallystick_auditor")
 	}, want: "ROWS_FILTERED", also: []string{"SCHEMA_TAMPERED"}, status: tampered, postgres: true},
 	{name: "what is shown cannot be read", commit: func(c *crime) { c.do("revoke select on ops.heads from tallystick_auditor") }, status: reconcile.Incomplete},
+	{name: "what nights stored may be changed", commit: func(c *crime) { c.do("grant update, delete on ops.run_outputs, ops.snapshots to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
+	{name: "runs replaced by a view", commit: func(c *crime) {
+		c.do("alter table ops.runs rename to kept", "create view ops.runs as select * from ops.kept", "grant select on ops.runs to tallystick_auditor")
+	}, want: "ROWS_FILTERED", also: []string{"SCHEMA_TAMPERED"}, status: tampered},
+	{name: "a schema given away", commit: func(c *crime) { c.do("alter schema book owner to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},
+	{name: "a function that lends rights", commit: func(c *crime) {
+		c.do("create function public.lent() returns void language sql security definer as 'delete from book.details'")
+	}, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},
 	{name: "grants widened", commit: func(c *crime) { c.do("grant update, delete on book.entries to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "grants to everybody", commit: func(c *crime) { c.do("grant insert on book.postings to public") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "one column granted", commit: func(c *crime) { c.do("grant update (amount) on book.postings to tallystick_app") }, want: "CONTROL_WEAKENED", status: reconcile.Verified, postgres: true},

@@ -36,7 +36,7 @@ type printer struct {
 
 func (p *printer) printf(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format, args...)
+		_, p.err = io.WriteString(p.w, visible(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -44,14 +44,16 @@ func (r *Report) writeOutcome(p *printer) {
 	switch s := &r.Scope; {
 	case r.comparison():
 		r.writeCompared(p)
+	case s.Gone:
+		p.printf("TAMPERED: the database has no ledger %s, and what it has is not whole: %d %s.\n\n", inLine(r.Ledger), r.FindingsTotal, plural(int(r.FindingsTotal), "finding", "findings"))
 	case r.Status == Verified && s.Level >= LevelColumns:
-		p.printf("VERIFIED: ledger %s holds, from its first entry to the head.\n\n", r.Ledger)
+		p.printf("VERIFIED: ledger %s holds, from its first entry to the head.\n\n", inLine(r.Ledger))
 	case r.Status == Verified:
 		p.printf("VERIFIED as far as level %d goes: %s\n\n", s.Level.Number(), r.partly())
 	case r.Status == Incomplete:
-		p.printf("INCOMPLETE: part of ledger %s could not be checked, see the end of this report.\n\n", r.Ledger)
+		p.printf("INCOMPLETE: part of ledger %s could not be checked, see the end of this report.\n\n", inLine(r.Ledger))
 	default:
-		p.printf("TAMPERED: %d %s in ledger %s.\n\n", r.FindingsTotal, plural(int(r.FindingsTotal), "finding", "findings"), r.Ledger)
+		p.printf("TAMPERED: %d %s in ledger %s.\n\n", r.FindingsTotal, plural(int(r.FindingsTotal), "finding", "findings"), inLine(r.Ledger))
 		if s.Unchecked > 0 {
 			p.printf("Besides, part of it could not be checked, see the end of this report.\n\n")
 		}
@@ -66,15 +68,15 @@ func (r *Report) partly() string {
 	s := &r.Scope
 	switch {
 	case s.Level == LevelChain && s.From > 0:
-		return fmt.Sprintf("ledger %s continues unbroken from the pinned checkpoint of size %d to the head.", r.Ledger, s.From)
+		return fmt.Sprintf("ledger %s continues unbroken from the pinned checkpoint of size %d to the head.", inLine(r.Ledger), s.From)
 	case s.Level == LevelChain:
-		return fmt.Sprintf("the chain of ledger %s is unbroken, from its first entry to the head.", r.Ledger)
+		return fmt.Sprintf("the chain of ledger %s is unbroken, from its first entry to the head.", inLine(r.Ledger))
 	case s.Signing == nil:
-		return fmt.Sprintf("ledger %s has no checkpoint, so nothing was shown.", r.Ledger)
+		return fmt.Sprintf("ledger %s has no checkpoint, so nothing was shown.", inLine(r.Ledger))
 	case s.Pin != nil:
-		return fmt.Sprintf("ledger %s extends the pinned checkpoint of size %d, and its newest one is signed.", r.Ledger, s.Pin.Size)
+		return fmt.Sprintf("ledger %s extends the pinned checkpoint of size %d, and its newest one is signed.", inLine(r.Ledger), s.Pin.Size)
 	}
-	return fmt.Sprintf("the newest checkpoint of ledger %s is signed, and is that of its tree.", r.Ledger)
+	return fmt.Sprintf("the newest checkpoint of ledger %s is signed, and is that of its tree.", inLine(r.Ledger))
 }
 
 func (r *Report) writeFinding(p *printer, f *chain.Finding) {
@@ -161,7 +163,10 @@ func (r *Report) writeScope(p *printer) {
 	t := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
 	lines := &printer{w: t, err: p.err}
 	for _, line := range r.scopeLines() {
-		lines.printf("%s\t%s\n", line.Name, line.Text)
+		lines.printf("%s", line.Name)
+		if lines.err == nil {
+			_, lines.err = fmt.Fprintf(t, "\t%s\n", inLine(line.Text))
+		}
 	}
 	if p.err = lines.err; p.err == nil {
 		p.err = t.Flush()
@@ -294,7 +299,7 @@ func (d *Derived) proven() []string {
 	}{
 		{d.Commitments, "balance commitment binds", "balance commitments bind", "what the postings before it give"},
 		{d.Snapshots, "stored snapshot of balances is", "stored snapshots of balances are", "what the postings before it give"},
-		{d.Runs, "stored run says", "stored runs say", fmt.Sprintf("what its run entry says, and put out the documents that it binds, %d in all", d.Documents)},
+		{d.Runs, "stored run says", "stored runs say", fmt.Sprintf("what the run entry says, and put out the documents that it binds, %d in all", d.Documents)},
 	} {
 		if c.n > 0 {
 			list = append(list, fmt.Sprintf("%d %s %s", c.n, plural(int(min(c.n, 2)), c.one, c.many), c.what))
@@ -380,6 +385,6 @@ func (r *Report) writeNotChecked(p *printer) {
 		if i < r.Scope.Unchecked {
 			reason = "COULD NOT BE READ OR UNDERSTOOD: " + reason
 		}
-		p.printf("- %s\n", strings.TrimSpace(reason))
+		p.printf("- %s\n", inLine(strings.TrimSpace(reason)))
 	}
 }
