@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,8 +105,16 @@ func TestComparisonsReadAsAgreed(t *testing.T) {
 		"same":  {honest.sign(t, key, 280), honest.sign(t, key, 280)},
 		"fork":  {honest.sign(t, key, 280), forged.sign(t, key, 280)},
 		"sizes": {honest.sign(t, key, 256), honest.sign(t, key, 280)},
+		"empty": {honest.sign(t, key, 0), honest.sign(t, key, 280)},
+
+		"unsigned-fork": {honest.sign(t, key, 280), forged.sign(t, key, 280)},
+		"unsigned-same": {honest.sign(t, key, 280), honest.sign(t, key, 280)},
 	} {
-		report, err := reconcile.Compare(*document("a.cp", notes[0]), *document("b.cp", notes[1]), []chain.VerifierKey{verifierKey(t, key, honest.terms.Origin)})
+		keys := []chain.VerifierKey{verifierKey(t, key, honest.terms.Origin)}
+		if strings.HasPrefix(file, "unsigned-") {
+			keys = nil
+		}
+		report, err := reconcile.Compare(*document("a.cp", notes[0]), *document("b.cp", notes[1]), keys)
 		if err != nil {
 			t.Fatal(err)
 		}

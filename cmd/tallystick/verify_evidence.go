@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"tallystick/ledger/chain"
+	"tallystick/ledger/signer"
 	"tallystick/ledger/store"
 	"tallystick/reconcile"
 )
@@ -159,12 +160,12 @@ func (c *verifyCommand) compare(stdout io.Writer) error {
 		}
 		keys = append(keys, key)
 	}
-	if len(keys) == 0 {
-		return errors.New("comparing checkpoints: whose signatures count?\nhint: name the signer's key with --policy FILE or --key KEY; without it, anybody could have written the two files")
-	}
 	docs, err := readDocuments([]string{c.Compare.a, c.Compare.b})
 	if err != nil {
 		return err
+	}
+	if len(keys) == 0 {
+		keys = c.localKey(docs[0].Data)
 	}
 	report, err := reconcile.Compare(docs[0], docs[1], keys)
 	if err != nil {
@@ -177,6 +178,28 @@ func (c *verifyCommand) compare(stdout io.Writer) error {
 		return exitError{code}
 	}
 	return nil
+}
+
+// localKey returns the key of the signer whose data folder this is, under the name
+// that a checkpoint has; none where there is no such key.
+func (c *verifyCommand) localKey(checkpoint []byte) []chain.VerifierKey {
+	key, err := signer.ReadKey(signerFiles{}.within(c.DataDir).Key)
+	if err != nil {
+		return nil
+	}
+	s, err := chain.OpenCheckpoint(checkpoint)
+	if errors.Is(err, chain.ErrCheckpoint) {
+		return nil // that is said when they are compared
+	}
+	text, err := key.VerifierKey(s.Origin)
+	if err != nil {
+		return nil
+	}
+	verifier, err := chain.ParseLogKey(text)
+	if err != nil {
+		return nil
+	}
+	return []chain.VerifierKey{verifier}
 }
 
 // writeHTML writes reports as one page, in place of the file or not at all.

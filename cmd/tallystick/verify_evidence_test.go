@@ -150,7 +150,6 @@ func TestVerifyRefusesFlagsThatContradictEachOther(t *testing.T) {
 		"a negative age":          {[]string{"--fresh=-1s"}, "--fresh"},
 		"a key for a ledger":      {[]string{"--key", s.verifier()}, "it is for --compare"},
 		"comparing with more":     {[]string{"--compare", pin, pin, "--key", s.verifier(), "--level", "1"}, "and nothing else"},
-		"comparing without a key": {[]string{"--compare", pin, pin}, "whose signatures count?"},
 		"comparing two ledgers":   {[]string{"--compare", pin, foreign, "--key", s.verifier()}, "they are of two ledgers"},
 		"comparing what is none":  {[]string{"--compare", pin, none, "--key", s.verifier()}, "reading none"},
 	} {
