@@ -86,7 +86,7 @@ type Check struct {
 // Checks is everything that Verify looks for. The order is the precedence of
 // findings at one entry: the first says most about what was done to it.
 var Checks = []Check{
-	{LedgerMissing, "I4", chain.Critical, "the ledger's terms stand without its entries, or its entries without its terms", restore, false},
+	{LedgerMissing, "I4", chain.Critical, "the ledger is gone, or its terms stand without its entries, or its entries without its terms", restore, false},
 	{ForkProven, "I7", chain.Critical, "two signed checkpoints cannot both be of one ledger: its history was shown in two versions", keepBoth, false},
 	{ReceiptNotIncluded, "I12", chain.Critical, "a client holds a signed receipt for an entry that does not stand here", restore, false},
 	{LogRollback, "I7", chain.Critical, "the ledger is shorter than, or other than, what was signed", declareLoss, false},

@@ -17,39 +17,107 @@ import (
 const namedLedgersSQL = `
 select ledger_id, name from book.ledgers order by ledger_id limit $1::int8`
 
-// maxNamed is how many ledgers Nameless tells from those without a name.
-const maxNamed = 1 << 20
+const (
+	// maxNamed is how many ledgers are looked through for one that lost its name.
+	maxNamed = 1 << 20
+	// maxRenamed is how many are looked at whether another name is theirs.
+	maxRenamed = 1000
+	// maxLost is how many of them are returned.
+	maxLost = 20
+)
 
-// Nameless returns the ledgers of which there is something in the database, if only
-// in the super-log, and no row of book.ledgers, which is where their names stand, in
-// ascending order of their ids; and the names of all others.
-func Nameless(ctx context.Context, db *store.DB) (ids []uuid.UUID, names []string, err error) {
-	ids, err = Ledgers(ctx, db)
+// Lost is what there is where no ledger has a name that is asked for.
+type Lost struct {
+	// IDs are the ledgers that may be meant: those that were opened under the name, as
+	// their first entry bears it, and say another one now; the one whose origin the
+	// pinned checkpoint has; and those of which there is something in the database, if
+	// only in the super-log, and no row of book.ledgers, which is where names stand.
+	IDs []uuid.UUID
+	// More is how many there are beside IDs.
+	More int
+	// Names are those of all ledgers that have one, in ascending order.
+	Names []string
+}
+
+// FindLost looks for ledgers that a name may be of which none has. pin may be nil.
+func FindLost(ctx context.Context, db *store.DB, name string, pin *Document) (Lost, error) {
+	var lost Lost
+	all, err := Ledgers(ctx, db)
 	if err != nil {
-		return nil, nil, err
+		return lost, err
 	}
 	named := make(map[uuid.UUID]bool)
 	err = db.Scan(ctx, namedLedgersSQL, []any{int64(maxNamed)}, func(r *store.Row) error {
 		named[r.UUID(0)] = true
-		names = append(names, string(r.Text(1)))
+		lost.Names = append(lost.Names, string(r.Text(1)))
 		return nil
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the names of ledgers: %w", err)
+		return lost, fmt.Errorf("reading the names of ledgers: %w", err)
 	}
-	if len(named) == maxNamed {
-		return nil, nil, fmt.Errorf("reading the names of ledgers: there are %d and more", maxNamed)
+	slices.Sort(lost.Names)
+	origin := ""
+	if pin != nil {
+		s, _ := chain.OpenCheckpoint(pin.Data) // what is no checkpoint has no origin
+		origin = s.Origin
 	}
-	slices.Sort(names)
-	return slices.DeleteFunc(ids, func(id uuid.UUID) bool { return named[id] }), names, nil
+	looked := 0
+	for _, id := range all {
+		is := !named[id]
+		if !is && looked < maxRenamed {
+			looked++
+			if is, err = openedAs(ctx, db, id, name, origin); err != nil {
+				return lost, err
+			}
+		}
+		switch {
+		case is && len(lost.IDs) < maxLost:
+			lost.IDs = append(lost.IDs, id)
+		case is:
+			lost.More++
+		}
+	}
+	return lost, nil
+}
+
+// openedAs reports whether the first entry of a ledger bears a name that it does not
+// have now, or whether it has an origin.
+func openedAs(ctx context.Context, db *store.DB, id uuid.UUID, name, origin string) (bool, error) {
+	v := newVerification(Options{Level: LevelChain}, &standard, time.Time{})
+	var err error
+	if v.snapshot, err = db.Snapshot(ctx, id); err == nil {
+		err = v.readTerms(ctx)
+	}
+	if err != nil || v.terms == nil {
+		return false, err
+	}
+	if origin != "" && v.terms.Origin == origin {
+		return true, nil
+	}
+	s := segment{bounds: &standard}
+	s.reset(0, 1)
+	if err := s.load(ctx, v.snapshot, &words{}); err != nil {
+		return false, err
+	}
+	if len(s.entries) != 1 || s.entries[0].entry.Kind != chain.LedgerOpened || v.terms.Name == name {
+		return false, nil
+	}
+	row, terms := &s.entries[0], *v.terms
+	terms.Name = name
+	row.entry.Ledger = &terms
+	for i := range s.details {
+		row.entry.Details = append(row.entry.Details, s.details[i].detail)
+	}
+	return row.entry.Check() == nil && row.entry.Hash() == row.stored, nil
 }
 
 // VerifyRemains verifies what is left of a ledger that is asked for by a name that no
 // ledger has, where nothing is left under its id either: the tables, the super-log,
 // which is signed and names every ledger that ever was, and the evidence from outside
 // that names the ledger or others. Its error is ErrUnknownLedger when nothing of that
-// is wrong: then there was no such ledger.
-func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options) (Report, error) {
+// is wrong: then there was no such ledger. why, unless nil, is why ledgers could not
+// be looked for: then the report is incomplete at least.
+func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options, why error) (Report, error) {
 	if err := opts.check(); err != nil {
 		return Report{}, err
 	}
@@ -69,13 +137,16 @@ func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options)
 			}
 			return v.checkStateOthers(ctx, opts.SignerState)
 		}},
-		{"the pinned checkpoint", LevelPin, func(ctx context.Context) error { return v.missPinned(ctx, db, opts.Since) }},
+		{"the checkpoints and receipts that were given", LevelPin, func(ctx context.Context) error { return v.missSigned(ctx, db, &opts) }},
 	} {
 		if v.run(ctx, c); ctx.Err() != nil {
 			return Report{}, ctx.Err()
 		}
 	}
-	if v.findings.critical() == 0 {
+	if why != nil {
+		v.findings.notChecked(noSeq, why.Error())
+	}
+	if v.findings.critical() == 0 && why == nil {
 		return Report{}, fmt.Errorf("looking for ledger %q: %w", name, ErrUnknownLedger)
 	}
 	report, err := v.report(ctx, time.Since(begun))
@@ -87,24 +158,59 @@ func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options)
 const originSQL = `
 select ledger_id from book.ledgers where origin = $1::text limit 1`
 
-// missPinned reports the ledger that a pinned checkpoint is of, when there is none of
-// its origin: whoever gives it had it from there.
-func (v *verification) missPinned(ctx context.Context, db *store.DB, pin *Document) error {
-	if pin == nil {
-		return nil
+// missSigned reports the ledgers of the signed checkpoints that were given, those of
+// receipts included, of whose origin there is none: whoever gives one had it from
+// there.
+func (v *verification) missSigned(ctx context.Context, db *store.DB, opts *Options) error {
+	type given struct {
+		what   string
+		note   []byte
+		pinned bool
 	}
-	s, err := chain.OpenCheckpoint(pin.Data)
-	if errors.Is(err, chain.ErrCheckpoint) {
-		return fmt.Errorf("reading %s: %w", pin.Name, err)
+	var all []given
+	if opts.Since != nil {
+		all = append(all, given{"the pinned checkpoint", opts.Since.Data, true})
 	}
-	there := false
-	err = db.Scan(ctx, originSQL, []any{s.Origin}, func(*store.Row) error {
-		there = true
-		return nil
-	})
-	if err == nil && !there && s.Size > 0 {
-		v.findings.add(finding{code: LedgerMissing, seq: noSeq, stored: "no ledger of that origin",
-			recomputed: fmt.Sprintf("%s of %s, by the pinned checkpoint", entriesText(s.Size), s.Origin)})
+	for _, d := range opts.Archived {
+		all = append(all, given{"checkpoint " + d.Name, d.Data, false})
 	}
-	return err
+	for _, d := range opts.Receipts {
+		r, err := chain.ParseReceipt(d.Data)
+		if err != nil {
+			return fmt.Errorf("reading receipt %s: %w", d.Name, err)
+		}
+		all = append(all, given{"receipt " + d.Name, r.Checkpoint, false})
+	}
+	for _, g := range all {
+		var keys []chain.VerifierKey
+		if v.evidence.policy != nil {
+			keys = v.evidence.policy.Keys()
+		}
+		s, err := chain.OpenCheckpoint(g.note, keys...)
+		if errors.Is(err, chain.ErrCheckpoint) {
+			return fmt.Errorf("reading %s: %w", g.what, err)
+		}
+		there := false
+		err = db.Scan(ctx, originSQL, []any{s.Origin}, func(*store.Row) error {
+			there = true
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("looking for the ledger of %s: %w", g.what, err)
+		}
+		if !there && s.Size > 0 {
+			v.findings.add(finding{code: LedgerMissing, seq: noSeq, stored: "no ledger of that origin",
+				recomputed: fmt.Sprintf("%s of %s, by %s%s", entriesText(s.Size), s.Origin, g.what, unvouched(&s, g.pinned))})
+		}
+	}
+	return nil
+}
+
+// unvouched says of a checkpoint that no policy has the key that signed it. A pin is
+// taken for what the reader kept.
+func unvouched(s *chain.SignedCheckpoint, pinned bool) string {
+	if pinned || s.SignedByLog() {
+		return ""
+	}
+	return ", whose key no policy names"
 }

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
@@ -62,11 +65,11 @@ func TestWhatIsLeftOfALedgerIsFound(t *testing.T) {
 				c := newSuperCrime(t, url)
 				row.commit(c)
 				db := auditor(t, url, 2)
-				ids, names, err := reconcile.Nameless(t.Context(), db)
-				if err != nil || len(ids) != row.ids || len(ids) == 1 && ids[0] != c.b.ledger || !slices.Contains(names, "second") {
-					t.Errorf("without a name: %v, with one: %v, %v; want %d", ids, names, err, row.ids)
+				lost, err := reconcile.FindLost(t.Context(), db, "gone", nil)
+				if ids := lost.IDs; err != nil || len(ids) != row.ids || len(ids) == 1 && ids[0] != c.b.ledger || !slices.Contains(lost.Names, "second") {
+					t.Errorf("lost: %+v, %v; want %d", lost, err, row.ids)
 				}
-				report, err := reconcile.VerifyRemains(t.Context(), db, "gone", c.opts)
+				report, err := reconcile.VerifyRemains(t.Context(), db, "gone", c.opts, nil)
 				if row.want == nil {
 					if !errors.Is(err, reconcile.ErrUnknownLedger) {
 						t.Errorf("%v %v, want %v", codes(report.Findings), err, reconcile.ErrUnknownLedger)
@@ -83,20 +86,65 @@ func TestWhatIsLeftOfALedgerIsFound(t *testing.T) {
 	}
 }
 
-// Names are read as they are, however many.
-func TestNamelessNamesTheOthers(t *testing.T) {
+// A ledger that says another name than it was opened under is found by that one, and
+// by the origin of a pin.
+func TestARenamedLedgerIsFound(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		conn := connect(t, url)
-		var want []string
+		var all []*book
+		var names []string
 		for i := range 3 {
 			b := newBook(fmt.Sprintf("ledger-%d", i))
 			b.write(t, conn)
-			want = append(want, b.terms.Name)
+			all, names = append(all, b), append(names, b.terms.Name)
 		}
-		_, names, err := reconcile.Nameless(t.Context(), auditor(t, url, 1))
-		if err != nil || !slices.Equal(names, want) {
-			t.Errorf("%v, %v, want %v", names, err, want)
+		db, pin := auditor(t, url, 1), document("pin.cp", all[2].sign(t, signingKey(t, "signer"), 1))
+		find := func(name string, pin *reconcile.Document, want ...uuid.UUID) {
+			t.Helper()
+			lost, err := reconcile.FindLost(t.Context(), db, name, pin)
+			if err != nil || !slices.Equal(lost.IDs, want) || lost.More > 0 || !slices.Equal(lost.Names, names) {
+				t.Errorf("%s: %+v, %v, want %v", name, lost, err, want)
+			}
 		}
+		find("ledger-9", nil)
+		find("ledger-9", pin, all[2].ledger)
+		mustExec(t, conn, "update book.ledgers set name = 'mine' where name = 'ledger-1'")
+		names = []string{"ledger-0", "ledger-2", "mine"}
+		find("ledger-1", nil, all[1].ledger)
+		find("ledger-9", nil)
 	})
+}
+
+// Where even the list of ledgers cannot be read, that is said, and what stands in the way.
+func TestWhatStandsInTheWayOfLedgersIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, sql string
+		want      []string
+		status    reconcile.Status
+	}{
+		{"a right is missing", "revoke select on book.ledgers from tallystick_auditor", nil, reconcile.Incomplete},
+		{"a table is gone", "drop table book.ledgers cascade", []string{"SCHEMA_TAMPERED"}, tampered},
+		{"a view", "alter table book.ledgers rename to kept; create view book.ledgers as select * from book.kept", []string{"ROWS_FILTERED", "SCHEMA_TAMPERED"}, tampered},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, url string) {
+				conn := connect(t, url)
+				small().write(t, conn)
+				for _, s := range strings.Split(row.sql, "; ") {
+					mustExec(t, conn, s)
+				}
+				db := auditor(t, url, 2)
+				_, why := reconcile.FindLedger(t.Context(), db, "main")
+				report, err := reconcile.VerifyRemains(t.Context(), db, "main", reconcile.Options{}, why)
+				got := codes(report.Findings)
+				slices.Sort(got)
+				if why == nil || err != nil || report.Status != row.status || !slices.Equal(slices.Compact(got), row.want) && len(got)+len(row.want) > 0 || report.Scope.Unchecked == 0 {
+					t.Errorf("%v: %s, %v, %v, %q", why, report.Status, got, err, report.NotChecked)
+				}
+			})
+		})
+	}
 }

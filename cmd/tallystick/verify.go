@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,69 +66,91 @@ func (c *verifyCommand) run(ctx context.Context, stdout, stderr *os.File) error 
 		return err
 	}
 	defer disconnect()
-	reports, err := c.reports(ctx, db, options, stdout, stderr)
+	done, err := c.reports(ctx, db, options, stdout, stderr)
 	if err != nil {
 		return err
 	}
 	if c.HTML != "" {
-		if err := writeHTML(c.HTML, reports); err != nil {
+		if err := writeHTML(c.HTML, done.reports); err != nil {
 			return err
 		}
 	}
-	worst := exitFine
-	for i := range reports {
-		worst = worse(worst, exitCodeOf(reports[i].Status))
-	}
-	if worst != exitFine {
-		return exitError{worst}
+	if done.worst != exitFine {
+		return exitError{done.worst}
 	}
 	return nil
 }
 
-// reports verifies the ledgers that are asked for, and prints each report.
-func (c *verifyCommand) reports(ctx context.Context, db *store.DB, options reconcile.Options, stdout, stderr *os.File) ([]reconcile.Report, error) {
+// reports verifies the ledgers that are asked for, and prints each report. Where there
+// is none of a name, it verifies those that may be meant, and without any what is left.
+func (c *verifyCommand) reports(ctx context.Context, db *store.DB, options reconcile.Options, stdout, stderr *os.File) (*verified, error) {
+	done := &verified{c: c, out: stdout}
 	ledgers, unknown := c.ledgers(ctx, db)
 	var names []string
 	if errors.Is(unknown, reconcile.ErrUnknownLedger) {
-		var err error
-		if ledgers, names, err = reconcile.Nameless(ctx, db); err != nil {
-			return nil, err
-		}
-		if len(ledgers) > 0 {
-			fmt.Fprintf(stderr, "tallystick: %s; what is verified are the ledgers whose names are gone\n", unknown)
-		}
-	} else if unknown != nil {
-		return nil, unknown
-	}
-	var reports []reconcile.Report
-	add := func(report reconcile.Report, err error) error {
+		lost, err := reconcile.FindLost(ctx, db, c.Ledger, options.Since)
 		if err != nil {
-			return err
+			unknown = err
 		}
-		reports = append(reports, report)
-		if err := c.print(stdout, &report); err != nil {
-			return fmt.Errorf("printing the report: %w", err)
+		if ledgers, names = lost.IDs, lost.Names; len(ledgers) > 0 {
+			fmt.Fprintf(stderr, "tallystick: %s; verified instead: the ledgers that had this name or lost theirs\n", unknown)
+			options.Others = options.Others && lost.More > 0
 		}
-		return nil
 	}
 	for _, id := range ledgers {
-		switch err := add(c.verify(ctx, db, id, options, stderr)); {
-		case errors.Is(err, reconcile.ErrUnknownLedger): // an id that nothing has
+		report, err := c.verify(ctx, db, id, options, stderr)
+		if errors.Is(err, reconcile.ErrUnknownLedger) { // an id that nothing has
 			unknown = err
 			continue
-		case err != nil:
-			return nil, err
 		}
-		options.SuperLog = options.SuperLog && reports[len(reports)-1].Scope.SuperLog == nil // once is enough
+		if err == nil {
+			err = done.add(&report)
+		}
+		if err != nil {
+			return done, err
+		}
+		options.SuperLog = options.SuperLog && report.Scope.SuperLog == nil // once is enough
 	}
-	if len(reports) > 0 {
-		return reports, nil
+	if unknown == nil || done.count > 0 {
+		return done, nil
 	}
-	report, err := reconcile.VerifyRemains(ctx, db, cmp.Or(c.Ledger, "(none)"), options)
-	if errors.Is(err, reconcile.ErrUnknownLedger) {
-		return nil, hintNames(unknown, names)
+	var why error
+	if !errors.Is(unknown, reconcile.ErrUnknownLedger) {
+		if !store.Answered(unknown) || ctx.Err() != nil {
+			return done, unknown
+		}
+		why = unknown // something is in the way, and what is left may say what
 	}
-	return reports, add(report, err)
+	report, err := reconcile.VerifyRemains(ctx, db, cmp.Or(c.Ledger, "(none)"), options, why)
+	if err != nil {
+		if errors.Is(err, reconcile.ErrUnknownLedger) {
+			err = hintNames(unknown, names)
+		}
+		return done, err
+	}
+	fmt.Fprintln(stderr, "tallystick:", hintNames(unknown, names))
+	return done, done.add(&report)
+}
+
+// verified is what has been verified so far.
+type verified struct {
+	c       *verifyCommand
+	out     io.Writer
+	count   int
+	worst   int
+	reports []reconcile.Report // for the page, if one is asked for
+}
+
+func (v *verified) add(report *reconcile.Report) error {
+	v.count++
+	v.worst = worse(v.worst, exitCodeOf(report.Status))
+	if v.c.HTML != "" {
+		v.reports = append(v.reports, *report)
+	}
+	if err := v.c.print(v.out, report); err != nil {
+		return fmt.Errorf("printing the report: %w", err)
+	}
+	return nil
 }
 
 // ledgers returns the ids of the ledgers to verify; ErrUnknownLedger when there are
@@ -160,7 +183,13 @@ func hintNames(unknown error, names []string) error {
 	if len(names) > maxHinted {
 		more = fmt.Sprintf(" and %d more", len(names)-maxHinted)
 	}
-	return fmt.Errorf("%w\nhint: the ledgers of this database are %s%s", unknown, strings.Join(names[:min(len(names), maxHinted)], ", "), more)
+	shown := make([]string, min(len(names), maxHinted))
+	for i := range shown {
+		if shown[i] = names[i]; strconv.Quote(names[i]) != `"`+names[i]+`"` {
+			shown[i] = strconv.QuoteToASCII(names[i])
+		}
+	}
+	return fmt.Errorf("%w\nhint: the ledgers of this database are %s%s", unknown, strings.Join(shown, ", "), more)
 }
 
 // verify verifies one ledger, with a progress bar if somebody is watching.
