@@ -23,7 +23,8 @@ type keyring struct {
 }
 
 // signerKey is a key, and the checkpoints that it may sign: those that cover
-// the entry that adds it, and none that covers the one that ends it.
+// the entry that adds it, and none that covers the one that ends it. The first key of
+// a ledger may have signed before it was put on record: nobody else did.
 type signerKey struct {
 	key         chain.VerifierKey
 	from, until int64  // from < size ≤ until
@@ -102,7 +103,12 @@ func (v *verification) readKeys(ctx context.Context, policy *chain.Policy) error
 		}
 		return nil
 	}
-	for after := int64(-1); ; {
+	return v.readKeysAfter(ctx, -1)
+}
+
+// readKeysAfter adds the keys that entries after one name.
+func (v *verification) readKeysAfter(ctx context.Context, after int64) error {
+	for {
 		var seqs []int64
 		args := []any{v.snapshot.LedgerID, after, v.snapshot.Size, int64(v.bounds.page)}
 		err := v.snapshot.Scan(ctx, keyEntriesSQL, args, func(r *store.Row) error {
@@ -168,7 +174,11 @@ func (k *keyring) change(seq int64, details map[string]string) error {
 		if len(k.signers) == maxSigners {
 			return errTooManySigners
 		}
-		k.signers = append(k.signers, signerKey{key: key, from: seq, until: math.MaxInt64})
+		from := seq
+		if len(k.signers) == 0 {
+			from = -1
+		}
+		k.signers = append(k.signers, signerKey{key: key, from: from, until: math.MaxInt64})
 	case chain.KeyRetire, chain.KeyRevoke:
 		i := slices.IndexFunc(k.signers, func(s signerKey) bool { return s.key.ID() == details["key_id"] && s.ended == "" })
 		if i >= 0 {

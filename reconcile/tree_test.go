@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"tallystick/ledger/chain"
+	"tallystick/ledger/store"
 	"tallystick/ledger/store/storetest"
 	"tallystick/reconcile"
 )
@@ -171,7 +173,7 @@ func TestNodesBeyondTheNewestCheckpointAreHeld(t *testing.T) {
 }
 
 // A key counts for the checkpoints that cover the entry that adds it, and not for
-// those that cover the one that ends it.
+// those that cover the one that ends it; the first key for those before it too.
 func TestAKeyCountsFromEntryToEntry(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -190,7 +192,7 @@ func TestAKeyCountsFromEntryToEntry(t *testing.T) {
 				key   chain.SigningKey
 				size  int64
 				valid bool
-			}{{first, 7, false}, {first, 8, true}, {second, 9, false}, {second, 10, true}, {first, 10, true}, {first, 11, true}, {first, 12, false}, {second, 12, true}} {
+			}{{first, 7, true}, {first, 8, true}, {second, 9, false}, {second, 10, true}, {first, 10, true}, {first, 11, true}, {first, 12, false}, {second, 12, true}} {
 				mustExec(t, conn, "delete from book.checkpoints")
 				mustExec(t, conn, "delete from ops.heads")
 				b.seal(t, conn, c.key, c.size)
@@ -202,6 +204,47 @@ func TestAKeyCountsFromEntryToEntry(t *testing.T) {
 				if got := codes(report.Findings); !slices.Equal(got, want) {
 					t.Errorf("%s, size %d: found %v, want %v", end, c.size, got, want)
 				}
+			}
+		}
+	})
+}
+
+// A signer is told which keys the chain names: those that a verification would trust.
+func TestSignersAreToldWhichKeysCount(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		first, second := signingKey(t, "first"), signingKey(t, "second")
+		b := smallNamed("told")
+		b.changeKey(t, chain.KeyAdd, first) // 7
+		b.transfer("cash", "customers:1", 1)
+		b.changeKey(t, chain.KeyAdd, second)   // 9
+		b.changeKey(t, chain.KeyRetire, first) // 10
+		b.transfer("cash", "customers:1", 1)
+		b.write(t, connect(t, url))
+		db, err := store.Open(t.Context(), url, store.RoleSigner, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		keys := reconcile.NewSignerKeys(db)
+		for _, c := range []struct {
+			key  chain.SigningKey
+			size int64
+			want string
+		}{
+			{second, 7, ""}, // none is named so far
+			{second, 8, verifierKey(t, first, b.terms.Origin).ID()},
+			{first, 8, ""},
+			{first, 10, ""},
+			{second, 9, verifierKey(t, first, b.terms.Origin).ID()},
+			{second, 10, ""},
+			{first, 11, "not any more"},
+			{second, 12, ""},
+			{signingKey(t, "third"), 12, verifierKey(t, second, b.terms.Origin).ID()},
+		} {
+			why, err := keys.Missing(t.Context(), b.ledger, verifierKey(t, c.key, b.terms.Origin), c.size)
+			if err != nil || (why == "") != (c.want == "") || !strings.Contains(why, c.want) {
+				t.Errorf("size %d: %q, %v, want %q", c.size, why, err, c.want)
 			}
 		}
 	})

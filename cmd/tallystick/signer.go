@@ -224,6 +224,7 @@ func readPins(paths []string, key chain.SigningKey) ([]chain.Checkpoint, error) 
 func signerDatabase(db *store.DB, place store.SignerPlace) signer.Database {
 	follower := reconcile.NewFollower(db)
 	return signer.Database{
+		Missing: reconcile.NewSignerKeys(db).Missing,
 		Ledgers: func(ctx context.Context) (heads []signer.Head, err error) {
 			err = db.LedgerHeads(ctx, func(page []store.LedgerHead) error {
 				for _, h := range page {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tallystick/ledger/chain"
 )
 
@@ -81,6 +83,16 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 			return err
 		}
 	}
+	if s.Database.Missing != nil && l.id != uuid.Nil {
+		why, err := s.Database.Missing(ctx, l.id, l.key, p.Size)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			s.wait(l, fmt.Sprintf("no verification would trust this key: its chain names %s; put the key on record with: tallystick keys signer add --ledger %s '%s'", why, l.id, l.key))
+			return nil
+		}
+	}
 	c := Checkpoint{Size: p.Size, Root: chain.Hash(p.Root), At: s.Now()}
 	var err error
 	if c.Note, err = s.Key.Sign(p.checkpoint()); err != nil {
@@ -91,7 +103,7 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 		return err
 	}
 	if !quorum {
-		s.wait(l)
+		s.wait(l, "the policy wants more witnesses to have cosigned")
 		return nil
 	}
 	l.waiting = false
@@ -108,10 +120,11 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 	return nil
 }
 
-// wait keeps a checkpoint until its quorum is there, or that of a larger one.
-func (s *Signer) wait(l *log) {
+// wait keeps a checkpoint until what it waits for is there, its quorum or its key on
+// record, or that of a larger one.
+func (s *Signer) wait(l *log, why string) {
 	if !l.waiting {
-		s.Alarmf("%s: not published at size %d: the policy wants more witnesses to have cosigned", l.origin, l.saved.Size)
+		s.Alarmf("%s: not published at size %d: %s", l.origin, l.saved.Size, why)
 	}
 	l.waiting, l.askedAt = true, s.Now()
 }

@@ -117,6 +117,9 @@ type Database struct {
 	SuperRows func(ctx context.Context, from, most int64) ([]SuperRow, error)
 	// AppendSuper appends to the super-log from a position on, all or nothing.
 	AppendSuper func(ctx context.Context, position int64, leaves []chain.SuperLeaf) error
+	// Missing says why the chain of a ledger does not name the key as one that signs a
+	// checkpoint of that size, "" when it does; nil: that is not looked at.
+	Missing func(ctx context.Context, id uuid.UUID, key chain.VerifierKey, size int64) (why string, err error)
 	// Hold takes the lease of a key, or renews it; false while another has it.
 	Hold func(ctx context.Context, key string, holder uuid.UUID, lease time.Duration) (bool, error)
 	// Report stores a finding.

@@ -514,6 +514,41 @@ func TestNoCheckpointBeforeTheChainNamesTheKey(t *testing.T) {
 	}
 }
 
+// A checkpoint by a key that the chain does not name would be one that no verification
+// trusts, for good: it is not published, and that is said once.
+func TestNothingIsPublishedByAKeyThatTheChainDoesNotName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	named := false
+	p := w.start(w.dir, func(c *signer.Config) {
+		c.Database.Missing = func(_ context.Context, id uuid.UUID, key chain.VerifierKey, size int64) (string, error) {
+			if id == uuid.Nil {
+				t.Error("the super-log has no chain that names a key")
+			}
+			if named {
+				return "", nil
+			}
+			return fmt.Sprintf("another than %s at %d", key.ID(), size), nil
+		}
+	})
+	for range 2 {
+		w.grow("a", 10)
+		w.now = w.now.Add(time.Minute)
+		if r := w.round(p); r.Waiting != 1 || len(w.checkpoints[idOf("a")]) != 0 {
+			t.Errorf("%+v, published %v", r, w.checkpoints)
+		}
+	}
+	if said := strings.Count(strings.Join(w.log, "\n"), "tallystick keys signer add"); said != 1 {
+		t.Errorf("said %d times: %v", said, w.log)
+	}
+	named = true
+	w.now = w.now.Add(time.Minute)
+	w.settle(p)
+	if c := w.checkpoints[idOf("a")]; len(c) != 1 || c[0].Size != 20 {
+		t.Errorf("published %v", c)
+	}
+}
+
 func TestTheSuperLogHasALeafALedgerAMinute(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
