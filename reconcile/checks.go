@@ -128,7 +128,7 @@ var Checks = []Check{
 	{CurrencyUnknown, "I10", chain.Critical, "the currency is not one of ISO 4217 with these decimals, and was not defined before", whoPosted, false},
 	{CurrencyInvalid, "I10", chain.Critical, "the currency was there already", whoPosted, false},
 	{KeyInvalid, "I7", chain.Critical, "a key was put on record against the rules", whoPosted, false},
-	{RunInvalid, "I6", chain.Critical, "a run is on record that cannot be one of this ledger, or its pin does not hold any more", whoPosted, false},
+	{RunInvalid, "I6", chain.Critical, "a run is on record that cannot be one of this ledger, or its pin does not hold any more", whoRan, false},
 	{DecisionInvalid, "I10", chain.Critical, "a decision is on record against the rules, such as a sign-off without a second person", whoPosted, false},
 	{PolicyInvalid, "I10", chain.Critical, "a policy was adopted for days that were closed", whoPosted, false},
 	{ErasureInvalid, "I4", chain.Critical, "an erasure is on record of an entry that has no text, or a second one", whoPosted, false},
@@ -163,6 +163,7 @@ const (
 	nothing        = "Nothing: this is on record."
 	othersFirst    = "Look at the other findings first; without any, an account's postings were removed together with their entries."
 	otherPin       = "Take a checkpoint with entries in it as the baseline, from somebody you trust; do not accept this one."
+	whoRan         = "Look at the other findings first. If what the run is pinned to does not hold any more, the entries before it were rewritten after it: compare with a backup, and with a checkpoint from elsewhere. Otherwise ask whoever put it on record."
 	recommit       = "Look at the other findings first. Without any, the application committed to wrong balances, or its secrets were stolen: proofs made under this entry prove nothing. Commit to the balances again."
 	rederive       = "The entry itself is intact. Find out who wrote to the table, and set the column to what the entry gives."
 	removeFilter   = "Remove it, find out who put it there, and verify again: what was read for this report may not be everything."

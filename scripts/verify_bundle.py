@@ -1014,6 +1014,8 @@ class Verification:
             return None
         if ledger != self.m.ledger.bytes:
             self.find("LEDGER_ID_MISMATCH", where, str(uuid.UUID(bytes=ledger)))
+            if seq == 0:
+                self.manifest_differs("manifest", "its ledger is %s, and entry 0 is of %s" % (self.m.ledger, uuid.UUID(bytes=ledger)))
         if said != seq:
             self.find("SEQ_GAP", where, "it says %d" % said)
         if before is not None and prev != before:

@@ -104,3 +104,22 @@ func TestBothVerifiersReadTheSameManifests(t *testing.T) {
 	said("a manifest without its last line feed", func(_ map[string][]byte, text string) string { return strings.TrimSuffix(text, "\n") })
 	sameVerdict(t, trials)
 }
+
+// A manifest that names another ledger than its entries is what differs.
+func TestBothVerifiersSayThatTheManifestNamesAnotherLedger(t *testing.T) {
+	t.Parallel()
+	b := small(t)
+	all := members(t, b.bundle(t))
+	relist(t, all)
+	text := strings.Replace(string(all["manifest"]), "ledger 0", "ledger 1", 1)
+	if text == string(all["manifest"]) {
+		t.Fatal("the manifest names its ledger otherwise")
+	}
+	all["manifest"] = []byte(text)
+	c := trial{name: "another ledger", file: pack(t, all), signer: b}
+	for who, v := range map[string]verdict{"go": inGo(t, c.file, c.signer), "python": pythonAll(t, []trial{c})[0]} {
+		if v.exit != 1 || !strings.Contains(v.codes, "BUNDLE_MANIFEST_MISMATCH") || !strings.Contains(v.codes, "LEDGER_ID_MISMATCH") {
+			t.Errorf("%s: %d %s", who, v.exit, v.codes)
+		}
+	}
+}

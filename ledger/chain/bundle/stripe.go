@@ -218,6 +218,10 @@ func (s *stripe) header(at *edge) {
 	if r.ledger != s.v.manifest.Ledger {
 		s.findings.add(finding{code: LedgerIDMismatch, seq: at.seq, request: at.request, column: "ledger_id",
 			stored: r.ledger.String(), recomputed: s.v.manifest.Ledger.String()})
+		if at.seq == 0 { // which of the two is the odd one, the others say
+			s.findings.add(finding{code: ManifestMismatch, seq: noSeq, column: manifestPath,
+				stored: "ledger " + s.v.manifest.Ledger.String(), recomputed: r.ledger.String() + ", by entry 0"})
+		}
 	}
 	if r.seq != at.seq {
 		s.findings.add(finding{code: SeqGap, seq: at.seq, request: at.request, column: "seq", stored: fmt.Sprint(r.seq), recomputed: fmt.Sprint(at.seq)})
