@@ -103,6 +103,11 @@ func (c *verifyCommand) reports(ctx context.Context, db *store.DB, options recon
 			unknown = err
 			continue
 		}
+		if err != nil && c.All && ctx.Err() == nil { // the others can still be verified
+			fmt.Fprintf(stderr, "tallystick: ledger %s: %s\n", id, err)
+			done.count, done.worst = done.count+1, worse(done.worst, exitIncomplete)
+			continue
+		}
 		if err == nil {
 			err = done.add(&report)
 		}
