@@ -119,7 +119,7 @@ var misuses = []forgery{
 		b.hold("customers:1", "cash", 10, 0)
 		b.append(chain.Entry{Kind: chain.Release, RefSeq: new(int64(9)), Postings: b.move("customers:1", "cash", 0, -10)}, words{}) // 8
 		b.hold("customers:1", "cash", 10, 0)
-	}, []string{"ENTRY_MALFORMED@8"}},
+	}, []string{"HOLD_INVALID@8", "ENTRY_MALFORMED@8"}},
 
 	{"a reversal", func(b *book) { b.reverse(b.transfer("customers:1", "cash", 10)) }, []string{}},
 	{"a reversal of a capture, whose hold had a leg left out", func(b *book) {

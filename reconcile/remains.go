@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,8 @@ const (
 // Lost is what there is where no ledger has a name that is asked for.
 type Lost struct {
 	// IDs are the ledgers that may be meant: those that were opened under the name, as
-	// their first entry bears it, and say another one now; the one whose origin the
-	// pinned checkpoint has; and those of which there is something in the database, if
+	// their first entry bears it, and say another one now; one that has the origin of
+	// the pinned checkpoint, and was not opened as it says; and those of which there is something in the database, if
 	// only in the super-log, and no row of book.ledgers, which is where names stand.
 	IDs []uuid.UUID
 	// More is how many there are beside IDs.
@@ -61,13 +62,14 @@ func FindLost(ctx context.Context, db *store.DB, name string, pin *Document) (Lo
 		s, _ := chain.OpenCheckpoint(pin.Data) // what is no checkpoint has no origin
 		origin = s.Origin
 	}
-	looked := 0
+	looked, unread := 0, error(nil)
 	for _, id := range all {
 		is := !named[id]
 		if !is && looked < maxRenamed {
 			looked++
-			if is, err = openedAs(ctx, db, id, name, origin); err != nil {
-				return lost, err
+			var failed error
+			if is, failed = openedAs(ctx, db, id, name, origin); failed != nil {
+				unread = cmp.Or(unread, failed)
 			}
 		}
 		switch {
@@ -77,11 +79,14 @@ func FindLost(ctx context.Context, db *store.DB, name string, pin *Document) (Lo
 			lost.More++
 		}
 	}
-	return lost, nil
+	if len(lost.IDs) > 0 {
+		unread = nil // what stands in the way is said of them
+	}
+	return lost, unread
 }
 
 // openedAs reports whether the first entry of a ledger bears a name that it does not
-// have now, or whether it has an origin.
+// have now, or does not bear what it says now, an origin included.
 func openedAs(ctx context.Context, db *store.DB, id uuid.UUID, name, origin string) (bool, error) {
 	v := newVerification(Options{Level: LevelChain}, &standard, time.Time{})
 	var err error
@@ -91,31 +96,32 @@ func openedAs(ctx context.Context, db *store.DB, id uuid.UUID, name, origin stri
 	if err != nil || v.terms == nil {
 		return false, err
 	}
-	if origin != "" && v.terms.Origin == origin {
-		return true, nil
-	}
 	s := segment{bounds: &standard}
 	s.reset(0, 1)
 	if err := s.load(ctx, v.snapshot, &words{}); err != nil {
 		return false, err
 	}
-	if len(s.entries) != 1 || s.entries[0].entry.Kind != chain.LedgerOpened || v.terms.Name == name {
-		return false, nil
+	bears := func(terms chain.LedgerTerms) bool {
+		if len(s.entries) != 1 || s.entries[0].entry.Kind != chain.LedgerOpened {
+			return false
+		}
+		e := s.entries[0].entry
+		e.Ledger = &terms
+		for i := range s.details {
+			e.Details = append(e.Details, s.details[i].detail)
+		}
+		return e.Check() == nil && e.Hash() == s.entries[0].stored
 	}
-	row, terms := &s.entries[0], *v.terms
-	terms.Name = name
-	row.entry.Ledger = &terms
-	for i := range s.details {
-		row.entry.Details = append(row.entry.Details, s.details[i].detail)
-	}
-	return row.entry.Check() == nil && row.entry.Hash() == row.stored, nil
+	renamed := *v.terms
+	renamed.Name = name
+	return renamed.Name != v.terms.Name && bears(renamed) || origin != "" && v.terms.Origin == origin && !bears(*v.terms), nil
 }
 
 // VerifyRemains verifies what is left of a ledger that is asked for by a name that no
 // ledger has, where nothing is left under its id either: the tables, the super-log,
 // which is signed and names every ledger that ever was, and the evidence from outside
 // that names the ledger or others. Its error is ErrUnknownLedger when nothing of that
-// is wrong: then there was no such ledger. why, unless nil, is why ledgers could not
+// is wrong, and no evidence is left in doubt: then there was no such ledger. why, unless nil, is why ledgers could not
 // be looked for: then the report is incomplete at least.
 func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options, why error) (Report, error) {
 	if err := opts.check(); err != nil {
@@ -123,6 +129,11 @@ func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options,
 	}
 	if opts.Workers <= 0 {
 		opts.Workers = DefaultWorkers()
+	}
+	if opts.Since != nil {
+		if _, err := chain.OpenCheckpoint(opts.Since.Data); errors.Is(err, chain.ErrCheckpoint) {
+			return Report{}, fmt.Errorf("reading the pinned checkpoint %s: %w", opts.Since.Name, err)
+		}
 	}
 	begun := time.Now()
 	v := newVerification(opts, &standard, begun)
@@ -146,12 +157,36 @@ func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options,
 	if why != nil {
 		v.findings.notChecked(noSeq, why.Error())
 	}
-	if v.findings.critical() == 0 && why == nil {
+	outside := len(opts.Archived) + len(opts.Receipts)
+	if opts.Since != nil || opts.SignerState != nil {
+		outside++
+	}
+	if why != nil && outside == 0 {
+		if there, err := anyTable(ctx, db); err == nil && !there {
+			return Report{}, fmt.Errorf("%w\nhint: there is no table of a ledger here; is it the right database, and was tallystick migrate run on it?", why)
+		}
+	}
+	if v.findings.critical() == 0 && why == nil && (outside == 0 || len(v.findings.reasons()) == 0) {
 		return Report{}, fmt.Errorf("looking for ledger %q: %w", name, ErrUnknownLedger)
 	}
 	report, err := v.report(ctx, time.Since(begun))
 	report.Ledger = name
 	return report, err
+}
+
+const anyTableSQL = `
+select c.relname::text
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname in ('book', 'ops')
+limit 1`
+
+// anyTable reports whether there is anything in the schemas of a ledger.
+func anyTable(ctx context.Context, db *store.DB) (there bool, err error) {
+	err = db.Scan(ctx, anyTableSQL, nil, func(*store.Row) error {
+		there = true
+		return nil
+	})
+	return there, err
 }
 
 // Index: none; there are few ledgers.
@@ -181,15 +216,16 @@ func (v *verification) missSigned(ctx context.Context, db *store.DB, opts *Optio
 		}
 		all = append(all, given{"receipt " + d.Name, r.Checkpoint, false})
 	}
+	var keys []chain.VerifierKey
+	if v.evidence.policy != nil {
+		keys = v.evidence.policy.Keys()
+	}
 	for _, g := range all {
-		var keys []chain.VerifierKey
-		if v.evidence.policy != nil {
-			keys = v.evidence.policy.Keys()
-		}
 		s, err := chain.OpenCheckpoint(g.note, keys...)
 		if errors.Is(err, chain.ErrCheckpoint) {
 			return fmt.Errorf("reading %s: %w", g.what, err)
 		}
+		vouched := g.pinned || err == nil && s.SignedByLog()
 		there := false
 		err = db.Scan(ctx, originSQL, []any{s.Origin}, func(*store.Row) error {
 			there = true
@@ -198,19 +234,14 @@ func (v *verification) missSigned(ctx context.Context, db *store.DB, opts *Optio
 		if err != nil {
 			return fmt.Errorf("looking for the ledger of %s: %w", g.what, err)
 		}
-		if !there && s.Size > 0 {
+		switch {
+		case there || s.Size == 0:
+		case vouched:
 			v.findings.add(finding{code: LedgerMissing, seq: noSeq, stored: "no ledger of that origin",
-				recomputed: fmt.Sprintf("%s of %s, by %s%s", entriesText(s.Size), s.Origin, g.what, unvouched(&s, g.pinned))})
+				recomputed: fmt.Sprintf("%s of %s, by %s", entriesText(s.Size), s.Origin, g.what)})
+		default:
+			v.findings.notChecked(noSeq, fmt.Sprintf("whether %s is genuine: it is of %s of %s, of which there is no ledger here; say with --policy whose signature counts", g.what, entriesText(s.Size), s.Origin))
 		}
 	}
 	return nil
-}
-
-// unvouched says of a checkpoint that no policy has the key that signed it. A pin is
-// taken for what the reader kept.
-func unvouched(s *chain.SignedCheckpoint, pinned bool) string {
-	if pinned || s.SignedByLog() {
-		return ""
-	}
-	return ", whose key no policy names"
 }

@@ -54,6 +54,10 @@ union all
 select r.rolname::text, 'lends its rights to whoever calls the function ' || p.proname::text
 from pg_catalog.pg_proc p join pg_catalog.pg_roles r on r.oid = p.proowner
 where p.prosecdef and p.oid >= 16384::oid and (r.rolsuper or r.rolname = 'tallystick_owner')
+    and p.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
+    and not exists (select 1 from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+    and exists (select 1 from pg_catalog.pg_roles m where m.rolname in ('tallystick_app', 'tallystick_signer', 'tallystick_auditor', 'tallystick_eraser')
+        and pg_catalog.has_function_privilege(m.oid, p.oid, 'EXECUTE'))
 order by 1, 2`
 
 	grantsSQL = `

@@ -139,6 +139,7 @@ func (v *verification) beyond() []string {
 	add(v.level >= LevelChain, "request fingerprints")
 	add(v.level >= LevelSchema && !v.stored, "stored runs, their outputs, and snapshots of balances, from which reports on demand go on: the night holds its own against the entries")
 	add(v.stored && !v.whole(), "snapshots of balances, from which reports on demand go on: they are held against all entries, or not at all")
+	add(v.moreSnapshots, "snapshots of balances but the newest %d", maxStoredSnapshots)
 	add(v.stored, "how the figures of a stored report follow from the entries: it is the one whose digest the run put on record; and what ops.runs says beside that, such as when the run began and what it was given")
 	add(e.namesOnly, "what constraints and unique indexes demand: on this engine only that they are there")
 	level(LevelSchema, "grants, views, triggers and policies in the database")

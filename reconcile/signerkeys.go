@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -56,5 +57,19 @@ func (k *SignerKeys) Missing(ctx context.Context, id uuid.UUID, key chain.Verifi
 	if len(n.ring.signers) == 0 || slices.ContainsFunc(n.ring.at(size), func(s chain.VerifierKey) bool { return s.String() == key.String() }) {
 		return "", nil
 	}
-	return n.ring.known(size), nil
+	return n.ring.advice(id, key, size), nil
+}
+
+// advice says why a key is not one that counts, and what to do.
+func (k *keyring) advice(id uuid.UUID, key chain.VerifierKey, size int64) string {
+	for i := len(k.signers) - 1; i >= 0; i-- {
+		switch s := &k.signers[i]; {
+		case s.key.String() != key.String() || s.ended == "":
+		case s.revoked:
+			return "its key was " + s.ended + ", for good: this signer needs another key"
+		default:
+			return "its key was " + s.ended + ": leave it to the signer that has the new one, or, if that was a mistake, put the key on record again"
+		}
+	}
+	return fmt.Sprintf("its chain names %s, and not this key: put it on record with tallystick keys signer add --ledger %s '%s'", k.known(size), id, key)
 }

@@ -255,10 +255,15 @@ var table = []tableRow{
 	{name: "signed by an unknown key", commit: func(c *crime) {
 		mustExec(c.t, c.conn, "update book.checkpoints set note = $1 where size = 256", string(c.b.sign(c.t, signingKey(c.t, "mallory"), 256)))
 	}, want: "CHECKPOINT_UNKNOWN_KEY@255", status: tampered},
-	{name: "signed before its key was named", commit: func(c *crime) {
+	{name: "signed before its key was named, by the first key", commit: func(c *crime) {
 		root := c.b.rootAt(6)
 		mustExec(c.t, c.conn, "insert into book.checkpoints values ($1, 6, $2, $3, now())", c.b.ledger, root[:], string(c.b.sign(c.t, c.key, 6)))
-	}, want: "CHECKPOINT_UNKNOWN_KEY@5", status: tampered},
+	}, status: reconcile.Verified},
+	{name: "signed before its key was named, by another", commit: func(c *crime) {
+		second := signingKey(c.t, "second")
+		c.append(func(b *book) { b.changeKey(c.t, chain.KeyAdd, second) })
+		mustExec(c.t, c.conn, "update book.checkpoints set note = $1 where size = 256", string(c.b.sign(c.t, second, 256)))
+	}, want: "CHECKPOINT_UNKNOWN_KEY@255", status: tampered},
 	{name: "origin of a checkpoint changed", commit: func(c *crime) {
 		c.do("update book.checkpoints set note = replace(note, 'tallystick.test/', 'elsewhere.test/') where size = 256")
 	},

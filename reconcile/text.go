@@ -44,7 +44,7 @@ func (r *Report) writeOutcome(p *printer) {
 	switch s := &r.Scope; {
 	case r.comparison():
 		r.writeCompared(p)
-	case s.Gone:
+	case s.Gone && r.Status == Tampered:
 		p.printf("TAMPERED: the database has no ledger %s, and what it has is not whole: %d %s.\n\n", inLine(r.Ledger), r.FindingsTotal, plural(int(r.FindingsTotal), "finding", "findings"))
 	case r.Status == Verified && s.Level >= LevelColumns:
 		p.printf("VERIFIED: ledger %s holds, from its first entry to the head.\n\n", inLine(r.Ledger))
@@ -385,6 +385,6 @@ func (r *Report) writeNotChecked(p *printer) {
 		if i < r.Scope.Unchecked {
 			reason = "COULD NOT BE READ OR UNDERSTOOD: " + reason
 		}
-		p.printf("- %s\n", inLine(strings.TrimSpace(reason)))
+		p.printf("- %s\n", inLine(strings.ReplaceAll(strings.TrimSpace(reason), "\nhint: ", "; ")))
 	}
 }

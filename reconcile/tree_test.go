@@ -238,7 +238,7 @@ func TestSignersAreToldWhichKeysCount(t *testing.T) {
 			{first, 10, ""},
 			{second, 9, verifierKey(t, first, b.terms.Origin).ID()},
 			{second, 10, ""},
-			{first, 11, "not any more"},
+			{first, 11, "retired at entry 10"},
 			{second, 12, ""},
 			{signingKey(t, "third"), 12, verifierKey(t, second, b.terms.Origin).ID()},
 		} {

@@ -143,6 +143,7 @@ type verification struct {
 	alongChain    bool  // accounts are followed in the first pass
 	stored        bool  // see Options
 	sound         bool  // see searches
+	moreSnapshots bool  // than are held against the postings
 	plain         bool  // see plainColumns
 	days          bookingDays
 	stripes       *stripes

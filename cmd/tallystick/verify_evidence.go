@@ -165,7 +165,7 @@ func (c *verifyCommand) compare(stdout io.Writer) error {
 		return err
 	}
 	if len(keys) == 0 {
-		keys = c.localKey(docs[0].Data)
+		keys = c.localKey(docs)
 	}
 	report, err := reconcile.Compare(docs[0], docs[1], keys)
 	if err != nil {
@@ -180,26 +180,30 @@ func (c *verifyCommand) compare(stdout io.Writer) error {
 	return nil
 }
 
-// localKey returns the key of the signer whose data folder this is, under the name
-// that a checkpoint has; none where there is no such key.
-func (c *verifyCommand) localKey(checkpoint []byte) []chain.VerifierKey {
+// localKey returns the key of the signer whose data folder this is, if it has signed
+// all of the checkpoints.
+func (c *verifyCommand) localKey(checkpoints []reconcile.Document) []chain.VerifierKey {
 	key, err := signer.ReadKey(signerFiles{}.within(c.DataDir).Key)
 	if err != nil {
 		return nil
 	}
-	s, err := chain.OpenCheckpoint(checkpoint)
-	if errors.Is(err, chain.ErrCheckpoint) {
-		return nil // that is said when they are compared
+	var keys []chain.VerifierKey
+	for _, doc := range checkpoints {
+		s, _ := chain.OpenCheckpoint(doc.Data) // what is no checkpoint has no origin
+		text, err := key.VerifierKey(s.Origin)
+		if err != nil {
+			return nil
+		}
+		verifier, err := chain.ParseLogKey(text)
+		if err != nil {
+			return nil
+		}
+		if _, err := chain.OpenCheckpoint(doc.Data, verifier); err != nil {
+			return nil
+		}
+		keys = []chain.VerifierKey{verifier}
 	}
-	text, err := key.VerifierKey(s.Origin)
-	if err != nil {
-		return nil
-	}
-	verifier, err := chain.ParseLogKey(text)
-	if err != nil {
-		return nil
-	}
-	return []chain.VerifierKey{verifier}
+	return keys
 }
 
 // writeHTML writes reports as one page, in place of the file or not at all.

@@ -28,7 +28,8 @@ type log struct {
 	ahead     int64 // the largest published size seen beyond what was checked
 	shownAt   time.Time
 	askedAt   time.Time // witnesses, in vain
-	waiting   bool      // for the quorum
+	waiting   bool      // for what waitsFor says
+	waitsFor  waitingFor
 
 	refusal   string // why it is not signed; empty: it is
 	refusedAt time.Time

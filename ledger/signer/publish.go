@@ -89,7 +89,7 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 			return err
 		}
 		if why != "" {
-			s.wait(l, fmt.Sprintf("no verification would trust this key: its chain names %s; put the key on record with: tallystick keys signer add --ledger %s '%s'", why, l.id, l.key))
+			s.wait(l, forKey, why)
 			return nil
 		}
 	}
@@ -103,7 +103,7 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 		return err
 	}
 	if !quorum {
-		s.wait(l, "the policy wants more witnesses to have cosigned")
+		s.wait(l, forQuorum, "the policy wants more witnesses to have cosigned")
 		return nil
 	}
 	l.waiting = false
@@ -120,13 +120,21 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 	return nil
 }
 
+// waitingFor is what a checkpoint is not published without.
+type waitingFor int
+
+const (
+	forQuorum waitingFor = iota // of witnesses
+	forKey                      // one that the ledger's chain names
+)
+
 // wait keeps a checkpoint until what it waits for is there, its quorum or its key on
 // record, or that of a larger one.
-func (s *Signer) wait(l *log, why string) {
-	if !l.waiting {
+func (s *Signer) wait(l *log, what waitingFor, why string) {
+	if !l.waiting || l.waitsFor != what {
 		s.Alarmf("%s: not published at size %d: %s", l.origin, l.saved.Size, why)
 	}
-	l.waiting, l.askedAt = true, s.Now()
+	l.waiting, l.waitsFor, l.askedAt = true, what, s.Now()
 }
 
 // cosign asks the witnesses, and reports whether the policy is met. The note may

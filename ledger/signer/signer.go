@@ -118,7 +118,8 @@ type Database struct {
 	// AppendSuper appends to the super-log from a position on, all or nothing.
 	AppendSuper func(ctx context.Context, position int64, leaves []chain.SuperLeaf) error
 	// Missing says why the chain of a ledger does not name the key as one that signs a
-	// checkpoint of that size, "" when it does; nil: that is not looked at.
+	// checkpoint of that size, and what to do, "" when it does; nil: that is not looked
+	// at.
 	Missing func(ctx context.Context, id uuid.UUID, key chain.VerifierKey, size int64) (why string, err error)
 	// Hold takes the lease of a key, or renews it; false while another has it.
 	Hold func(ctx context.Context, key string, holder uuid.UUID, lease time.Duration) (bool, error)
@@ -239,7 +240,7 @@ type Result struct {
 	Refused   int  // that are not signed any more
 	Unchecked int  // with entries that could not be checked, and are not signed
 	Failed    int  // that could not be read, written or announced
-	Waiting   int  // without the quorum of witnesses
+	Waiting   int  // without the quorum of witnesses, or a key that the chain names
 	Backlog   bool // there is more to do at once
 	Standby   bool // another replica signs
 }

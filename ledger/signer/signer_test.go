@@ -538,7 +538,7 @@ func TestNothingIsPublishedByAKeyThatTheChainDoesNotName(t *testing.T) {
 			t.Errorf("%+v, published %v", r, w.checkpoints)
 		}
 	}
-	if said := strings.Count(strings.Join(w.log, "\n"), "tallystick keys signer add"); said != 1 {
+	if said := strings.Count(strings.Join(w.log, "\n"), "another than"); said != 1 {
 		t.Errorf("said %d times: %v", said, w.log)
 	}
 	named = true
