@@ -60,6 +60,11 @@ func (b *Balance) Normal() money.Int128 {
 	return n
 }
 
+// left is what the newest posting left.
+func (b *Balance) left() *balances {
+	return &balances{accountSeq: b.AccountSeq, posted: b.Posted, pendingDebit: b.PendingDebit, pendingCredit: b.PendingCredit}
+}
+
 // BalancesAt returns all accounts that were open after the first size entries of
 // a cut, at most its own, as those entries left them, in order of their codes.
 //

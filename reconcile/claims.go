@@ -37,8 +37,10 @@ type claim interface {
 // snapshots.
 func (v *verification) checkClaims(ctx context.Context) error {
 	kept := v.storedSnapshots(ctx)
-	v.sound = !v.incomplete.Load() && v.findings.critical() == 0
-	v.marks = v.marks.settle(v.sound)
+	if v.incomplete.Load() || v.findings.critical() > 0 {
+		v.marks, v.newest = nil, nil // what the first pass met may not be all, nor right
+	}
+	v.marks = v.marks.settle()
 	for after, more := int64(-1), true; ; {
 		var page []claim
 		if more {
@@ -98,8 +100,7 @@ func (v *verification) holdByCut(ctx context.Context, page []claim) error {
 		slices.SortFunc(all, func(x, y Balance) int { return bytes.Compare(x.ID[:], y.ID[:]) })
 		for i := range all {
 			b := &all[i]
-			at := balances{accountSeq: b.AccountSeq, posted: b.Posted, pendingDebit: b.PendingDebit, pendingCredit: b.PendingCredit}
-			if err := c.hold(ctx, &pastAccount{id: b.ID, currency: b.Currency, scale: b.Scale}, &at); err != nil {
+			if err := c.hold(ctx, &pastAccount{id: b.ID, currency: b.Currency, scale: b.Scale}, b.left()); err != nil {
 				return err
 			}
 		}
@@ -236,11 +237,11 @@ func (v *verification) readPast(ctx context.Context, accounts []pastAccount, cut
 // searchLookUps is how many postings are looked up for an account and a cut.
 const searchLookUps = 4
 
-// searches reports whether to search: only where the first pass knows the newest
-// postings, which it does where nothing was found to be wrong, so that the
-// account_seq of an account run from 1 to the newest, and their seq rise with them.
+// searches reports whether to search: only where the newest postings are known, which
+// they are where nothing was found to be wrong, so that the account_seq of an account
+// run from 1 to the newest, and their seq rise with them.
 func (v *verification) searches(accounts []pastAccount, cuts int) bool {
-	if v.newest == nil || !v.sound {
+	if v.newest == nil {
 		return false
 	}
 	if v.bounds.follow != cheapest {

@@ -40,13 +40,13 @@ func Compare(a, b Document, keys []chain.VerifierKey) (Report, error) {
 	if min(signed[0].Size, signed[1].Size) == 0 {
 		findings.add(finding{code: RejectEmptyBaseline, seq: 0, stored: "a checkpoint of size 0"})
 	}
-	if len(keys) == 0 {
+	if r.Scope.Unsigned = len(keys) == 0; r.Scope.Unsigned {
 		findings.notChecked(noSeq, "whether they are signed, and by whom: name the signer's key with --policy FILE or --key KEY; without it, anybody could have written the two files")
 	}
 	switch valid := findings.total() == 0; {
 	case valid && signed[0].Size != signed[1].Size:
 		findings.notChecked(noSeq, fmt.Sprintf("whether the checkpoint of size %d extends that of size %d: two sizes take the ledger itself, or a consistency proof", r.Size, min(signed[0].Size, signed[1].Size)))
-	case valid && signed[0].Root != signed[1].Root && len(keys) == 0:
+	case valid && signed[0].Root != signed[1].Root && r.Scope.Unsigned:
 		r.Scope.Contradict = true
 	case valid && signed[0].Root != signed[1].Root:
 		findings.add(finding{code: ForkProven, seq: lastOf(r.Size), stored: string(a.Data), recomputed: string(b.Data)})
@@ -79,7 +79,7 @@ func (r *Report) writeCompared(p *printer) {
 			p.printf("INCOMPLETE: %s and %s contradict each other, with two roots for %d entries of %s; that both are signed would prove a fork.\n\n", a, b, r.Size, r.Ledger)
 			return
 		}
-		if r.Scope.Unchecked > 0 && strings.HasPrefix(r.NotChecked[0], "whether they are signed") {
+		if r.Scope.Unsigned {
 			p.printf("INCOMPLETE: %s and %s do not contradict each other by themselves.\n\n", a, b)
 			return
 		}

@@ -110,8 +110,8 @@ func (m *marks) take(c *accountCache, since int64) {
 
 // settle puts the marks in order, once all have been taken; it returns nil when they
 // are no good.
-func (m *marks) settle(sound bool) *marks {
-	if m == nil || m.lost || !sound {
+func (m *marks) settle() *marks {
+	if m == nil || m.lost {
 		return nil
 	}
 	slices.SortFunc(m.all, func(a, b mark) int {

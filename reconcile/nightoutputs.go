@@ -148,18 +148,36 @@ var errOutput = errors.New("what is stored is not what was put out: its bytes do
 
 // openOutput returns the bytes of a stored output.
 func openOutput(digest chain.Hash, size int64, body []byte) ([]byte, error) {
-	if size < 0 || size > store.MaxOutput {
+	var plain bytes.Buffer
+	found, err := unpackOutput(&plain, body, size)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errOutput, err)
+	case found != digest:
 		return nil, errOutput
+	}
+	return plain.Bytes(), nil
+}
+
+// unpackOutput writes what a stored body holds, which is to have so many bytes, and
+// returns its SHA-256.
+func unpackOutput(to io.Writer, body []byte, size int64) (digest chain.Hash, err error) {
+	if size < 0 || size > store.MaxOutput {
+		return digest, fmt.Errorf("of %d bytes", size)
 	}
 	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errOutput, err)
+		return digest, err
 	}
-	plain, err := io.ReadAll(io.LimitReader(z, size+1))
-	if err != nil || int64(len(plain)) != size || sha256.Sum256(plain) != digest {
-		return nil, errors.Join(errOutput, err)
+	h := sha256.New()
+	switch n, err := io.Copy(io.MultiWriter(h, to), io.LimitReader(z, size+1)); {
+	case err != nil:
+		return digest, err
+	case n != size:
+		return digest, errors.New("of another length")
 	}
-	return plain, nil
+	h.Sum(digest[:0])
+	return digest, nil
 }
 
 // OutputsDigest is what a run entry binds as reports_sha256: SHA-256 over a line

@@ -88,16 +88,7 @@ func (b *nightBooks) holdSnapshot(ctx context.Context, r *balanceReader, s snaps
 			return nil
 		}
 		a := &r.all[i]
-		for _, c := range []struct{ column, stored, recomputed string }{
-			{"account_seq", fmt.Sprint(l.accountSeq), fmt.Sprint(a.AccountSeq)},
-			{"posted", l.posted.Format(a.Scale), a.Posted.Format(a.Scale)},
-			{"pending_debit", l.pendingDebit.Format(a.Scale), a.PendingDebit.Format(a.Scale)},
-			{"pending_credit", l.pendingCredit.Format(a.Scale), a.PendingCredit.Format(a.Scale)},
-		} {
-			if c.stored != c.recomputed {
-				report(a.Code, c.column, c.stored, c.recomputed)
-			}
-		}
+		l.compare(a.left(), a.Scale, func(column, stored, recomputed string) { report(a.Code, column, stored, recomputed) })
 		return nil
 	})
 	if errors.Is(err, errSnapshot) {

@@ -103,10 +103,13 @@ type Options struct {
 // errLevel: options that need a higher level.
 var errLevel = errors.New("the level is too low for it")
 
-// check looks for options that contradict each other.
+// check fills in the defaults, and looks for options that contradict each other.
 func (o *Options) check() error {
 	if o.Level == ByDefault {
 		o.Level = LevelSchema
+	}
+	if o.Workers <= 0 {
+		o.Workers = DefaultWorkers()
 	}
 	external := len(o.Receipts) + len(o.Archived)
 	switch {

@@ -35,11 +35,12 @@ func (w *worker) checkPayloads(ctx context.Context) error {
 	s := &w.segment
 	// Where every seq has its entry, a payload without text has nothing to say:
 	// it is not read, which is a tenth of the time on a ledger without texts.
-	args := []any{w.v.snapshot.LedgerID, s.low, s.high, !s.dense()}
-	next := 0
-	if w.textless() {
+	dense := s.dense()
+	if dense && w.textless() {
 		return w.checkAllTexts(ctx)
 	}
+	args := []any{w.v.snapshot.LedgerID, s.low, s.high, !dense}
+	next := 0
 	err := w.v.snapshot.Scan(ctx, payloadsSQL, args, func(r *store.Row) error {
 		seq := r.Int64(0)
 		for next < len(s.entries) && s.entries[next].entry.Seq < seq {

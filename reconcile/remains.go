@@ -16,11 +16,9 @@ import (
 
 // Index: the primary key.
 const namedLedgersSQL = `
-select ledger_id, name from book.ledgers order by ledger_id limit $1::int8`
+select ledger_id, name from book.ledgers order by ledger_id`
 
 const (
-	// maxNamed is how many ledgers are looked through for one that lost its name.
-	maxNamed = 1 << 20
 	// maxRenamed is how many are looked at whether another name is theirs.
 	maxRenamed = 1000
 	// maxLost is how many of them are returned.
@@ -31,8 +29,9 @@ const (
 type Lost struct {
 	// IDs are the ledgers that may be meant: those that were opened under the name, as
 	// their first entry bears it, and say another one now; one that has the origin of
-	// the pinned checkpoint, and was not opened as it says; and those of which there is something in the database, if
-	// only in the super-log, and no row of book.ledgers, which is where names stand.
+	// the pinned checkpoint, and was not opened as it says; and those of which there is
+	// something in the database, if only in the super-log, and no row of book.ledgers,
+	// which is where names stand.
 	IDs []uuid.UUID
 	// More is how many there are beside IDs.
 	More int
@@ -48,7 +47,7 @@ func FindLost(ctx context.Context, db *store.DB, name string, pin *Document) (Lo
 		return lost, err
 	}
 	named := make(map[uuid.UUID]bool)
-	err = db.Scan(ctx, namedLedgersSQL, []any{int64(maxNamed)}, func(r *store.Row) error {
+	err = db.Scan(ctx, namedLedgersSQL, nil, func(r *store.Row) error {
 		named[r.UUID(0)] = true
 		lost.Names = append(lost.Names, string(r.Text(1)))
 		return nil
@@ -121,18 +120,22 @@ func openedAs(ctx context.Context, db *store.DB, id uuid.UUID, name, origin stri
 // ledger has, where nothing is left under its id either: the tables, the super-log,
 // which is signed and names every ledger that ever was, and the evidence from outside
 // that names the ledger or others. Its error is ErrUnknownLedger when nothing of that
-// is wrong, and no evidence is left in doubt: then there was no such ledger. why, unless nil, is why ledgers could not
-// be looked for: then the report is incomplete at least.
+// is wrong, and no evidence is left in doubt: then there was no such ledger. why,
+// unless nil, is why ledgers could not be looked for: then the report is incomplete
+// at least.
 func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options, why error) (Report, error) {
 	if err := opts.check(); err != nil {
 		return Report{}, err
 	}
-	if opts.Workers <= 0 {
-		opts.Workers = DefaultWorkers()
-	}
 	if opts.Since != nil {
 		if _, err := chain.OpenCheckpoint(opts.Since.Data); errors.Is(err, chain.ErrCheckpoint) {
 			return Report{}, fmt.Errorf("reading the pinned checkpoint %s: %w", opts.Since.Name, err)
+		}
+	}
+	outside := opts.Since != nil || opts.SignerState != nil || len(opts.Archived)+len(opts.Receipts) > 0
+	if why != nil && !outside {
+		if there, err := anyTable(ctx, db); err == nil && !there {
+			return Report{}, fmt.Errorf("%w\nhint: there is no table of a ledger here; is it the right database, and was tallystick migrate run on it?", why)
 		}
 	}
 	begun := time.Now()
@@ -157,16 +160,7 @@ func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options,
 	if why != nil {
 		v.findings.notChecked(noSeq, why.Error())
 	}
-	outside := len(opts.Archived) + len(opts.Receipts)
-	if opts.Since != nil || opts.SignerState != nil {
-		outside++
-	}
-	if why != nil && outside == 0 {
-		if there, err := anyTable(ctx, db); err == nil && !there {
-			return Report{}, fmt.Errorf("%w\nhint: there is no table of a ledger here; is it the right database, and was tallystick migrate run on it?", why)
-		}
-	}
-	if v.findings.critical() == 0 && why == nil && (outside == 0 || len(v.findings.reasons()) == 0) {
+	if v.findings.critical() == 0 && why == nil && (!outside || len(v.findings.reasons()) == 0) {
 		return Report{}, fmt.Errorf("looking for ledger %q: %w", name, ErrUnknownLedger)
 	}
 	report, err := v.report(ctx, time.Since(begun))

@@ -86,9 +86,9 @@ type Scope struct {
 	Forks []Fork
 	// Compared are the names of two checkpoints, when nothing else was looked at.
 	Compared [2]string
-	// Contradict: they say different things of one size, and whose signatures count
-	// is not known.
-	Contradict bool
+	// Unsigned: whose signatures under them count is not known. Contradict: they say
+	// different things of one size besides.
+	Unsigned, Contradict bool
 	// CoveredBy is the size of the first checkpoint over an entry that a finding
 	// is about.
 	CoveredBy map[int64]int64

@@ -41,8 +41,7 @@ type Pin struct {
 // describe says what the signatures are worth.
 func (v *verification) describe(s *Scope) {
 	e := &v.evidence
-	s.Gone = v.gone
-	s.Level, s.Unreadable, s.From, s.Outside, s.Forks, s.SuperLog, s.Derived = v.level, v.unreadable, v.from, e.external, e.forks, e.superLog, v.derived
+	s.Level, s.Unreadable, s.Gone, s.From, s.Outside, s.Forks, s.SuperLog, s.Derived = v.level, v.unreadable, v.gone, v.from, e.external, e.forks, e.superLog, v.derived
 	if p := e.pin; p != nil {
 		s.Pin = &Pin{Size: p.Size, Root: p.Root, Holds: e.pinHolds}
 	}

@@ -161,6 +161,25 @@ func parseLine(b []byte) (l snapshotLine) {
 	return l
 }
 
+// compare reports each column in which a line differs from how its account stood.
+func (l *snapshotLine) compare(at *balances, scale uint8, report func(column, stored, recomputed string)) {
+	if at.accountSeq == 0 {
+		report("", "an account", "no posting on it")
+		return
+	}
+	if l.accountSeq != at.accountSeq {
+		report("account_seq", fmt.Sprint(l.accountSeq), fmt.Sprint(at.accountSeq))
+	}
+	for _, c := range []struct {
+		column             string
+		stored, recomputed money.Int128
+	}{{"posted", l.posted, at.posted}, {"pending_debit", l.pendingDebit, at.pendingDebit}, {"pending_credit", l.pendingCredit, at.pendingCredit}} {
+		if c.stored != c.recomputed {
+			report(c.column, c.stored.Format(scale), c.recomputed.Format(scale))
+		}
+	}
+}
+
 // snapshotOf cuts balances into the parts of a snapshot, each of at most some lines.
 func snapshotOf(all []Balance, lines int) ([]store.SnapshotPart, error) {
 	var posted []*Balance

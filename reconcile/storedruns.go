@@ -1,11 +1,7 @@
 package reconcile
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 
@@ -111,9 +107,15 @@ func (v *verification) holdRuns(ctx context.Context, runs []*nightEntry) error {
 		if !there[e.request] {
 			found = append(found, storedRunFinding(e, "", "no row of ops.runs", "run "+e.request.String()))
 		}
-		if err := retry(ctx, func() error { return v.holdOutputs(ctx, e, &found) }); err != nil {
+		var bad []finding
+		err := retry(ctx, func() (err error) {
+			bad, err = v.holdOutputs(ctx, e)
+			return err
+		})
+		if err != nil {
 			return wrap(fmt.Sprintf("reading what run %s put out", e.request), err)
 		}
+		found = append(found, bad...)
 	}
 	v.findings.add(found...)
 	v.derived.Runs += int64(len(there))
@@ -164,20 +166,18 @@ func (v *verification) holdRun(e *nightEntry, r *store.Row) (found []finding) {
 
 // holdOutputs holds what a run put out against the digest that its entry binds, and
 // each document against its own.
-func (v *verification) holdOutputs(ctx context.Context, e *nightEntry, found *[]finding) error {
+func (v *verification) holdOutputs(ctx context.Context, e *nightEntry) (bad []finding, err error) {
 	var outputs []store.RunOutput
-	err := v.snapshot.Scan(ctx, storedOutputsSQL, []any{e.request, int64(store.MaxOutputs) + 1}, func(r *store.Row) error {
+	err = v.snapshot.Scan(ctx, storedOutputsSQL, []any{e.request, int64(store.MaxOutputs) + 1}, func(r *store.Row) error {
 		outputs = append(outputs, store.RunOutput{Kind: string(r.Text(0)), Name: string(r.Text(1)), SHA256: r.Hash(2), Size: r.Int64(3)})
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if digest := OutputsDigest(outputs).String(); digest != e.detail("reports_sha256") {
-		*found = append(*found, storedRunFinding(e, "run_outputs", fmt.Sprintf("%d documents, together %s", len(outputs), digest), e.detail("reports_sha256")))
-		return nil // they are not those of the run, each by itself or not
+	if digest := OutputsDigest(outputs).String(); digest != e.detail("reports_sha256") { // they are not those of the run, each by itself or not
+		return []finding{storedRunFinding(e, "run_outputs", fmt.Sprintf("%d documents, together %s", len(outputs), digest), e.detail("reports_sha256"))}, nil
 	}
-	var bad []finding
 	for i := range outputs {
 		o, there := &outputs[i], false
 		err := v.snapshot.Scan(ctx, outputBodySQL, []any{e.request, o.Kind, o.Name, int64(store.MaxOutputBody)}, func(r *store.Row) error {
@@ -189,14 +189,13 @@ func (v *verification) holdOutputs(ctx context.Context, e *nightEntry, found *[]
 		})
 		switch {
 		case err != nil:
-			return err
+			return nil, err
 		case !there:
 			bad = append(bad, storedRunFinding(e, "run_outputs", o.Kind+" "+o.Name+": gone meanwhile", o.SHA256.String()))
 		}
 	}
 	v.derived.Documents += int64(len(outputs))
-	*found = append(*found, bad...)
-	return nil
+	return bad, nil
 }
 
 // wrongBody says what is wrong with the body of a document, "" when nothing is.
@@ -204,7 +203,7 @@ func wrongBody(body []byte, o *store.RunOutput) string {
 	if body == nil {
 		return fmt.Sprintf("more than %d bytes", store.MaxOutputBody)
 	}
-	digest, err := digestOf(body, o.Size)
+	digest, err := unpackOutput(io.Discard, body, o.Size)
 	switch {
 	case err != nil:
 		return err.Error()
@@ -212,23 +211,6 @@ func wrongBody(body []byte, o *store.RunOutput) string {
 		return "SHA-256 " + digest.String()
 	}
 	return ""
-}
-
-// digestOf returns the SHA-256 of what a body holds, which is to have so many bytes.
-func digestOf(body []byte, size int64) (digest chain.Hash, err error) {
-	z, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return digest, err
-	}
-	h := sha256.New()
-	switch n, err := io.Copy(h, io.LimitReader(z, min(size, store.MaxOutput)+1)); {
-	case err != nil:
-		return digest, err
-	case n != size:
-		return digest, errors.New("of another length")
-	}
-	h.Sum(digest[:0])
-	return digest, nil
 }
 
 // findUnrecordedRuns looks for runs that are stored as ended, and that no entry

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"tallystick/ledger/money"
 	"tallystick/ledger/store"
 )
 
@@ -98,28 +97,10 @@ func (s *heldSnapshot) hold(ctx context.Context, a *pastAccount, at *balances) e
 			s.report(a.id, "", "no such account", "posted "+at.posted.Format(a.scale))
 		}
 	default:
-		s.compare(l, a, at)
+		l.compare(at, a.scale, func(column, stored, recomputed string) { s.report(a.id, column, stored, recomputed) })
 		s.lines = s.lines[snapshotLineBytes:]
 	}
 	return nil
-}
-
-func (s *heldSnapshot) compare(l *snapshotLine, a *pastAccount, at *balances) {
-	if at.accountSeq == 0 {
-		s.report(a.id, "", "an account", "no posting on it")
-		return
-	}
-	if l.accountSeq != at.accountSeq {
-		s.report(a.id, "account_seq", fmt.Sprint(l.accountSeq), fmt.Sprint(at.accountSeq))
-	}
-	for _, c := range []struct {
-		column             string
-		stored, recomputed money.Int128
-	}{{"posted", l.posted, at.posted}, {"pending_debit", l.pendingDebit, at.pendingDebit}, {"pending_credit", l.pendingCredit, at.pendingCredit}} {
-		if c.stored != c.recomputed {
-			s.report(a.id, c.column, c.stored.Format(a.scale), c.recomputed.Format(a.scale))
-		}
-	}
 }
 
 // next returns the line that comes next; nil after the last, and where the snapshot

@@ -34,7 +34,7 @@ func (v *verification) findTexts(ctx context.Context) {
 // known by now.
 func (w *worker) textless() bool {
 	places := w.v.textPlaces.Load()
-	if places == nil || !w.segment.dense() {
+	if places == nil {
 		return false
 	}
 	i, _ := slices.BinarySearch(*places, w.segment.low)

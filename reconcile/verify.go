@@ -36,9 +36,6 @@ func verifyWithin(ctx context.Context, db *store.DB, ledgerID uuid.UUID, opts Op
 	if err := opts.check(); err != nil {
 		return Report{}, err
 	}
-	if opts.Workers <= 0 {
-		opts.Workers = DefaultWorkers()
-	}
 	begun := time.Now()
 	v := newVerification(opts, b, begun)
 	switch err := v.begin(ctx, db, ledgerID, &opts); {
@@ -142,7 +139,6 @@ type verification struct {
 	accounts      int64 // how many there are, new ones included
 	alongChain    bool  // accounts are followed in the first pass
 	stored        bool  // see Options
-	sound         bool  // see searches
 	moreSnapshots bool  // than are held against the postings
 	plain         bool  // see plainColumns
 	days          bookingDays

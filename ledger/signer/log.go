@@ -27,9 +27,8 @@ type log struct {
 	published int64 // size of the largest published checkpoint, or unknown
 	ahead     int64 // the largest published size seen beyond what was checked
 	shownAt   time.Time
-	askedAt   time.Time // witnesses, in vain
-	waiting   bool      // for what waitsFor says
-	waitsFor  waitingFor
+	askedAt   time.Time  // witnesses, in vain
+	waitsFor  waitingFor // that the newest checkpoint is not published without
 
 	refusal   string // why it is not signed; empty: it is
 	refusedAt time.Time
@@ -164,7 +163,7 @@ func (s *Signer) publishStats() {
 		p := l.position()
 		stats[l.id] = Stats{
 			Size: max(l.head.Size, p.Size), Checked: p.Size, Published: l.published, ShownAt: l.shownAt, SignedAt: l.signedAt,
-			Refusals: l.refusals, Refused: l.isRefused(), Waiting: l.waiting, Unchecked: l.unchecked != "", Findings: found,
+			Refusals: l.refusals, Refused: l.isRefused(), Waiting: l.waiting(), Unchecked: l.unchecked != "", Findings: found,
 		}
 	}
 	s.mu.Lock()

@@ -31,7 +31,7 @@ func (s *Signer) isDue(l *log) bool {
 	if l.published == p.Size && s.Now().Before(l.shownAt.Add(Heartbeat)) {
 		return false
 	}
-	return l.published != p.Size && !l.waiting || !s.Now().Before(l.askedAt.Add(quorumPause))
+	return l.published != p.Size && !l.waiting() || !s.Now().Before(l.askedAt.Add(quorumPause))
 }
 
 // publishAll publishes several ledgers at once: witnesses may be slow.
@@ -56,7 +56,7 @@ func (s *Signer) publishAll(ctx context.Context, due []*log, r *Result) {
 		if failed[i] != nil {
 			l.forgetPublished() // it may have been stored
 			r.Failed++
-		} else if l.waiting {
+		} else if l.waiting() {
 			r.Waiting++
 		}
 		if ctx.Err() == nil {
@@ -106,7 +106,7 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 		s.wait(l, forQuorum, "the policy wants more witnesses to have cosigned")
 		return nil
 	}
-	l.waiting = false
+	l.waitsFor = forNothing
 	if l.published == p.Size {
 		err = s.Database.Show(ctx, l.id, c)
 	} else if err = s.Database.Publish(ctx, l.id, l.nodes, c); err == nil {
@@ -124,17 +124,20 @@ func (s *Signer) publish(ctx context.Context, l *log) error {
 type waitingFor int
 
 const (
-	forQuorum waitingFor = iota // of witnesses
-	forKey                      // one that the ledger's chain names
+	forNothing waitingFor = iota
+	forQuorum             // of witnesses
+	forKey                // one that the ledger's chain names
 )
+
+func (l *log) waiting() bool { return l.waitsFor != forNothing }
 
 // wait keeps a checkpoint until what it waits for is there, its quorum or its key on
 // record, or that of a larger one.
 func (s *Signer) wait(l *log, what waitingFor, why string) {
-	if !l.waiting || l.waitsFor != what {
+	if l.waitsFor != what {
 		s.Alarmf("%s: not published at size %d: %s", l.origin, l.saved.Size, why)
 	}
-	l.waiting, l.waitsFor, l.askedAt = true, what, s.Now()
+	l.waitsFor, l.askedAt = what, s.Now()
 }
 
 // cosign asks the witnesses, and reports whether the policy is met. The note may
