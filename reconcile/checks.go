@@ -149,7 +149,7 @@ var Checks = []Check{
 
 // The next steps.
 const (
-	askSuperLog    = "Keep the database as it is. Whoever changes the super-log may have removed a ledger whole, or the end of one: compare the list of ledgers, and their sizes, with a backup, and get the super-log's newest checkpoint from a witness or an archive."
+	askSuperLog    = "Keep the database as it is. Whoever changes the super-log may have removed a ledger whole, or the end of one: compare the list of ledgers, and their sizes, with a backup, and get the super-log's newest checkpoint from a witness or an archive. If the database was restored from a backup, whoever keeps the signer's state declares that: tallystick super-log reincarnate."
 	askWitness     = "Ask the witness for its newest cosignature and hold both against each other. Until the quorum is there, rely on the checkpoint before."
 	bothEntries    = "Look at the entry and the one that it refers to. If the hashes of both hold, the application itself booked this wrongly, or its secrets were stolen; correct it by a transfer."
 	compare        = "Keep the database as it is. Compare the entry with a backup, a replica or the client's receipt to see what was changed; the sealed hash proves which copy is the true one."

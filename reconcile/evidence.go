@@ -29,6 +29,7 @@ type evidence struct {
 	shownLater bool // what is shown came after the cut
 	unseen     bool // which checkpoints there are could not be read, and that was said
 
+	met   func(*checkpointRow) // called with each that states a root, unless nil
 	roots map[int64]chain.Hash // of the sizes that somebody asks for; nil values until known
 	asked map[int64]bool
 
@@ -263,6 +264,9 @@ func (e *evidence) checkCheckpoint(row *checkpointRow, root chain.Hash) {
 	e.report(row)
 	if !row.states() {
 		return
+	}
+	if e.met != nil {
+		e.met(row)
 	}
 	if row.signed.Root != root {
 		e.add(finding{code: CheckpointRootMismatch, seq: lastOf(row.size), stored: row.signed.Root.String() + ", as it was signed", recomputed: root.String()})

@@ -80,6 +80,10 @@ type Scope struct {
 	Derived Derived
 	// SuperLog is nil when it was not read.
 	SuperLog *SuperLog
+	// Succeeds is the loss that the first entry of the ledger declares; nil: none.
+	// SucceededBy are ledgers that declare one of this ledger.
+	Succeeds    *Succession
+	SucceededBy []SucceededBy
 	// Outside is what was held against the ledger from outside, one line each.
 	Outside []string
 	// Forks stand on their own, with the server switched off.

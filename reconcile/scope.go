@@ -42,6 +42,7 @@ type Pin struct {
 func (v *verification) describe(s *Scope) {
 	e := &v.evidence
 	s.Level, s.Unreadable, s.Gone, s.From, s.Outside, s.Forks, s.SuperLog, s.Derived = v.level, v.unreadable, v.gone, v.from, e.external, e.forks, e.superLog, v.derived
+	s.Succeeds, s.SucceededBy = v.succeeds, v.succeededBy
 	if p := e.pin; p != nil {
 		s.Pin = &Pin{Size: p.Size, Root: p.Root, Holds: e.pinHolds}
 	}

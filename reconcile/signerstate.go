@@ -25,10 +25,11 @@ type signerState struct {
 }
 
 type signerPosition struct {
-	Size int64  `json:"size"`
-	Root string `json:"root"` // hexadecimal digits
-	Head string `json:"head"` // the entry hash at Size − 1, likewise
-	Note string `json:"note"` // the signed checkpoint, if there is one
+	Origin string `json:"origin"`
+	Size   int64  `json:"size"`
+	Root   string `json:"root"` // hexadecimal digits
+	Head   string `json:"head"` // the entry hash at Size − 1, likewise
+	Note   string `json:"note"` // the signed checkpoint, if there is one
 }
 
 // checkSignerState holds what the signer knows, outside the database, against

@@ -83,7 +83,7 @@ func logged(ctx context.Context, db *store.DB, id uuid.UUID) (*loggedLedger, err
 // it names.
 func Missing(ctx context.Context, db *store.DB, visit func(uuid.UUID)) ([]uuid.UUID, error) {
 	var missing []uuid.UUID
-	for at := (uuid.UUID{}); ; {
+	for at := chain.LastSuperID; ; { // ids below are of super-logs
 		next, found := uuid.UUID{}, false
 		err := db.Scan(ctx, nextLoggedSQL, []any{at}, func(r *store.Row) error {
 			next, found = r.UUID(0), true
@@ -131,9 +131,6 @@ func (v *verification) checkOthers(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
-// superSuffix ends the origin of a super-log, after the name of its host.
-const superSuffix = "/super-log"
-
 // superPage is how many rows of the super-log are read at once.
 const superPage = 1024
 
@@ -155,10 +152,13 @@ type superRow struct {
 
 // SuperLog is the super-log as a verification found it.
 type SuperLog struct {
-	Leaves, Ledgers int64
+	Leaves, Ledgers int64    // leaves about ledgers, and these
 	Size            int64    // of its newest checkpoint, 0 without one
 	Keys            []string // of this ledger's signers, under that checkpoint
 	Unknown         []string // other keys that claim to have signed it
+
+	// Successions are where it begins anew after a loss, the first hundred.
+	Successions []SuperSuccession
 }
 
 // superWalk reads the super-log. It is a verification of its own, of a log without
@@ -172,6 +172,9 @@ type superWalk struct {
 	there map[uuid.UUID]bool
 	found [len(superKinds)]series
 	seen  SuperLog
+
+	successor   string // under which checkpoints are signed from here on; "" before a succession
+	successions int64
 }
 
 // superKinds are what can be wrong with rows: of each kind, the first is reported.
@@ -194,9 +197,10 @@ func (v *verification) checkSuperLog(ctx context.Context, db *store.DB, opts *Op
 		return errors.New(own.findings.unchecked[0].what)
 	}
 	w := &superWalk{v: v, own: own, db: db, last: -1, there: make(map[uuid.UUID]bool)}
+	own.evidence.met = w.meet
 	var kept *signerPosition
 	if opts.SignerState != nil && v.level >= LevelEvidence {
-		if state, err := parseSignerState(opts.SignerState); err == nil && state.SuperLog != nil { // an error is said elsewhere
+		if state, err := parseSignerState(opts.SignerState); err == nil && state.SuperLog != nil && state.SuperLog.Size > 0 { // an error is said elsewhere
 			kept = state.SuperLog
 			own.evidence.ask(kept.Size)
 		}
@@ -218,20 +222,11 @@ func (v *verification) checkSuperLog(ctx context.Context, db *store.DB, opts *Op
 			return err
 		}
 	}
-	if kept != nil && !w.tree.lost {
-		if root, ok := own.evidence.roots[kept.Size]; !ok || root.String() != kept.Root {
-			stored := "root " + root.String()
-			if !ok {
-				stored = fmt.Sprintf("%d leaves", w.last+1)
-			}
-			own.evidence.add(finding{code: LogRollback, seq: lastOf(kept.Size), stored: stored,
-				recomputed: fmt.Sprintf("size %d, root %s, by the signer's state", kept.Size, kept.Root)})
-		}
-	}
+	w.holdKept(kept)
 	if err := w.whoSigned(ctx); err != nil {
 		return err
 	}
-	w.seen.Leaves, w.seen.Ledgers = w.last+1, int64(len(w.there))
+	w.seen.Leaves, w.seen.Ledgers = w.last+1-w.successions, int64(len(w.there))
 	v.evidence.superLog = &w.seen
 	return nil
 }
@@ -273,6 +268,8 @@ func (w *superWalk) row(r *superRow) error {
 		w.add(superHash, r.position, r.rejected.column+" "+r.rejected.value, "")
 	case leaf != r.stored:
 		w.add(superHash, r.position, r.stored.String(), leaf.String()+", by its columns")
+	case r.leaf.AboutSuperLog():
+		w.succeed(r)
 	}
 	if w.tree.lost {
 		return nil
@@ -292,6 +289,9 @@ func (w *superWalk) published(ctx context.Context, page []superRow) error {
 	var keys []store.Key
 	for i := range page {
 		id := page[i].leaf.LedgerID
+		if page[i].leaf.AboutSuperLog() {
+			continue
+		}
 		there, known := w.there[id]
 		if !known {
 			err := retry(ctx, func() (err error) {
@@ -344,8 +344,8 @@ func (w *superWalk) whoSigned(ctx context.Context) error {
 	named := w.named()
 	keys, err := w.keys(origin, named)
 	switch {
-	case err != nil || !strings.HasSuffix(origin, superSuffix):
-		w.own.evidence.add(f.as(OriginMismatch, origin, "<host>"+superSuffix))
+	case err != nil || !strings.HasSuffix(origin, chain.SuperSuffix):
+		w.own.evidence.add(f.as(OriginMismatch, origin, "<host>"+chain.SuperSuffix))
 	case len(named) > 0 && len(keys) == 0:
 		w.own.evidence.add(f.as(OriginMismatch, origin, named[0].Name()+", by the policy"))
 	}
@@ -373,7 +373,7 @@ func (w *superWalk) named() []chain.VerifierKey {
 	if w.v.evidence.policy == nil {
 		return nil
 	}
-	return slices.DeleteFunc(w.v.evidence.policy.Keys(), func(k chain.VerifierKey) bool { return !strings.HasSuffix(k.Name(), superSuffix) })
+	return slices.DeleteFunc(w.v.evidence.policy.Keys(), func(k chain.VerifierKey) bool { return !strings.HasSuffix(k.Name(), chain.SuperSuffix) })
 }
 
 // keys returns whose signatures count under an origin. A key that was revoked may be

@@ -197,6 +197,12 @@ func (r *Report) scopeLines() []Line {
 	if r.Head != "" {
 		add("head", "%s", r.Head)
 	}
+	if p := s.Succeeds; p != nil {
+		add("succeeds", "%s at size %d, root %s; declared lost: %s (%s)", p.Origin, p.Size, p.Root, p.lost(), p.Reason)
+	}
+	for _, p := range s.SucceededBy {
+		add("succeeded", "at size %d, root %s, by ledger %s; declared lost: %s (%s)", p.Size, p.Root, p.Ledger, p.lost(), p.Reason)
+	}
 	lines = append(lines, s.signingLines()...)
 	if s.Level >= LevelChain {
 		add("read", "%d entries, %d postings, %d accounts, %d texts, in %s (%d entries/s)",
@@ -261,6 +267,9 @@ func (s *Scope) signingLines() []Line {
 	}
 	if l := s.SuperLog; l != nil && l.Leaves > 0 {
 		add("super-log", "%d %s about %d %s; %s", l.Leaves, plural(int(min(l.Leaves, 2)), "checkpoint", "checkpoints"), l.Ledgers, plural(int(min(l.Ledgers, 2)), "ledger", "ledgers"), l.signed())
+		for _, c := range l.Successions {
+			add("", "leaf %d declares a loss: %s had been signed at size %d, root %s", c.Position, c.Origin, c.Size, c.Root)
+		}
 	}
 	name := "outside"
 	for _, line := range s.Outside {

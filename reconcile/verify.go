@@ -89,6 +89,7 @@ func (v *verification) checks(db *store.DB, opts *Options) []check {
 		{"balance commitments and snapshots of balances", LevelColumns, v.checkClaims},
 		{"runs, decisions and policies", LevelColumns, v.checkNightEntries},
 		{"stored runs and what they put out", LevelSchema, v.checkStoredRuns},
+		{"what ledgers succeed", LevelSchema, v.readSuccessions},
 		v.schemaCheck(db),
 		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error {
 			if !opts.Others {
@@ -128,7 +129,9 @@ type verification struct {
 	present       int64      // how many entries there are now; the cut may be an earlier one
 	latest        int64      // the last size that counts: that of a cut that was asked for
 	unreadable    bool       // the ledger could not even be begun
-	gone          bool       // and there is none: what is verified is what is left of it
+	succeeds      *Succession
+	succeededBy   []SucceededBy
+	gone          bool // and there is none: what is verified is what is left of it
 	bounds        *bounds
 	snapshot      *store.Snapshot
 	workers       int

@@ -53,9 +53,12 @@ type commands struct {
 		Balance     proveBalanceCommand     `cmd:"" help:"Get the proof of an account's balance by the newest balance commitment."`
 		Check       proveCheckCommand       `cmd:"" help:"Check a receipt, a statement proof or a balance proof, with no server and no database."`
 	} `cmd:"" help:"Proofs that stand without the server."`
-	Witness   witnessCommand    `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
-	Erase     eraseCommand      `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
-	Signer    signerCommand     `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
+	Witness  witnessCommand `cmd:"" help:"Run a witness: cosign the checkpoints of logs, each only if it extends the one before."`
+	Erase    eraseCommand   `cmd:"" help:"Erase the free text of an entry, a transfer or an account, on record and for ever."`
+	Signer   signerCommand  `cmd:"" help:"Check every new entry, and sign checkpoints of what holds."`
+	SuperLog struct {
+		Reincarnate superLogReincarnateCommand `cmd:"" help:"Declare that the super-log has lost leaves, as after a restore, and begin its successor."`
+	} `cmd:"" name:"super-log" help:"The log over the checkpoints of all ledgers."`
 	Verify    verifyCommand     `cmd:"" help:"Re-derive a ledger from what the database holds, and report everything that does not hold."`
 	Reconcile reconcileCommands `cmd:"" help:"The night: reconcile a ledger with itself and with the bank, and report."`
 	Bundle    struct {

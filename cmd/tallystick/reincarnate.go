@@ -214,6 +214,9 @@ What comes next:
   2. Give the posting front-ends the new name. Ledger %[7]s stays readable, and is not closed to postings by this:
      revoke or narrow the API keys that still post to it.
   3. Give auditors the checkpoint file and the new origin: what they pinned of the old one ends there.
+  4. A signer with its state outside the database goes on refusing the old ledger, until it is started with
+     --ended %[1]s (a server: --signer-ended).
+     The super-log has lost leaves too: declare that once for the whole database, with tallystick super-log reincarnate.
 `, p.Origin, p.Size, p.Root, c.Lost, p.LostReason, info.Terms.Name, old.Terms.Name, min(p.Size, old.Size)-1)
 	return err
 }

@@ -32,14 +32,15 @@ const (
 // serveCommand runs the server.
 type serveCommand struct {
 	Database     `embed:""`
-	Listen       string `env:"TALLYSTICK_LISTEN" default:"127.0.0.1:8080" help:"Address to serve on."`
-	Host         string `env:"TALLYSTICK_HOST" placeholder:"NAME" help:"Host name in the origin of ledgers opened here; this machine's by default."`
-	Currency     string `env:"TALLYSTICK_BASE_CURRENCY" default:"EUR" help:"Base currency of the ledger main, opened on first start."`
-	TimeZone     string `env:"TALLYSTICK_TIME_ZONE" default:"UTC" help:"Time zone of the ledger main, opened on first start (IANA name)."`
-	Signer       string `env:"TALLYSTICK_SIGNER" default:"on" enum:"on,off" help:"Sign checkpoints in this process: ${enum}. Its key and state are in signer/ of the data folder."`
-	SignerPolicy string `env:"TALLYSTICK_SIGNER_POLICY" type:"path" placeholder:"FILE" help:"Policy (C2SP tlog-policy) with the witnesses that the signer asks; no checkpoint is published without its quorum."`
-	Nightly      string `env:"TALLYSTICK_NIGHTLY" placeholder:"CRON" help:"When to run the night of every ledger: minute, hour, day of month, month and day of week, such as '30 2 * * *'. Not at all by default."`
-	NightlyZone  string `env:"TALLYSTICK_NIGHTLY_ZONE" placeholder:"ZONE" help:"Time zone of --nightly (IANA name); that of each ledger by default."`
+	Listen       string   `env:"TALLYSTICK_LISTEN" default:"127.0.0.1:8080" help:"Address to serve on."`
+	Host         string   `env:"TALLYSTICK_HOST" placeholder:"NAME" help:"Host name in the origin of ledgers opened here; this machine's by default."`
+	Currency     string   `env:"TALLYSTICK_BASE_CURRENCY" default:"EUR" help:"Base currency of the ledger main, opened on first start."`
+	TimeZone     string   `env:"TALLYSTICK_TIME_ZONE" default:"UTC" help:"Time zone of the ledger main, opened on first start (IANA name)."`
+	Signer       string   `env:"TALLYSTICK_SIGNER" default:"on" enum:"on,off" help:"Sign checkpoints in this process: ${enum}. Its key and state are in signer/ of the data folder."`
+	SignerEnded  []string `env:"TALLYSTICK_SIGNER_ENDED" placeholder:"ORIGIN" help:"Ledger that has lost entries and has a successor: the signer refuses it no longer, and never signs it. May be repeated."`
+	SignerPolicy string   `env:"TALLYSTICK_SIGNER_POLICY" type:"path" placeholder:"FILE" help:"Policy (C2SP tlog-policy) with the witnesses that the signer asks; no checkpoint is published without its quorum."`
+	Nightly      string   `env:"TALLYSTICK_NIGHTLY" placeholder:"CRON" help:"When to run the night of every ledger: minute, hour, day of month, month and day of week, such as '30 2 * * *'. Not at all by default."`
+	NightlyZone  string   `env:"TALLYSTICK_NIGHTLY_ZONE" placeholder:"ZONE" help:"Time zone of --nightly (IANA name); that of each ledger by default."`
 
 	Night    nightFiles `embed:"" prefix:"night-" envprefix:"TALLYSTICK_NIGHT_"`
 	LogLevel string     `env:"TALLYSTICK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level logged: ${enum}."`
@@ -120,7 +121,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	journal := db.Journal()
 	sequencers := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
 	defer sequencers.Stop()
-	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), actor: key.id, poster: sequencers, db: db}
+	signs := &signing{files: signerFiles{Policy: c.SignerPolicy}.within(c.DataDir), url: database.url, host: originHost(c.Host), ended: c.SignerEnded, actor: key.id, poster: sequencers, db: db}
 	finishing := &finisher{db: db, erase: eraseTexts(database.url), log: slog.Default()}
 	work := &nightWork{url: database.url, db: db, poster: sequencers, files: c.Night, state: signs.files.State}
 	nights, err := newNightly(c.Nightly, c.NightlyZone, work, slog.Default())

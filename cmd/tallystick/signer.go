@@ -30,15 +30,20 @@ const (
 	findingSource = "signer"
 )
 
+// keyAndState are the flags that say where a signer's key and state are.
+type keyAndState struct {
+	Key   string `env:"TALLYSTICK_SIGNER_KEY" type:"path" placeholder:"FILE" help:"Signing key, made at the first start; signer/signer.key in the data folder by default."`
+	State string `env:"TALLYSTICK_SIGNER_STATE" type:"path" placeholder:"FILE" help:"What was signed, kept outside the database; signer/state.json in the data folder by default."`
+}
+
 // signerFiles are the flags that say where key, state and policy are.
 type signerFiles struct {
-	Key    string `env:"TALLYSTICK_SIGNER_KEY" type:"path" placeholder:"FILE" help:"Signing key, made at the first start; signer/signer.key in the data folder by default."`
-	State  string `env:"TALLYSTICK_SIGNER_STATE" type:"path" placeholder:"FILE" help:"What was signed, kept outside the database; signer/state.json in the data folder by default."`
-	Policy string `env:"TALLYSTICK_SIGNER_POLICY" type:"path" placeholder:"FILE" help:"Policy (C2SP tlog-policy) with the witnesses to ask; nothing is published without its quorum."`
+	keyAndState `embed:""`
+	Policy      string `env:"TALLYSTICK_SIGNER_POLICY" type:"path" placeholder:"FILE" help:"Policy (C2SP tlog-policy) with the witnesses to ask; nothing is published without its quorum."`
 }
 
 // within fills in the defaults.
-func (f signerFiles) within(dataDir string) signerFiles {
+func (f keyAndState) within(dataDir string) keyAndState {
 	if f.Key == "" {
 		f.Key = filepath.Join(dataDir, signerFolder, "signer.key")
 	}
@@ -48,12 +53,18 @@ func (f signerFiles) within(dataDir string) signerFiles {
 	return f
 }
 
+func (f signerFiles) within(dataDir string) signerFiles {
+	f.keyAndState = f.keyAndState.within(dataDir)
+	return f
+}
+
 // signerCommand signs checkpoints in a process of its own.
 type signerCommand struct {
 	Database    `embed:""`
 	signerFiles `embed:""`
 	Host        string   `env:"TALLYSTICK_HOST" placeholder:"NAME" help:"Host name in the origin of the super-log; this machine's by default."`
 	Pin         []string `type:"existingfile" placeholder:"FILE.cp" help:"Signed checkpoint that you vouch for, of a ledger whose state is gone. Its entries are all checked again. May be repeated."`
+	Ended       []string `env:"TALLYSTICK_SIGNER_ENDED" placeholder:"ORIGIN" help:"Ledger that has lost entries and has a successor: it is refused no longer, and never signed. May be repeated."`
 	Once        bool     `help:"Look at every ledger once and exit: 0 when all is signed, 1 when something was refused, 2 when not everything could be checked or published."`
 	GoOn        bool     `name:"keep-going" help:"Go on with the other ledgers when one is refused, rather than exit with 1."`
 	PrintKey    string   `placeholder:"ORIGIN" help:"Print the verifier key for the ledger with that origin, and exit."`
@@ -63,7 +74,7 @@ type signerCommand struct {
 // Run signs until ctx ends. It exits with 1 when it refuses to sign.
 func (c *signerCommand) Run(ctx context.Context) error {
 	setUpLog(c.LogLevel)
-	c.signerFiles = c.within(c.DataDir)
+	c.signerFiles = c.signerFiles.within(c.DataDir)
 	if c.PrintKey != "" {
 		return c.printKey()
 	}
@@ -75,7 +86,7 @@ func (c *signerCommand) Run(ctx context.Context) error {
 	if opened.Pins, err = readPins(c.Pin, opened.Key); err != nil {
 		return err
 	}
-	opened.Host = originHost(c.Host)
+	opened.Host, opened.Ended = originHost(c.Host), c.Ended
 	db, disconnect, err := c.Connect(ctx, store.RoleSigner, signerConnections)
 	if err != nil {
 		return err

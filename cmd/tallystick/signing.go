@@ -24,6 +24,7 @@ type signing struct {
 	files  signerFiles
 	url    string
 	host   string
+	ended  []string     // see signer.Config
 	actor  ledger.KeyID // who names the key in the chain
 	poster *ledger.Sequencers
 	db     *store.DB // of the server
@@ -73,7 +74,7 @@ func (s *signing) sign(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	opened.Host, opened.Announce, opened.Database = s.host, s.announce, signerDatabase(db, store.SignedByServer)
+	opened.Host, opened.Ended, opened.Announce, opened.Database = s.host, s.ended, s.announce, signerDatabase(db, store.SignedByServer)
 	circle, err := opened.askWitnesses(ctx)
 	if err != nil {
 		return err

@@ -1,8 +1,11 @@
 package chain
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -10,15 +13,89 @@ import (
 // superTag begins the leaves of the super-log, see domainTag.
 const superTag = "tallystick/super"
 
+// SuperSuffix ends the origin of every super-log.
+const SuperSuffix = "/super-log"
+
+// SuperOrigin returns the origin of a super-log: that of the first one of a host is
+// <host>/super-log, that of its successors <host>/2/super-log, <host>/3/super-log
+// and so on.
+func SuperOrigin(host string, generation int64) string {
+	if generation > 1 {
+		host += "/" + strconv.FormatInt(generation, 10)
+	}
+	return host + SuperSuffix
+}
+
+// ParseSuperOrigin reads what SuperOrigin writes. A host whose name ends like that
+// of a successor is read as one; what succeeds it has another name all the same.
+func ParseSuperOrigin(origin string) (host string, generation int64, ok bool) {
+	host, ok = strings.CutSuffix(origin, SuperSuffix)
+	if !ok || host == "" {
+		return "", 0, false
+	}
+	if at := strings.LastIndexByte(host, '/'); at > 0 {
+		n, err := strconv.ParseInt(host[at+1:], 10, 64)
+		if err == nil && n > 1 && strconv.FormatInt(n, 10) == host[at+1:] {
+			return host[:at], n, true
+		}
+	}
+	return host, 1, true
+}
+
 // SuperLeaf is a leaf of the super-log, the log of checkpoints of all ledgers:
 // at RecordedAt, a ledger had a signed checkpoint of that size and root. Who
 // follows the super-log misses a ledger that has vanished whole.
+//
+// A leaf may also be about the super-log itself, see NewSuccession.
 type SuperLeaf struct {
 	LedgerID   uuid.UUID
 	Origin     string
 	Size       int64
 	Root       Hash
 	RecordedAt int64 // microseconds since the Unix epoch
+}
+
+// superIDs begin the ids that leaves about super-logs have in place of a ledger's:
+// eight zero bytes, and after them the generation in eight. No ledger has such an id.
+var superIDs [8]byte
+
+// LastSuperID is the largest id of a super-log in a leaf: ids of ledgers are above.
+var LastSuperID = uuid.UUID{8: 0x7f, 9: 0xff, 10: 0xff, 11: 0xff, 12: 0xff, 13: 0xff, 14: 0xff, 15: 0xff}
+
+// NewSuccession returns the leaf by which a super-log that has lost leaves is
+// succeeded: it names the newest checkpoint that was signed of it, and what follows
+// the leaf is signed under the origin of the successor, which is returned too. The
+// leaves before it are those that are left. The error is ErrMalformed when the
+// checkpoint is not one of a super-log.
+func NewSuccession(lost Checkpoint, recordedAt int64) (l SuperLeaf, successor string, err error) {
+	host, generation, ok := ParseSuperOrigin(lost.Origin)
+	successor = SuperOrigin(host, generation+1)
+	if !ok || generation >= maxSuperGeneration || !validText(successor, 1, MaxOrigin) {
+		return l, "", fmt.Errorf("succeeding a super-log: %w", malformed("origin %q", lost.Origin))
+	}
+	l = SuperLeaf{LedgerID: superID(generation), Origin: lost.Origin, Size: lost.Size, Root: lost.Root, RecordedAt: recordedAt}
+	return l, successor, l.Check()
+}
+
+// maxSuperGeneration bounds how often a super-log is succeeded.
+const maxSuperGeneration = 1_000_000
+
+func superID(generation int64) (id uuid.UUID) {
+	binary.BigEndian.PutUint64(id[8:], uint64(generation))
+	return id
+}
+
+// AboutSuperLog reports whether the leaf is about a super-log, and no ledger.
+func (l *SuperLeaf) AboutSuperLog() bool {
+	return bytes.HasPrefix(l.LedgerID[:], superIDs[:]) && l.LedgerID[8] < 0x80
+}
+
+// Successor returns the origin under which a super-log is signed after this leaf; ok
+// is false when the leaf is about a ledger, or names a super-log that it cannot be
+// about.
+func (l *SuperLeaf) Successor() (origin string, ok bool) {
+	again, origin, err := NewSuccession(Checkpoint{Origin: l.Origin, Size: l.Size, Root: l.Root}, l.RecordedAt)
+	return origin, err == nil && again.LedgerID == l.LedgerID
 }
 
 // AppendCanonical appends the canonical bytes of l, as FORMAT.md lays them out.

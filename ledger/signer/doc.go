@@ -69,6 +69,15 @@
 // An entry that this version cannot check, such as one of a kind that it does
 // not know, is no finding: the ledger is signed up to there and no further.
 //
+// # After an honest loss
+//
+// Entries that were signed and are lost for good stay refused. Their ledger is ended
+// (Config.Ended), and a successor with an origin of its own is opened: ledger
+// reincarnate. The super-log, which loses leaves with every restore, goes on under
+// another origin once that was declared (Succeed): from the leaves that are left and
+// one that binds the newest checkpoint of the old one. Both take somebody at the
+// signer's files; nothing in the database brings it about.
+//
 // # When there is no state
 //
 // The state is made before the key. So a key without a state has lost it, and

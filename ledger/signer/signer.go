@@ -146,6 +146,9 @@ type Config struct {
 	// Host names the super-log, <host>/super-log, when it is begun; empty: there
 	// is none.
 	Host string
+	// Ended are the origins of ledgers that have lost entries and have successors:
+	// they are neither looked at nor signed any more.
+	Ended []string
 	// Policy says which witnesses must have cosigned; nil: none need to.
 	Policy *chain.Policy
 	// Cosign asks witnesses, and returns the note with what signatures came; nil:
@@ -165,10 +168,12 @@ type Config struct {
 // goroutines at once, but for Stats.
 type Signer struct {
 	Config
-	name  string // of the key, in leases
-	state State  // as it is on disk
-	logs  map[uuid.UUID]*log
-	super *log // nil without a host
+	name       string // of the key, in leases
+	state      State  // as it is on disk
+	logs       map[uuid.UUID]*log
+	super      *log            // nil without a host
+	ended      map[string]bool // by origin
+	namedEnded bool
 	// nameless are the ledgers whose origin can be no key's name.
 	nameless map[uuid.UUID]string
 
@@ -191,7 +196,10 @@ func New(c Config) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Signer{Config: c, name: name, state: c.State, logs: make(map[uuid.UUID]*log), nameless: make(map[uuid.UUID]string), stats: make(map[uuid.UUID]Stats)}
+	s := &Signer{Config: c, name: name, state: c.State, logs: make(map[uuid.UUID]*log), ended: make(map[string]bool), nameless: make(map[uuid.UUID]string), stats: make(map[uuid.UUID]Stats)}
+	for _, origin := range c.Ended {
+		s.ended[origin] = true
+	}
 	for id, p := range c.State.Ledgers {
 		if _, err := s.add(id, p.Origin, p); err != nil {
 			return nil, err
@@ -201,12 +209,7 @@ func New(c Config) (*Signer, error) {
 		s.Alarmf("the state was signed with another key than this one, which signs from now on: is the key file the right one?")
 	}
 	if c.Host != "" {
-		origin := c.Host + "/super-log"
-		if p := c.State.SuperLog; p != nil && p.Origin != origin {
-			s.Logf("the super-log goes on as %s: it was begun under that name", p.Origin)
-			origin = p.Origin
-		}
-		s.super, err = s.newLog(uuid.Nil, origin, c.State.SuperLog)
+		s.super, err = s.newLog(uuid.Nil, s.superOrigin(), c.State.SuperLog)
 	}
 	return s, err
 }
@@ -354,6 +357,7 @@ func (s *Signer) check(ctx context.Context, heads []Head, r *Result) error {
 			wanted = append(wanted, l)
 		}
 	}
+	s.nameEnded()
 	return s.followAll(ctx, wanted, r)
 }
 
@@ -383,6 +387,8 @@ func (s *Signer) followAll(ctx context.Context, wanted []*log, r *Result) error 
 func (s *Signer) wants(l *log) bool {
 	now := s.Now()
 	switch {
+	case s.ended[l.origin]:
+		return false
 	case l.isRefused():
 		return !l.unvouched && !now.Before(l.refusedAt.Add(refusalPause))
 	case l.unchecked != "":

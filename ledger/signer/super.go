@@ -26,7 +26,7 @@ func (s *Signer) superRound(ctx context.Context, r *Result) error {
 		switch {
 		case errors.As(err, &no):
 			l.drop()
-			s.refuse(ctx, l, no)
+			s.refuse(ctx, l, no.orSucceed())
 			return nil
 		case err != nil:
 			l.drop()
@@ -53,7 +53,7 @@ func (s *Signer) superLeaves() []chain.SuperLeaf {
 	var leaves []chain.SuperLeaf
 	for _, l := range s.logs {
 		p, newest := l.saved, l.position() // which may know of a leaf that is not saved
-		if p == nil || l.published != p.Size || p.Size <= newest.SuperSize || len(leaves) == superPage {
+		if p == nil || s.ended[l.origin] || l.published != p.Size || p.Size <= newest.SuperSize || len(leaves) == superPage {
 			continue
 		}
 		// A leaf from the future, by another clock or by this one before it was set
@@ -135,7 +135,9 @@ func (s *Signer) checkSuperRows(ctx context.Context, l *log, rows []SuperRow, fi
 			break
 		}
 		hashes = append(hashes, rows[i].Stored)
-		s.noteSuper(&rows[i].Leaf)
+		if !rows[i].Leaf.AboutSuperLog() {
+			s.noteSuper(&rows[i].Leaf)
+		}
 	}
 	return hashes, nil
 }
@@ -161,30 +163,43 @@ func (s *Signer) superRows(ctx context.Context, p *Position) ([]SuperRow, error)
 // checkSuperRow holds a row against the checkpoint that it is about; known is
 // false while this process has not checked the ledger so far.
 func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, position int64) (known bool, err error) {
-	leaf := row.Leaf.Hash()
-	if row.Position != position {
-		return false, s.finding(codeRollback, position, fmt.Sprintf("leaf %d of the super-log", row.Position), fmt.Sprintf("leaf %d", position))
+	if err := s.checkSuperHash(row, position); err != nil {
+		return false, err
 	}
-	if leaf != row.Stored {
-		return false, s.finding(codeRollback, position, leaf.String(), row.Stored.String())
+	if row.Leaf.AboutSuperLog() {
+		return true, s.checkSuccession(row)
 	}
 	l := s.logs[row.Leaf.LedgerID]
-	if l == nil || l.saved == nil || l.saved.Size < row.Leaf.Size {
+	if ended := s.ended[row.Leaf.Origin]; !ended && (l == nil || l.saved == nil || l.saved.Size < row.Leaf.Size) {
 		return false, nil
 	}
-	found, err := s.Database.Checkpoints(ctx, l.id, row.Leaf.Size-1, 1)
+	found, err := s.Database.Checkpoints(ctx, row.Leaf.LedgerID, row.Leaf.Size-1, 1)
 	if err != nil {
 		return false, err
 	}
-	if len(found) == 0 || found[0].Size != row.Leaf.Size || found[0].Root != row.Leaf.Root || row.Leaf.Origin != l.origin {
+	if len(found) == 0 || found[0].Size != row.Leaf.Size || found[0].Root != row.Leaf.Root || l != nil && row.Leaf.Origin != l.origin {
 		return false, s.finding(codeRollback, position, fmt.Sprintf("size %d of %s with root %s", row.Leaf.Size, row.Leaf.Origin, row.Leaf.Root), "a checkpoint that was published")
 	}
 	return true, nil
 }
 
+// checkSuperHash holds a row against its place and its own columns.
+func (s *Signer) checkSuperHash(row *SuperRow, position int64) error {
+	if row.Position != position {
+		return s.finding(codeRollback, position, fmt.Sprintf("leaf %d of the super-log", row.Position), fmt.Sprintf("leaf %d", position))
+	}
+	if leaf := row.Leaf.Hash(); leaf != row.Stored {
+		return s.finding(codeRollback, position, leaf.String(), row.Stored.String())
+	}
+	return nil
+}
+
 // noteSuper notes that a ledger has a leaf in the super-log.
 func (s *Signer) noteSuper(leaf *chain.SuperLeaf) {
 	l := s.logs[leaf.LedgerID]
+	if l == nil {
+		return // ended, and never looked at
+	}
 	if p := l.position(); leaf.Size > p.SuperSize {
 		l.next = p.clone()
 		l.next.SuperSize, l.next.SuperAt = leaf.Size, leaf.RecordedAt

@@ -35,6 +35,7 @@ type world struct {
 	nodes       map[uuid.UUID]map[[2]int64]chain.Hash
 	shown       map[uuid.UUID]signer.Checkpoint
 	super       []signer.SuperRow
+	losses      int64 // that were declared of the super-log
 	holder      uuid.UUID
 	heldUntil   time.Time
 	findings    []string
@@ -288,7 +289,7 @@ func (w *world) database() signer.Database {
 
 func (w *world) originOf(id uuid.UUID) string {
 	if id == uuid.Nil {
-		return "bank.example/super-log"
+		return chain.SuperOrigin("bank.example", 1+w.losses)
 	}
 	return w.ledgers[id].origin
 }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"tallystick/ledger/signer"
+	"tallystick/ledger/store"
+)
+
+// superLogReincarnateCommand begins the successor of a super-log after an honest
+// loss: tallystick super-log reincarnate.
+type superLogReincarnateCommand struct {
+	Database    `embed:""`
+	keyAndState `embed:""`
+	JSON        bool `name:"json" help:"Print one JSON object."`
+}
+
+// Run declares the loss, and has the state go on with the successor. Doing so again,
+// or with the state of a replica, follows what was declared. It exits with 1 when what
+// is left of the super-log does not hold by itself.
+func (c *superLogReincarnateCommand) Run(ctx context.Context) error {
+	c.keyAndState = c.within(c.DataDir)
+	if _, err := os.Stat(c.State); errors.Is(err, fs.ErrNotExist) { // opening it would make one
+		return fmt.Errorf("reading the signer's state: %w\nhint: run this where the signer keeps its files, or name them with --state and --key", err)
+	}
+	files, opened, err := signerFiles{keyAndState: c.keyAndState}.open(false)
+	switch {
+	case errors.Is(err, signer.ErrInUse):
+		return fmt.Errorf("%w\nhint: stop the signer, or the server that signs, and start it again afterwards", err)
+	case err != nil:
+		return refusal(err)
+	}
+	defer files.Close()
+	db, disconnect, err := c.Connect(ctx, store.RoleSigner, signerConnections)
+	if err != nil {
+		return err
+	}
+	defer disconnect()
+	opened.Host, opened.Database = originHost(""), signerDatabase(db, store.SignedApart)
+	before := opened.State.SuperLog
+	s, err := signer.Succeed(ctx, opened.Config)
+	if err != nil {
+		return refusal(hintSuccession(err))
+	}
+	return c.print(before.Size, &s)
+}
+
+// hintSuccession says what to do when there is nothing to succeed.
+func hintSuccession(err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, signer.ErrNothingLost):
+		hint = "there is nothing to declare: the signer goes on with it"
+	case errors.Is(err, signer.ErrNoSuperLog):
+		hint = "nothing of it can have been lost; without its state, a signer begins from a checkpoint of it: tallystick signer --pin FILE.cp"
+	case errors.Is(err, signer.ErrStandby):
+		hint = fmt.Sprintf("stop it; its lease ends %s later", signer.Lease)
+	default:
+		return err
+	}
+	return fmt.Errorf("succeeding the super-log: %w\nhint: %s", err, hint)
+}
+
+func (c *superLogReincarnateCommand) print(signed int64, s *signer.Succession) error {
+	if c.JSON {
+		return json.NewEncoder(os.Stdout).Encode(map[string]any{
+			"origin": s.Successor, "position": s.Left, "declared_before": s.Found,
+			"predecessor": map[string]any{"origin": s.Leaf.Origin, "size": s.Leaf.Size, "root": s.Leaf.Root.String()},
+		})
+	}
+	verb := "is declared"
+	if s.Found {
+		verb = "was declared before; this state follows it"
+	}
+	_, err := fmt.Printf(`%[1]s goes on from here
+  succeeds   %[2]s at size %[3]d, root %[4]s
+  left       %[5]d of its leaves; the loss %[6]s, by leaf %[5]d
+  state      was at size %[7]d of the old one, and checks all leaves anew
+
+What comes next:
+  1. Start the signer again, with the same key and state: it signs the super-log as %[1]s.
+  2. Each ledger that has lost entries needs a successor too: tallystick ledger reincarnate.
+  3. Put the new origin into the policies that name the old one, and have witnesses take it:
+     tallystick signer --print-key %[1]s
+`, s.Successor, s.Leaf.Origin, s.Leaf.Size, s.Leaf.Root, s.Left, verb, signed)
+	return err
+}

@@ -1,0 +1,79 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"tallystick/ledger/chain"
+)
+
+// SuperSuccession is a leaf of the super-log by which it succeeds one that has lost
+// leaves, such as after a restore: a declaration of whoever signs.
+type SuperSuccession struct {
+	Position int64 // of the leaf: how many leaves before it are left
+	// Origin, Size and Root are of the newest checkpoint that was signed before.
+	Origin string
+	Size   int64
+	Root   chain.Hash
+	// Successor is the origin of all that is signed after it.
+	Successor string
+}
+
+// maxSuccessions is how many are told.
+const maxSuccessions = 100
+
+// succeed follows a leaf about the super-log itself. It must be about the one that is
+// signed before it, or a later one of the same host whose leaves are all lost.
+func (w *superWalk) succeed(r *superRow) {
+	l := &r.leaf
+	successor, ok := l.Successor()
+	if before := w.successor; !ok || before != "" && before != l.Origin && !superPrecedes(before, l.Origin) {
+		expected := "a leaf about a ledger"
+		if before != "" {
+			expected = "a leaf about a ledger, or about " + before
+		}
+		w.add(superPublished, r.position, fmt.Sprintf("a leaf by which %s is succeeded", l.Origin), expected)
+		return
+	}
+	w.successor = successor
+	if len(w.seen.Successions) < maxSuccessions {
+		w.seen.Successions = append(w.seen.Successions, SuperSuccession{r.position, l.Origin, l.Size, l.Root, successor})
+	}
+	w.successions++
+}
+
+// superPrecedes reports whether a super-log came before another one of its host.
+func superPrecedes(origin, other string) bool {
+	host, n, ok := chain.ParseSuperOrigin(origin)
+	otherHost, m, otherOK := chain.ParseSuperOrigin(other)
+	return ok && otherOK && host == otherHost && n < m
+}
+
+// meet holds the origin of a checkpoint against the leaves before it.
+func (w *superWalk) meet(row *checkpointRow) {
+	if w.successor != "" && row.signed.Origin != w.successor {
+		w.own.evidence.add(finding{code: OriginMismatch, seq: lastOf(row.size), stored: row.signed.Origin, recomputed: w.successor + ", by the leaf that begins it"})
+	}
+}
+
+// holdKept holds what the signer's state has of the super-log against the tree, or
+// against the leaf that declares what it has as lost.
+func (w *superWalk) holdKept(kept *signerPosition) {
+	if kept == nil || w.tree.lost {
+		return
+	}
+	root, ok := w.own.evidence.roots[kept.Size]
+	if ok && root.String() == kept.Root {
+		return
+	}
+	for _, s := range w.seen.Successions {
+		if s.Origin == kept.Origin && s.Size == kept.Size && s.Root.String() == kept.Root {
+			return
+		}
+	}
+	stored := "root " + root.String()
+	if !ok {
+		stored = fmt.Sprintf("%d leaves", w.last+1)
+	}
+	w.own.evidence.add(finding{code: LogRollback, seq: lastOf(kept.Size), stored: stored,
+		recomputed: fmt.Sprintf("size %d, root %s, by the signer's state", kept.Size, kept.Root)})
+}

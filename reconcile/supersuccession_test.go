@@ -1,0 +1,122 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger/chain"
+	"tallystick/ledger/store/storetest"
+	"tallystick/reconcile"
+)
+
+// lostSize is what was signed of the super-log of superCrime before it lost leaves.
+const lostSize = 307
+
+// succeed declares that the super-log has lost leaves, and signs on under an origin.
+func (c *superCrime) succeed(lost chain.Checkpoint, origin string) {
+	c.t.Helper()
+	l, _, err := chain.NewSuccession(lost, shownAt.UnixMicro())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.put(int64(len(c.leaves)), l)
+	c.log.terms.Origin = origin
+	c.log.seal(c.t, c.conn, c.key, int64(len(c.leaves)))
+}
+
+// lost is the checkpoint that was signed, of a root that no leaves have any more.
+func (c *superCrime) lost(origin string, size int64) chain.Checkpoint {
+	return chain.Checkpoint{Origin: origin, Size: size, Root: chain.Hash{1, byte(size)}}
+}
+
+// oldState is the state of a signer that does not know of the loss.
+func (c *superCrime) oldState(kept chain.Checkpoint) *reconcile.Document {
+	c.opts.Level = reconcile.LevelEvidence
+	data, err := json.Marshal(map[string]any{"version": 1, "super_log": map[string]any{"origin": kept.Origin, "size": kept.Size, "root": kept.Root.String(), "head": kept.Root.String()},
+		"ledgers": map[string]any{c.b.ledger.String(): map[string]any{"size": 298, "root": c.b.rootAt(298).String(), "head": c.b.leaves[297].String()}}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return document("state.json", data)
+}
+
+func TestASuccessorOfTheSuperLogIsVerified(t *testing.T) {
+	t.Parallel()
+	const first, second, third = "tallystick.test/super-log", "tallystick.test/2/super-log", "tallystick.test/3/super-log"
+	for _, row := range []struct {
+		name        string
+		commit      func(*superCrime)
+		stored      string // of SUPER_LOG_MISMATCH; "" when nothing is found
+		successions int
+	}{
+		{"declared", func(c *superCrime) { c.succeed(c.lost(first, lostSize), second) }, "", 1},
+		{"declared twice", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			c.succeed(c.lost(second, lostSize), third)
+		}, "", 2},
+		{"declared twice, and the first declaration was lost too", func(c *superCrime) { c.succeed(c.lost(second, lostSize), third) }, "", 1},
+		{"signed under the old name", func(c *superCrime) { c.succeed(c.lost(first, lostSize), first) }, "leaf 300: " + first + " (ORIGIN_MISMATCH)", 1},
+		{"signed under a later name", func(c *superCrime) { c.succeed(c.lost(first, lostSize), third) }, "leaf 300: " + third + " (ORIGIN_MISMATCH)", 1},
+		{"declared of one that was succeeded", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			c.succeed(c.lost(first, lostSize+1), second)
+		}, "leaf 301: a leaf by which " + first + " is succeeded", 1},
+		{"declared of another host's", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			c.succeed(c.lost("other.test/2/super-log", lostSize), second)
+		}, "leaf 301: a leaf by which other.test/2/super-log is succeeded", 1},
+		{"declared of no generation", func(c *superCrime) {
+			c.put(300, chain.SuperLeaf{LedgerID: uuid.Nil, Origin: first, Size: lostSize, RecordedAt: 1})
+			c.log.seal(c.t, c.conn, c.key, 301)
+		}, "leaf 300: a leaf by which " + first + " is succeeded", 0},
+		{"declared, and the leaf edited", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			c.do("update book.super_log set size = size + 1 where position = 300")
+		}, "leaf 300: ", 0},
+		{"and a state that knows of it", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: second, Size: 301, Root: c.log.rootAt(301)})
+		}, "", 1},
+		{"and a state that begins anew", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: second})
+		}, "", 1},
+		{"and a state of before, which was declared", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			c.opts.SignerState = c.oldState(c.lost(first, lostSize))
+		}, "", 1},
+		{"and a state of before, with another root", func(c *superCrime) {
+			c.succeed(c.lost(first, lostSize), second)
+			kept := c.lost(first, lostSize)
+			kept.Root[5]++
+			c.opts.SignerState = c.oldState(kept)
+		}, "leaf 306: 301 leaves (LOG_ROLLBACK)", 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, url string) {
+				c := newSuperCrime(t, url)
+				row.commit(c)
+				report := verifyWith(t, url, c.b.ledger, c.opts)
+				want := reconcile.Verified
+				if row.stored != "" {
+					want = tampered
+				}
+				if report.Status != want || len(report.Scope.SuperLog.Successions) != row.successions {
+					t.Errorf("%s, %v, %+v", report.Status, report.NotChecked, report.Scope.SuperLog)
+				}
+				for i := range report.Findings {
+					if f := &report.Findings[i]; f.Code != reconcile.SuperLogMismatch || !strings.HasPrefix(*f.Stored, row.stored) {
+						t.Errorf("found %s %s, want %s", f.Code, *f.Stored, row.stored)
+					}
+				}
+				if l := report.Scope.SuperLog; row.name == "declared" && (l.Leaves != 300 || l.Ledgers != 2 || l.Size != 301 || len(l.Keys) != 1 || l.Successions[0].Position != 300 || l.Successions[0].Size != lostSize) {
+					t.Errorf("the scope says %+v", l)
+				}
+			})
+		})
+	}
+}
