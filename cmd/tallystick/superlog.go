@@ -41,6 +41,7 @@ func (c *superLogReincarnateCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer disconnect()
+	opened.Logf = func(string, ...any) {} // what comes of it is printed
 	opened.Host, opened.Database = originHost(""), signerDatabase(db, store.SignedApart)
 	before := opened.State.SuperLog
 	s, err := signer.Succeed(ctx, opened.Config)

@@ -56,7 +56,7 @@ func (s *Signer) follow(ctx context.Context, l *log, r *Result) error {
 		return nil
 	}
 	if err == nil && l.isRefused() {
-		s.Logf("ledger %s: what was refused is well again", l.id)
+		s.Logf("%s: what was refused is well again", l.name())
 		l.refusal = ""
 	}
 	return err
@@ -65,7 +65,7 @@ func (s *Signer) follow(ctx context.Context, l *log, r *Result) error {
 // refuse reports why a ledger is not signed, each finding once.
 func (s *Signer) refuse(ctx context.Context, l *log, no *refused) {
 	if no.why != l.refusal {
-		s.Alarmf("ledger %s is refused: %s", l.id, no.why)
+		s.Alarmf("%s is refused: %s", l.name(), no.why)
 		l.refusals++
 	}
 	l.refusal, l.refusedAt = no.why, s.Now()
@@ -81,7 +81,7 @@ func (s *Signer) refuse(ctx context.Context, l *log, no *refused) {
 		l.findings[f.Code]++
 		l.reported[name] = true
 		if err := s.Database.Report(ctx, l.id, f); err != nil {
-			s.Alarmf("ledger %s: storing the finding %s: %v", l.id, name, err)
+			s.Alarmf("%s: storing the finding %s: %v", l.name(), name, err)
 			delete(l.reported, name)
 		}
 	}

@@ -81,6 +81,14 @@ func (l *log) position() *Position {
 // backlog is how many entries there are beyond what was checked, as far as known.
 func (l *log) backlog() int64 { return max(0, l.head.Size-l.position().Size) }
 
+// name is for people.
+func (l *log) name() string {
+	if l.id == uuid.Nil {
+		return "the super-log " + l.origin
+	}
+	return "ledger " + l.id.String()
+}
+
 func (l *log) isRefused() bool { return l.refusal != "" }
 
 // forgetPublished makes the log look again at what is published.

@@ -58,6 +58,7 @@ func Succeed(ctx context.Context, c Config) (Succession, error) {
 	if err != nil {
 		return Succession{}, err
 	}
+	defer s.release(context.WithoutCancel(ctx))
 	switch err := s.hold(ctx); {
 	case err != nil:
 		return Succession{}, err
