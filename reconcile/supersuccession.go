@@ -26,7 +26,7 @@ const maxSuccessions = 100
 func (w *superWalk) succeed(r *superRow) {
 	l := &r.leaf
 	successor, ok := l.Successor()
-	if before := w.successor; !ok || before != "" && before != l.Origin && !superPrecedes(before, l.Origin) {
+	if before := w.successor; !ok || before != "" && before != l.Origin && !chain.SuperPrecedes(before, l.Origin) {
 		expected := "a leaf about a ledger"
 		if before != "" {
 			expected = "a leaf about a ledger, or about " + before
@@ -39,13 +39,6 @@ func (w *superWalk) succeed(r *superRow) {
 		w.seen.Successions = append(w.seen.Successions, SuperSuccession{r.position, l.Origin, l.Size, l.Root, successor})
 	}
 	w.successions++
-}
-
-// superPrecedes reports whether a super-log came before another one of its host.
-func superPrecedes(origin, other string) bool {
-	host, n, ok := chain.ParseSuperOrigin(origin)
-	otherHost, m, otherOK := chain.ParseSuperOrigin(other)
-	return ok && otherOK && host == otherHost && n < m
 }
 
 // meet holds the origin of a checkpoint against the leaves before it.

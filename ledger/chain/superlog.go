@@ -42,6 +42,13 @@ func ParseSuperOrigin(origin string) (host string, generation int64, ok bool) {
 	return host, 1, true
 }
 
+// SuperPrecedes reports whether a super-log came before another one of its host.
+func SuperPrecedes(origin, other string) bool {
+	host, n, ok := ParseSuperOrigin(origin)
+	otherHost, m, otherOK := ParseSuperOrigin(other)
+	return ok && otherOK && host == otherHost && n < m
+}
+
 // SuperLeaf is a leaf of the super-log, the log of checkpoints of all ledgers:
 // at RecordedAt, a ledger had a signed checkpoint of that size and root. Who
 // follows the super-log misses a ledger that has vanished whole.

@@ -129,20 +129,13 @@ func (s *Signer) leftOfSuperLog(ctx context.Context, p *Position) (done Successi
 // or of one of its successors, and returns what is signed after it.
 func (s *Signer) succeeds(leaf *chain.SuperLeaf) (successor string, ok bool) {
 	successor, ok = leaf.Successor()
-	return successor, ok && (leaf.Origin == s.super.origin || precedes(s.super.origin, leaf.Origin))
-}
-
-// precedes reports whether a super-log came before another one of its host.
-func precedes(origin, other string) bool {
-	host, n, ok := chain.ParseSuperOrigin(origin)
-	otherHost, m, otherOK := chain.ParseSuperOrigin(other)
-	return ok && otherOK && host == otherHost && n < m
+	return successor, ok && (leaf.Origin == s.super.origin || chain.SuperPrecedes(s.super.origin, leaf.Origin))
 }
 
 // checkSuccession holds a leaf that declares a loss against the super-log that this
 // process signs: it must be about one that came before.
 func (s *Signer) checkSuccession(row *SuperRow) error {
-	if _, ok := row.Leaf.Successor(); ok && precedes(row.Leaf.Origin, s.super.origin) {
+	if _, ok := row.Leaf.Successor(); ok && chain.SuperPrecedes(row.Leaf.Origin, s.super.origin) {
 		return nil
 	}
 	return s.finding(codeRollback, row.Position, fmt.Sprintf("a leaf that declares that %s has lost leaves", row.Leaf.Origin), "none")
@@ -166,13 +159,13 @@ func (s State) following(origin string) State {
 func (s *Signer) superOrigin() string {
 	origin := chain.SuperOrigin(s.Host, 1)
 	if p := s.State.SuperLog; p != nil {
-		if p.Origin != origin && !precedes(origin, p.Origin) {
+		if p.Origin != origin && !chain.SuperPrecedes(origin, p.Origin) {
 			s.Logf("the super-log goes on as %s: it was begun under that name", p.Origin)
 		}
 		return p.Origin
 	}
 	for i := range s.Pins {
-		if precedes(origin, s.Pins[i].Origin) {
+		if chain.SuperPrecedes(origin, s.Pins[i].Origin) {
 			origin = s.Pins[i].Origin
 		}
 	}
