@@ -27,6 +27,7 @@ type evidence struct {
 	}
 	shown      *shownHead
 	shownLater bool // what is shown came after the cut
+	later      bool // there are checkpoints, or one is shown, of after the cut
 	unseen     bool // which checkpoints there are could not be read, and that was said
 
 	met   func(*checkpointRow) // called with each that states a root, unless nil

@@ -49,6 +49,9 @@ func TestReportsOnSignaturesReadAsAgreed(t *testing.T) {
 			c.opts.Level = reconcile.LevelHead
 			c.do("delete from ops.heads", "delete from book.checkpoints")
 		}},
+		{"removed", func(c *crime) {
+			c.do("delete from ops.heads", "delete from book.checkpoints", "delete from book.tiles")
+		}},
 		{"forged", (*crime).forge},
 		{"edited", func(c *crime) { c.do("update book.entries set actor = request_id where seq in (120, 299)") }},
 		{"truncated", func(c *crime) { c.truncate(250) }},

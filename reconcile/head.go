@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tallystick/ledger/chain"
@@ -82,7 +83,9 @@ func (v *verification) checkHead(ctx context.Context) error {
 				stored: "no row of ops.heads", recomputed: fmt.Sprintf("a checkpoint of size %d is shown", e.seen.newest)})
 			return nil
 		}
-		switch {
+		switch key := e.overdue(); {
+		case key != nil:
+			v.findings.notChecked(noSeq, key.unused())
 		case e.keys.byPolicy && len(e.keys.signers) == 0:
 			v.findings.notChecked(noSeq, fmt.Sprintf("signatures: the policy names no key for %q, and there is no checkpoint", e.keys.origin))
 		case e.keys.byPolicy:
@@ -132,6 +135,32 @@ func (v *verification) checkHead(ctx context.Context) error {
 	}
 	e.hold(&h.signed, h.publishedAt)
 	return nil
+}
+
+// signerGrace is how long after its key went on record a signer may take to publish
+// its first checkpoint: the entry comes first, and the checkpoint covers it.
+const signerGrace = time.Minute
+
+// overdue returns a key that the chain names as one that signs, where there is no
+// checkpoint at all and one should be there by now; otherwise nil. A time on record that
+// is yet to come is no excuse.
+func (e *evidence) overdue() *signerKey {
+	if e.keys.byPolicy || e.unseen || e.shown != nil || e.seen.newest >= 0 || e.later {
+		return nil
+	}
+	i := slices.IndexFunc(e.keys.signers, func(s signerKey) bool {
+		return s.ended == "" && e.now.Sub(s.added.recorded).Abs() > signerGrace
+	})
+	if i < 0 {
+		return nil
+	}
+	return &e.keys.signers[i]
+}
+
+// unused says that nothing is left of what a key signs, and what to do.
+func (s *signerKey) unused() string {
+	return fmt.Sprintf("signatures, checkpoints and witnesses: there are none, although entry %d, of %s, names a key that signs. Either they were removed, or the signer does not run or publishes nothing. "+
+		"If there ever were any, hold one of them, a receipt or the signer's state against the ledger, with --since, --checkpoint, --receipt or --signer-state; otherwise start the signer, and verify again", s.added.seq, s.added.recorded.Format(time.RFC3339))
 }
 
 // holdShown holds what is shown against book.checkpoints, which it repeats.

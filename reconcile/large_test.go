@@ -59,7 +59,6 @@ type growing struct {
 
 func newGrowing(tb testing.TB, name string, accounts int) *growing {
 	g := &growing{book: newBook(name), names: make([]string, accounts), state: 1}
-	g.changeKey(tb, chain.KeyAdd, signingKey(tb, "signer"))
 	for i := range g.names {
 		g.names[i] = fmt.Sprintf("customers:%d", i)
 		g.open(g.names[i], chain.Liability, nil)
@@ -95,6 +94,7 @@ func large(tb testing.TB, url string, n, accounts int) uuid.UUID {
 	tb.Helper()
 	conn := connect(tb, url)
 	g := newGrowing(tb, "main", accounts)
+	g.changeKey(tb, chain.KeyAdd, signingKey(tb, "signer"))
 	g.grow(tb, conn, int64(n))
 	g.sealEvery(tb, conn, chunk)
 	vacuum(tb, conn)
@@ -148,7 +148,9 @@ func BenchmarkVerify(b *testing.B) {
 	id := large(b, url, number(b, largeVariable, 100_000), number(b, largeAccountsVariable, 20_000))
 	db := auditor(b, url, reconcile.DefaultWorkers()+1)
 	for _, name := range []string{"sealed", "unsealed"} {
+		status := reconcile.Verified
 		if name == "unsealed" {
+			status = reconcile.Incomplete // its chain names a key that signs
 			conn := connect(b, url)
 			for _, table := range []string{"book.tiles", "book.checkpoints", "ops.heads"} {
 				mustExec(b, conn, "delete from "+table)
@@ -159,7 +161,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				report, err := reconcile.Verify(b.Context(), db, id, reconcile.Options{})
-				if err != nil || report.Status != reconcile.Verified {
+				if err != nil || report.Status != status {
 					b.Fatal(report.Status, codes(report.Findings), report.NotChecked, err)
 				}
 				entries += report.EntriesChecked

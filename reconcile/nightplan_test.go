@@ -72,6 +72,7 @@ func TestAnIncrementalNightFindsWhatIsNew(t *testing.T) {
 		b := bankBook(t, "main", signer)
 		b.hold("cash", "capital", 70, time.Minute) // 28: nobody releases it
 		b.write(t, conn)
+		b.seal(t, conn, signer, b.next)
 		before := runNight(t, deps, b, reconcile.NightOptions{Policy: rules}) // 29
 		if got := nightCodes(before); !slices.Equal(got, []string{"HOLD_EXPIRED_OPEN@28"}) {
 			t.Fatalf("the night before: %v", got)

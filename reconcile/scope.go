@@ -121,9 +121,10 @@ func (v *verification) beyond() []string {
 	}
 	add(v.level == LevelChain && v.from > 0, "entries 0 to %d: the pinned checkpoint stands for them", v.from-1)
 	signed := e.seen.newest >= 0 || e.shown != nil
+	none := !signed && !e.unseen && !e.later && e.overdue() == nil // else it was said
 	named := !e.keys.byPolicy && len(e.keys.signers) > 0
-	add(!signed && named, "signatures, checkpoints and witnesses: there are none, although the chain names a key that signs. If checkpoints were published, they were removed: hold one against the ledger with --since or --checkpoint")
-	add(!signed && !named, "signatures, checkpoints and witnesses: there are none. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere")
+	add(none && named, "signatures, checkpoints and witnesses: there are none, although the chain names a key that signs. If checkpoints were published, they were removed: hold one against the ledger with --since or --checkpoint")
+	add(none && !named, "signatures, checkpoints and witnesses: there are none. A chain that was rewritten from some entry to the head shows only against a size and head that were noted elsewhere")
 	add(signed && !e.keys.byPolicy, "whose the signing keys are: they are those that the chain itself names; pin them with --policy")
 	add(signed && (e.policy == nil || !e.policy.WantsWitnesses()), "witnesses: no policy asks for any")
 	add(signed && e.fresh > 0 && (e.policy == nil || !e.policy.WantsWitnesses()), "that the newest checkpoint was shown when the database says: only the cosignature of a witness bears a signed time")

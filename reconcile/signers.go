@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
@@ -27,9 +28,16 @@ type keyring struct {
 // a ledger may have signed before it was put on record: nobody else did.
 type signerKey struct {
 	key         chain.VerifierKey
-	from, until int64  // from < size ≤ until
-	ended       string // how it ended, if it did
+	added       keyEntry // that put it on record; none where a policy names it
+	from, until int64    // from < size ≤ until
+	ended       string   // how it ended, if it did
 	revoked     bool
+}
+
+// keyEntry is an entry that changes a key.
+type keyEntry struct {
+	seq      int64
+	recorded time.Time
 }
 
 // at returns the keys that may sign a checkpoint of that size.
@@ -68,7 +76,7 @@ func (k *keyring) known(size int64) string {
 
 // Index: entries_keys, if there is one; without it, the entries are read once.
 const keyEntriesSQL = `
-select seq, format
+select seq, format, recorded_at
 from book.entries
 where ledger_id = $1::uuid and kind = 'key_changed' and seq > $2::int8 and seq < $3::int8
 order by seq
@@ -109,44 +117,48 @@ func (v *verification) readKeys(ctx context.Context, policy *chain.Policy) error
 // readKeysAfter adds the keys that entries after one name.
 func (v *verification) readKeysAfter(ctx context.Context, after int64) error {
 	for {
-		var seqs []int64
+		var changes []keyEntry
 		args := []any{v.snapshot.LedgerID, after, v.snapshot.Size, int64(v.bounds.page)}
 		err := v.snapshot.Scan(ctx, keyEntriesSQL, args, func(r *store.Row) error {
 			if after = r.Int64(0); r.Int64(1) == formatVersion {
-				seqs = append(seqs, after)
+				changes = append(changes, keyEntry{after, time.UnixMicro(r.Micros(2)).UTC()})
 			}
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("reading which keys sign: %w", err)
 		}
-		if len(seqs) == 0 {
+		if len(changes) == 0 {
 			return nil
 		}
-		if err := v.readKeyDetails(ctx, seqs); err != nil {
+		if err := v.readKeyDetails(ctx, changes); err != nil {
 			return fmt.Errorf("reading which keys sign: %w", err)
 		}
 	}
 }
 
-// readKeyDetails applies the entries at seqs, which are sorted.
-func (v *verification) readKeyDetails(ctx context.Context, seqs []int64) error {
+// readKeyDetails applies the entries, which are sorted.
+func (v *verification) readKeyDetails(ctx context.Context, changes []keyEntry) error {
+	seqs := make([]int64, len(changes))
+	for i := range changes {
+		seqs[i] = changes[i].seq
+	}
 	details := make(map[string]string)
-	at := int64(-1)
+	at := -1
 	apply := func() error {
 		if at < 0 {
 			return nil
 		}
-		err := v.evidence.keys.change(at, details)
+		err := v.evidence.keys.change(changes[at], details)
 		clear(details)
 		return err
 	}
 	err := v.snapshot.Scan(ctx, keyDetailsSQL, []any{v.snapshot.LedgerID, seqs}, func(r *store.Row) error {
-		if seq := r.Int64(0); seq != at {
+		if seq := r.Int64(0); at < 0 || seq != changes[at].seq {
 			if err := apply(); err != nil {
 				return err
 			}
-			at = seq
+			at, _ = slices.BinarySearch(seqs, seq)
 		}
 		if len(details) < chain.MaxDetails {
 			details[string(r.Text(1))] = string(r.Text(2))
@@ -158,7 +170,7 @@ func (v *verification) readKeyDetails(ctx context.Context, seqs []int64) error {
 
 // change applies one key_changed entry. One that makes no sense changes
 // nothing: no key is trusted because of it.
-func (k *keyring) change(seq int64, details map[string]string) error {
+func (k *keyring) change(e keyEntry, details map[string]string) error {
 	if details["role"] != chain.RoleSigner {
 		return nil
 	}
@@ -174,15 +186,15 @@ func (k *keyring) change(seq int64, details map[string]string) error {
 		if len(k.signers) == maxSigners {
 			return errTooManySigners
 		}
-		from := seq
+		from := e.seq
 		if len(k.signers) == 0 {
 			from = -1
 		}
-		k.signers = append(k.signers, signerKey{key: key, from: from, until: math.MaxInt64})
+		k.signers = append(k.signers, signerKey{key: key, added: e, from: from, until: math.MaxInt64})
 	case chain.KeyRetire, chain.KeyRevoke:
 		i := slices.IndexFunc(k.signers, func(s signerKey) bool { return s.key.ID() == details["key_id"] && s.ended == "" })
 		if i >= 0 {
-			k.signers[i].until, k.signers[i].ended, k.signers[i].revoked = seq, fmt.Sprintf("%sd at entry %d", action, seq), action == chain.KeyRevoke
+			k.signers[i].until, k.signers[i].ended, k.signers[i].revoked = e.seq, fmt.Sprintf("%sd at entry %d", action, e.seq), action == chain.KeyRevoke
 		}
 	}
 	return nil

@@ -150,6 +150,7 @@ limit 1`
 // clipEvidence leaves checkpoints and nodes out that came after the cut.
 func (v *verification) clipEvidence(ctx context.Context) error {
 	e := &v.evidence
+	e.later = max(e.seen.newest, e.shownSize()) > v.snapshot.Size
 	if e.shownSize() > v.snapshot.Size {
 		e.shown, e.shownLater = nil, true
 	}
