@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ type shownHead struct {
 	size        int64
 	note        string
 	publishedAt time.Time
+	signedAt    time.Time // by book.checkpoints; publishedAt where that does not say
 	signer      string
 	rejected    *rejection
 
@@ -37,7 +39,7 @@ where ledger_id = $1::uuid`
 func (v *verification) readShown(ctx context.Context, db *store.DB, id any) error {
 	return db.Scan(ctx, shownSQL, []any{id}, func(r *store.Row) error {
 		h := shownHead{size: r.Int64(0), note: string(r.Text(1)), publishedAt: time.UnixMicro(r.Micros(2)).UTC(), signer: string(r.Text(3))}
-		h.rejected = rejected(r)
+		h.signedAt, h.rejected = h.publishedAt, rejected(r)
 		v.evidence.shown = &h
 		return nil
 	})
@@ -133,7 +135,7 @@ func (v *verification) checkHead(ctx context.Context) error {
 	if h.holds = h.signed.SignedByLog(); !h.holds {
 		return nil
 	}
-	e.hold(&h.signed, h.publishedAt)
+	e.hold(&h.signed, h.signedAt)
 	return nil
 }
 
@@ -178,6 +180,9 @@ func (v *verification) holdShown(ctx context.Context, h *shownHead) error {
 	case row == nil:
 		f.stored, f.recomputed = "no row of book.checkpoints", fmt.Sprintf("a checkpoint of size %d, which is shown", h.size)
 	default:
+		if row.rejected == nil {
+			h.signedAt = row.signedAt
+		}
 		return nil
 	}
 	v.evidence.add(f)
@@ -199,29 +204,11 @@ func (v *verification) checkQuorum(h *shownHead) {
 	if e.policy == nil || e.policy.Quorum(&h.signed, oldest) {
 		return
 	}
-	f := finding{code: WitnessQuorumNotMet, seq: lastOf(h.size), stored: "cosigned by " + listWitnesses(&h.signed)}
+	f := finding{code: WitnessQuorumNotMet, seq: lastOf(h.size), stored: "cosigned by " + cmp.Or(listWitnesses(cosignatures(&h.signed)), "nobody")}
 	if e.fresh > 0 {
 		f.recomputed = "the quorum of the policy, not before " + oldest.UTC().Format(time.RFC3339)
 	} else {
 		f.recomputed = "the quorum of the policy"
 	}
 	e.add(f)
-}
-
-// listWitnesses names the witnesses that cosigned, and when.
-func listWitnesses(s *chain.SignedCheckpoint) string {
-	text := ""
-	for _, x := range s.Signatures {
-		if x.Time.IsZero() {
-			continue
-		}
-		if text != "" {
-			text += ", "
-		}
-		text += x.Key.Name() + " at " + x.Time.UTC().Format(time.RFC3339)
-	}
-	if text == "" {
-		return "nobody"
-	}
-	return text
 }

@@ -48,6 +48,9 @@ type Report struct {
 	// incomplete, and then what is beyond Verify.
 	NotChecked []string `json:"not_checked"`
 
+	// Who vouches for the ledger from outside.
+	Signed
+
 	// Scope is what the report rests on, for people.
 	Scope Scope `json:"-"`
 }
@@ -157,6 +160,7 @@ func (v *verification) report(ctx context.Context, elapsed time.Duration) (Repor
 		v.findings.notChecked(noSeq, "which checkpoints cover the findings: "+err.Error())
 	}
 	v.describe(&r.Scope)
+	r.Signed = r.Scope.signed()
 	r.Findings = make([]chain.Finding, len(kept))
 	r.Scope.LastBreak = -1
 	for i, f := range kept {

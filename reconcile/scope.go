@@ -13,6 +13,7 @@ import (
 // Signing is who vouches for a ledger from outside: the largest checkpoint whose
 // signature and root hold.
 type Signing struct {
+	Origin   string
 	Size     int64
 	Root     chain.Hash
 	Keys     []string // ids of the signer's keys that signed it
@@ -24,7 +25,7 @@ type Signing struct {
 	Shown     bool
 	ShownAt   time.Time
 	Apart     bool
-	Witnesses []string // that cosigned it, and when
+	Witnesses []Cosignature
 	// Checkpoints and Nodes are how many were held against the entries.
 	Checkpoints, Nodes int64
 	// Unsealed is how many entries are under no checkpoint.
@@ -50,14 +51,13 @@ func (v *verification) describe(s *Scope) {
 		return
 	}
 	g := &Signing{
-		Size: e.best.Size, Root: e.best.Root, ByPolicy: e.keys.byPolicy, SignedAt: e.bestAt,
+		Origin: e.best.Origin, Size: e.best.Size, Root: e.best.Root, ByPolicy: e.keys.byPolicy, SignedAt: e.bestAt,
 		Checkpoints: e.held, Nodes: e.nodes, Unsealed: v.snapshot.Size - e.best.Size,
+		Witnesses: cosignatures(e.best),
 	}
 	for _, x := range e.best.Signatures {
 		if x.Time.IsZero() {
 			g.Keys = append(g.Keys, x.Key.ID())
-		} else {
-			g.Witnesses = append(g.Witnesses, x.Key.Name()+" at "+x.Time.UTC().Format(time.RFC3339))
 		}
 	}
 	if h := e.shown; h != nil && h.holds && h.size == g.Size {

@@ -152,13 +152,13 @@ type superRow struct {
 
 // SuperLog is the super-log as a verification found it.
 type SuperLog struct {
-	Leaves, Ledgers int64    // leaves about ledgers, and these
-	Size            int64    // of its newest checkpoint, 0 without one
-	Keys            []string // of this ledger's signers, under that checkpoint
-	Unknown         []string // other keys that claim to have signed it
-
+	Leaves  int64    `json:"leaves"`       // about ledgers
+	Ledgers int64    `json:"ledgers"`      // that they are about
+	Size    int64    `json:"size"`         // of its newest checkpoint, 0 without one
+	Keys    []string `json:"keys"`         // of this ledger's signers, under that checkpoint
+	Unknown []string `json:"unknown_keys"` // other keys that claim to have signed it
 	// Successions are where it begins anew after a loss, the first hundred.
-	Successions []SuperSuccession
+	Successions []SuperSuccession `json:"successions"`
 }
 
 // superWalk reads the super-log. It is a verification of its own, of a log without
@@ -196,7 +196,7 @@ func (v *verification) checkSuperLog(ctx context.Context, db *store.DB, opts *Op
 	if len(own.findings.unchecked) > 0 {
 		return errors.New(own.findings.unchecked[0].what)
 	}
-	w := &superWalk{v: v, own: own, db: db, last: -1, there: make(map[uuid.UUID]bool)}
+	w := &superWalk{v: v, own: own, db: db, last: -1, there: make(map[uuid.UUID]bool), seen: SuperLog{Keys: []string{}, Unknown: []string{}, Successions: []SuperSuccession{}}}
 	own.evidence.met = w.meet
 	var kept *signerPosition
 	if opts.SignerState != nil && v.level >= LevelEvidence {
@@ -356,7 +356,7 @@ func (w *superWalk) whoSigned(ctx context.Context) error {
 	case err != nil && !errors.Is(err, chain.ErrUnknownKey):
 		return err
 	}
-	w.seen.Unknown = signed.Unknown
+	w.seen.Unknown = append(w.seen.Unknown, signed.Unknown...)
 	if len(named) > 0 && len(keys) > 0 && !signed.SignedByLog() {
 		w.own.evidence.add(f.as(CheckpointUnknownKey, strings.Join(signed.Unknown, ", "), keys[0].ID()+", by the policy"))
 	}

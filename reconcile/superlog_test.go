@@ -205,6 +205,12 @@ func TestTheSuperLogIsVerified(t *testing.T) {
 				if l := report.Scope.SuperLog; row.name == "nothing" && (l == nil || l.Leaves != 300 || l.Ledgers != 2 || l.Size != 300 || !strings.HasPrefix(strings.Join(l.Keys, " "), "tallystick.test/super-log+")) {
 					t.Errorf("the scope says %+v", l)
 				}
+				if row.name == "nothing" {
+					said, err := json.Marshal(report.Signed.SuperLog)
+					if want := `{"leaves":300,"ledgers":2,"size":300,"keys":["` + report.Scope.SuperLog.Keys[0] + `"],"unknown_keys":[]}`; err != nil || string(said) != want {
+						t.Errorf("programs are told %s, want %s", said, want)
+					}
+				}
 			})
 		})
 	}

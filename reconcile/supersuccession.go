@@ -9,13 +9,13 @@ import (
 // SuperSuccession is a leaf of the super-log by which it succeeds one that has lost
 // leaves, such as after a restore: a declaration of whoever signs.
 type SuperSuccession struct {
-	Position int64 // of the leaf: how many leaves before it are left
+	Position int64 `json:"position"` // of the leaf: how many leaves before it are left
 	// Origin, Size and Root are of the newest checkpoint that was signed before.
-	Origin string
-	Size   int64
-	Root   chain.Hash
+	Origin string `json:"origin"`
+	Size   int64  `json:"size"`
+	Root   string `json:"root"` // hexadecimal digits
 	// Successor is the origin of all that is signed after it.
-	Successor string
+	Successor string `json:"successor"`
 }
 
 // maxSuccessions is how many are told.
@@ -36,7 +36,7 @@ func (w *superWalk) succeed(r *superRow) {
 	}
 	w.successor = successor
 	if len(w.seen.Successions) < maxSuccessions {
-		w.seen.Successions = append(w.seen.Successions, SuperSuccession{r.position, l.Origin, l.Size, l.Root, successor})
+		w.seen.Successions = append(w.seen.Successions, SuperSuccession{r.position, l.Origin, l.Size, l.Root.String(), successor})
 	}
 	w.successions++
 }
@@ -59,7 +59,7 @@ func (w *superWalk) holdKept(kept *signerPosition) {
 		return
 	}
 	for _, s := range w.seen.Successions {
-		if s.Origin == kept.Origin && s.Size == kept.Size && s.Root.String() == kept.Root {
+		if s.Origin == kept.Origin && s.Size == kept.Size && s.Root == kept.Root {
 			return
 		}
 	}

@@ -252,7 +252,7 @@ func (s *Scope) signingLines() []Line {
 			add("keys", "as the chain names them; pin them with --policy")
 		}
 		if len(g.Witnesses) > 0 {
-			add("witnesses", "%s", strings.Join(g.Witnesses, ", "))
+			add("witnesses", "%s", listWitnesses(g.Witnesses))
 		}
 		if g.Checkpoints > 0 {
 			add("checked", "%d %s, and %d %s of the tree", g.Checkpoints,

@@ -23,8 +23,8 @@ const (
 	Incomplete Status = "incomplete"
 )
 
-// Report is what a verification found. Its JSON form is that of the report of a
-// verification in a database.
+// Report is what a verification found. Its JSON form has the names of that of a
+// verification in a database, up to not_checked.
 type Report struct {
 	Status Status `json:"status"`
 	// Ledger is the ledger's name, or what the manifest calls it when its first
