@@ -119,7 +119,6 @@ func run(ctx context.Context, args []string) int {
 	parser := kong.Must(&tree,
 		kong.Name("tallystick"),
 		kong.Description("A banking transaction ledger that is audited without being trusted."),
-		kong.UsageOnError(),
 		kong.Vars{"version": version},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Exit(func(code int) {
@@ -131,9 +130,9 @@ func run(ctx context.Context, args []string) int {
 	)
 	command, err := parser.Parse(args)
 	if err != nil {
-		parser.Stdout = os.Stderr // the usage that goes with it is no result
+		fmt.Fprintf(os.Stderr, "tallystick: %s\nhint: %s --help\n", err, asked(err))
+		return exitUsage
 	}
-	parser.FatalIfErrorf(err)
 	err = command.Run()
 	var exit exitError
 	switch {
@@ -144,4 +143,15 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "tallystick:", err)
 	return exitUsage
+}
+
+// asked names the command that could not be parsed, as far as it was.
+func asked(err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) {
+		if node := wrong.Context.Selected(); node != nil {
+			return node.FullPath()
+		}
+	}
+	return "tallystick"
 }
