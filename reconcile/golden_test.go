@@ -86,6 +86,51 @@ func TestReportsOnSignaturesReadAsAgreed(t *testing.T) {
 	}
 }
 
+// What a report says where there is no ledger.
+func TestReportsOnWhatIsLeftReadAsAgreed(t *testing.T) {
+	t.Parallel()
+	const forbidden = "revoke select on book.ledgers from tallystick_auditor"
+	for _, c := range []struct {
+		file, name string
+		commit     func(c *superCrime)
+	}{
+		{"tampered", "main", (*superCrime).vanish},
+		{"tampered-any", "", (*superCrime).vanish},
+		{"incomplete", "main", func(c *superCrime) {
+			c.opts.Archived, c.opts.Level = []reconcile.Document{*document("a.cp", c.b.sign(c.t, c.key, 256))}, reconcile.LevelEvidence
+			c.vanish()
+			c.eraseSuperLog()
+		}},
+		{"unlisted", "main", func(c *superCrime) { c.do(forbidden) }},
+		{"unlisted-any", "", func(c *superCrime) { c.do(forbidden) }},
+		{"unlisted-tampered", "main", func(c *superCrime) { c.do(forbidden, "delete from book.super_log where position = 40") }},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			t.Parallel()
+			url := storetest.Database(t)
+			scene := newSuperCrime(t, url)
+			c.commit(scene)
+			db := auditor(t, url, 2)
+			var why error
+			if strings.HasPrefix(c.file, "unlisted") {
+				_, why = reconcile.Ledgers(t.Context(), db)
+			}
+			report, err := reconcile.VerifyRemains(t.Context(), db, c.name, scene.opts, why)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "gone-"+c.file+".golden", write(t, report))
+			if c.file == "tampered-any" {
+				var page bytes.Buffer
+				if err := reconcile.WriteHTML(&page, []reconcile.Report{report}); err != nil {
+					t.Fatal(err)
+				}
+				golden(t, "gone-tampered-any.html.golden", page.Bytes())
+			}
+		})
+	}
+}
+
 // Every finding, in its order of precedence, with the words it is reported in.
 func TestFindingsReadAsAgreed(t *testing.T) {
 	t.Parallel()

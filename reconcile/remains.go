@@ -119,7 +119,7 @@ func openedAs(ctx context.Context, db *store.DB, id uuid.UUID, name, origin stri
 // VerifyRemains verifies what is left of a ledger that is asked for by a name that no
 // ledger has, where nothing is left under its id either: the tables, the super-log,
 // which is signed and names every ledger that ever was, and the evidence from outside
-// that names the ledger or others. Its error is ErrUnknownLedger when nothing of that
+// that names the ledger or others. name is empty where any ledger is asked for. Its error is ErrUnknownLedger when nothing of that
 // is wrong, and no evidence is left in doubt: then there was no such ledger. why,
 // unless nil, is why ledgers could not be looked for: then the report is incomplete
 // at least.
@@ -140,7 +140,7 @@ func VerifyRemains(ctx context.Context, db *store.DB, name string, opts Options,
 	}
 	begun := time.Now()
 	v := newVerification(opts, &standard, begun)
-	v.snapshot, v.unreadable, v.gone, v.stored = db.Unpinned(uuid.Max), true, true, false
+	v.snapshot, v.unreadable, v.gone, v.unlisted, v.stored = db.Unpinned(uuid.Max), true, true, why != nil, false
 	for _, c := range []check{
 		v.schemaCheck(db),
 		{"ledgers that vanished", LevelSchema, func(ctx context.Context) error { return v.checkOthers(ctx, db) }},

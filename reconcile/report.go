@@ -28,7 +28,8 @@ const (
 // contract (DESIGN §9).
 type Report struct {
 	Status Status `json:"status"`
-	// Ledger is the ledger's name, or its UUID when its terms are gone.
+	// Ledger is the ledger's name, or its UUID when its terms are gone; empty where the
+	// database has none, and none was named.
 	Ledger string `json:"ledger"`
 	// Size and Head are those that were pinned at the beginning. Head is empty
 	// when there are no entries.
@@ -72,6 +73,8 @@ type Scope struct {
 	Unreadable bool
 	// Gone: there is no ledger of the name, and what was verified is what is left.
 	Gone bool
+	// Unlisted: whether there is one could not be read.
+	Unlisted bool
 	// From is the first entry that was looked at, other than 0 only at
 	// LevelChain with a pinned checkpoint.
 	From int64

@@ -42,7 +42,7 @@ type Pin struct {
 // describe says what the signatures are worth.
 func (v *verification) describe(s *Scope) {
 	e := &v.evidence
-	s.Level, s.Unreadable, s.Gone, s.From, s.Outside, s.Forks, s.SuperLog, s.Derived = v.level, v.unreadable, v.gone, v.from, e.external, e.forks, e.superLog, v.derived
+	s.Level, s.Unreadable, s.Gone, s.Unlisted, s.From, s.Outside, s.Forks, s.SuperLog, s.Derived = v.level, v.unreadable, v.gone, v.unlisted, v.from, e.external, e.forks, e.superLog, v.derived
 	s.Succeeds, s.SucceededBy = v.succeeds, v.succeededBy
 	if p := e.pin; p != nil {
 		s.Pin = &Pin{Size: p.Size, Root: p.Root, Holds: e.pinHolds}
@@ -106,8 +106,10 @@ func (v *verification) beyond() []string {
 		}
 	}
 	switch {
+	case v.unlisted:
+		return []string{"everything else: which ledgers there are could not be read"}
 	case v.gone:
-		return []string{"everything else: the database has no ledger of this name"}
+		return []string{"everything else: there is no ledger to read"}
 	case v.unreadable:
 		return []string{"everything else: the ledger could not be begun"}
 	}

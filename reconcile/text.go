@@ -44,8 +44,8 @@ func (r *Report) writeOutcome(p *printer) {
 	switch s := &r.Scope; {
 	case r.comparison():
 		r.writeCompared(p)
-	case s.Gone && r.Status == Tampered:
-		p.printf("TAMPERED: the database has no ledger %s, and what it has is not whole: %d %s.\n\n", inLine(r.Ledger), r.FindingsTotal, plural(int(r.FindingsTotal), "finding", "findings"))
+	case s.Gone:
+		r.writeGone(p)
 	case r.Status == Verified && s.Level >= LevelColumns:
 		p.printf("VERIFIED: ledger %s holds, from its first entry to the head.\n\n", inLine(r.Ledger))
 	case r.Status == Verified:
@@ -57,6 +57,27 @@ func (r *Report) writeOutcome(p *printer) {
 		if s.Unchecked > 0 {
 			p.printf("Besides, part of it could not be checked, see the end of this report.\n\n")
 		}
+	}
+}
+
+// writeGone is the outcome where there is no ledger to verify, but what is left.
+func (r *Report) writeGone(p *printer) {
+	what, open, left := "the database has no ledger", ", and whether there was one could not be settled", "it"
+	switch s := &r.Scope; {
+	case s.Unlisted && r.Ledger == "":
+		what, open, left = "the ledgers of the database cannot be listed", "", "the database"
+	case s.Unlisted:
+		what, open, left = "ledger "+inLine(r.Ledger)+" cannot be looked for", "", "the database"
+	case r.Ledger != "":
+		what += " " + inLine(r.Ledger)
+	}
+	if r.Status != Tampered {
+		p.printf("INCOMPLETE: %s%s, see the end of this report.\n\n", what, open)
+		return
+	}
+	p.printf("TAMPERED: %s, and what %s has is not whole: %d %s.\n\n", what, left, r.FindingsTotal, plural(int(r.FindingsTotal), "finding", "findings"))
+	if r.Scope.Unchecked > 0 {
+		p.printf("Besides, part of it could not be checked, see the end of this report.\n\n")
 	}
 }
 
@@ -386,7 +407,7 @@ func (r *Report) totalLines() []Line {
 }
 
 func (r *Report) writeNotChecked(p *printer) {
-	if !r.comparison() {
+	if !r.comparison() && !r.Scope.Gone { // else there is no table before it
 		p.printf("\n")
 	}
 	p.printf("NOT CHECKED\n")

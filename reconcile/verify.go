@@ -132,6 +132,7 @@ type verification struct {
 	succeeds      *Succession
 	succeededBy   []SucceededBy
 	gone          bool // and there is none: what is verified is what is left of it
+	unlisted      bool // or whether there is one could not be read
 	bounds        *bounds
 	snapshot      *store.Snapshot
 	workers       int

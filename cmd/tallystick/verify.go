@@ -126,7 +126,7 @@ func (c *verifyCommand) reports(ctx context.Context, db *store.DB, options recon
 		}
 		why = unknown // something is in the way, and what is left may say what
 	}
-	report, err := reconcile.VerifyRemains(ctx, db, cmp.Or(c.Ledger, "(none)"), options, why)
+	report, err := reconcile.VerifyRemains(ctx, db, c.Ledger, options, why)
 	if err != nil {
 		if errors.Is(err, reconcile.ErrUnknownLedger) {
 			err = hintNames(unknown, names)
