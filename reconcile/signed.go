@@ -20,6 +20,10 @@ type Signed struct {
 	// SuperLog is null when it was not read: below LevelSchema, or for another ledger
 	// of the same database.
 	SuperLog *SuperLog `json:"super_log"`
+	// Succeeds is the loss that the ledger's first entry declares, null when none;
+	// SucceededBy are ledgers that declare one of this ledger.
+	Succeeds    *Succession   `json:"succeeds"`
+	SucceededBy []SucceededBy `json:"succeeded_by"`
 }
 
 // Words of KeysTrusted.
@@ -58,7 +62,7 @@ type SignedPin struct {
 
 // signed returns for programs what s says to people.
 func (s *Scope) signed() Signed {
-	all := Signed{SuperLog: s.SuperLog}
+	all := Signed{SuperLog: s.SuperLog, Succeeds: s.Succeeds, SucceededBy: append([]SucceededBy{}, s.SucceededBy...)}
 	if p := s.Pin; p != nil {
 		all.Pin = &SignedPin{p.Size, p.Root.String(), p.Holds}
 	}

@@ -16,11 +16,11 @@ import (
 // Succession is a ledger that goes on where another one lost entries, as the first
 // entry of the one that goes on declares it.
 type Succession struct {
-	Origin string     // of the ledger that lost entries
-	Size   int64      // of its last good checkpoint
-	Root   chain.Hash // likewise
-	Lost   string     // how many entries: a number, or unknown
-	Reason string     // restore, failover or damage
+	Origin string `json:"origin"`       // of the ledger that lost entries
+	Size   int64  `json:"size"`         // of its last good checkpoint
+	Root   string `json:"root"`         // likewise, hexadecimal digits
+	Lost   string `json:"lost_entries"` // how many: a number, or unknown
+	Reason string `json:"lost_reason"`  // restore, failover or damage
 }
 
 // Index: the primary key.
@@ -95,12 +95,12 @@ func (v *verification) successionOf(ctx context.Context, ledger uuid.UUID) (*Suc
 	if err != nil || !ok || details["predecessor_origin"] == "" {
 		return nil, nil
 	}
-	return &Succession{details["predecessor_origin"], size, root, details["lost_entries"], details["lost_reason"]}, nil
+	return &Succession{details["predecessor_origin"], size, root.String(), details["lost_entries"], details["lost_reason"]}, nil
 }
 
 // SucceededBy is a ledger that says that it succeeds the one that was verified.
 type SucceededBy struct {
-	Ledger uuid.UUID
+	Ledger uuid.UUID `json:"ledger"`
 	Succession
 }
 

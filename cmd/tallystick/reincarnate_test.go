@@ -128,7 +128,7 @@ func TestALedgerIsSucceeded(t *testing.T) {
 		if err != nil || report.Status != reconcile.Verified {
 			t.Errorf("ledger %s is %s: %v, %v", name, report.Status, report.Findings, err)
 		}
-		declared := reconcile.Succession{Origin: b.signed.Origin, Size: b.signed.Size, Root: b.signed.Root, Lost: "7", Reason: "restore"}
+		declared := reconcile.Succession{Origin: b.signed.Origin, Size: b.signed.Size, Root: b.signed.Root.String(), Lost: "7", Reason: "restore"}
 		switch s := &report.Scope; {
 		case name == "book" && (s.Succeeds != nil || len(s.SucceededBy) != 1 || s.SucceededBy[0] != (reconcile.SucceededBy{Ledger: info.ID.UUID, Succession: declared})):
 			t.Errorf("of the old ledger: %+v, %+v", s.Succeeds, s.SucceededBy)

@@ -149,13 +149,13 @@ func TestTheJSONOfVerifyHasTheAgreedNames(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"status", "ledger", "size", "head", "entries_checked", "entries_per_second", "findings", "findings_total", "not_checked", "checkpoint", "keys_trusted", "pin", "super_log"} {
+	for _, name := range []string{"status", "ledger", "size", "head", "entries_checked", "entries_per_second", "findings", "findings_total", "not_checked", "checkpoint", "keys_trusted", "pin", "super_log", "succeeds", "succeeded_by"} {
 		if _, ok := report[name]; !ok {
 			t.Errorf("no %s in %s", name, out)
 		}
 	}
 	findings, _ := report["findings"].([]any)
-	if len(report) != 13 || len(findings) != 1 || report["checkpoint"] != nil || report["keys_trusted"] != nil || report["pin"] != nil || report["super_log"] == nil {
+	if len(report) != 15 || len(findings) != 1 || report["checkpoint"] != nil || report["keys_trusted"] != nil || report["pin"] != nil || report["super_log"] == nil {
 		t.Fatalf("report %s", out)
 	}
 	finding, _ := findings[0].(map[string]any)
