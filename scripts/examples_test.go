@@ -31,7 +31,7 @@ var answers = [][]string{
 		"period_closed", "transfer",
 		"the period of ledger shop to", "1 listed",
 	},
-	{"transfer", "proved: entry", `{"seq":`, "transfer", "proved: account", "proved: account"},
+	{"transfer", "proved: entry", `{"seq":`, "transfer", "proved up to posting", "proved: account"},
 	{"8 listed", "trial-balance"},
 }
 
@@ -124,7 +124,7 @@ func shorten(line string) string {
 		DryRun                   bool `json:"dry_run"`
 	}
 	if err := json.Unmarshal([]byte(line), &a); err != nil {
-		if strings.HasPrefix(line, "the ") || strings.HasPrefix(line, "proved: ") {
+		if strings.HasPrefix(line, "the ") || strings.HasPrefix(line, "proved: ") || strings.HasPrefix(line, "proved up to ") {
 			return line
 		}
 		return ""

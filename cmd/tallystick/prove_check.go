@@ -10,8 +10,9 @@ import (
 
 // proveCheckCommand checks a proof offline: tallystick prove check.
 type proveCheckCommand struct {
-	Trust `embed:""`
-	File  string `arg:"" type:"path" help:"A receipt (.tlog-proof), a statement proof or a balance proof."`
+	Trust   `embed:""`
+	File    string `arg:"" type:"path" help:"A receipt (.tlog-proof), a statement proof or a balance proof."`
+	Balance string `type:"path" placeholder:"FILE" help:"Balance proof of the account of a statement, which shows that its end is no earlier one."`
 }
 
 // Run checks the file, with no server and no database.
@@ -29,7 +30,9 @@ func (c *proveCheckCommand) Run() error {
 	}
 	switch {
 	case chain.IsStatementProof(data):
-		return checkStatement(data, policy)
+		return c.statement(data, policy)
+	case c.Balance != "":
+		return fmt.Errorf("checking %s: --balance is for a statement proof", c.File)
 	case chain.IsBalanceReceipt(data):
 		return checkBalance(data, policy)
 	}

@@ -69,7 +69,7 @@ func (c *proveStatementCommand) Run(ctx context.Context) error {
 	if err := writeEvidence(c.Out, text); err != nil {
 		return err
 	}
-	return printStatement(os.Stderr, proof, proved, policy)
+	return printStatement(os.Stderr, proof, proved, nil, policy)
 }
 
 // begin returns a proof without entries.
@@ -159,8 +159,8 @@ func verifyStatement(p *chain.StatementProof, policy *chain.Policy) (*chain.Prov
 	return proved, err
 }
 
-// checkStatement checks a statement proof offline.
-func checkStatement(data []byte, policy *chain.Policy) error {
+// statement checks a statement proof offline.
+func (c *proveCheckCommand) statement(data []byte, policy *chain.Policy) error {
 	p, err := chain.ParseStatementProof(data)
 	if err != nil {
 		return judged(err)
@@ -169,26 +169,75 @@ func checkStatement(data []byte, policy *chain.Policy) error {
 	if err != nil {
 		return judged(err)
 	}
-	return printStatement(os.Stdout, p, proved, policy)
+	if c.Balance == "" {
+		return printStatement(os.Stdout, p, proved, nil, policy)
+	}
+	text, err := readBounded(c.Balance, chain.MaxStatementProof)
+	if err != nil {
+		return fmt.Errorf("reading --balance: %w", err)
+	}
+	r, err := chain.ParseBalanceReceipt(text)
+	if err != nil {
+		return judged(err)
+	}
+	commitment, _, err := verifyBalance(r, policy)
+	if err != nil {
+		return judged(err)
+	}
+	end := statementEnd{leaf: &r.Leaf, shown: proved.Complete}
+	if end.known, err = proved.Until(p.To, &r.Leaf, commitment); err != nil {
+		return judged(err)
+	}
+	return printStatement(os.Stdout, p, proved, &end, policy)
 }
 
-// printStatement prints what was proved, and what was not.
-func printStatement(w io.Writer, p *chain.StatementProof, s *chain.ProvedStatement, policy *chain.Policy) error {
-	a := &s.Account
-	fmt.Fprintf(w, "proved: account %s (%s, %s) of %s, booked from %s to %s\n", p.Account, a.Type, a.Currency, s.Checkpoint.Origin, p.From, p.To)
+// statementEnd is what a balance proof says of the end of a statement.
+type statementEnd struct {
+	leaf  *chain.BalanceLeaf
+	known int64 // among how many entries no posting follows
+	shown bool  // the statement itself shows its end
+}
+
+// printStatement prints what was proved, and what was not. end is nil without a balance
+// proof.
+func printStatement(w io.Writer, p *chain.StatementProof, s *chain.ProvedStatement, end *statementEnd, policy *chain.Policy) error {
+	a, upTo := &s.Account, ""
+	if !s.Complete {
+		upTo = fmt.Sprintf(" up to posting %d, and not that it is the last", s.LastSeq())
+	}
+	fmt.Fprintf(w, "proved%s: account %s (%s, %s) of %s, booked from %s to %s\n", upTo, p.Account, a.Type, a.Currency, s.Checkpoint.Origin, p.From, p.To)
 	fmt.Fprintf(w, "  opening    %s after posting %d\n", ledger.Balance(a.Type, s.Opening).Format(a.Scale), s.OpeningSeq)
 	for _, line := range s.Lines {
 		posting := line.Posting
 		fmt.Fprintf(w, "  %s entry %d: %s %s, balance %s\n", line.Entry.BookingDate, line.Entry.Seq, posting.Direction,
 			posting.Amount.Format(posting.Scale), ledger.Balance(a.Type, posting.Posted).Format(a.Scale))
 	}
-	fmt.Fprintf(w, "  closing    %s after posting %d\n", ledger.Balance(a.Type, s.Closing).Format(a.Scale), s.OpeningSeq+int64(len(s.Lines)))
-	complete := fmt.Sprintf("no line is missing: the next posting of the account was booked after %s", p.To)
-	if !s.Complete {
-		complete = fmt.Sprintf("no line is missing up to the last one; NOT CHECKED: that none followed it among the %d entries", s.Checkpoint.Size)
-	}
-	fmt.Fprintf(w, "  complete   %s\n", complete)
+	fmt.Fprintf(w, "  closing    %s after posting %d\n", ledger.Balance(a.Type, s.Closing).Format(a.Scale), s.LastSeq())
+	fmt.Fprintf(w, "  complete   %s\n", completeness(p, s, end))
 	return fprintCheckpoint(w, &s.Checkpoint, policy)
+}
+
+// completeness says whether lines are missing. What has no end of its own looks the same
+// as a longer statement from which the last lines were taken away.
+func completeness(p *chain.StatementProof, s *chain.ProvedStatement, end *statementEnd) string {
+	switch {
+	case s.Complete && (end == nil || end.shown):
+		return fmt.Sprintf("no line is missing: the next posting of the account was booked after %s", p.To)
+	case s.Complete:
+		return fmt.Sprintf("no line is missing: posting %d is the last among the first %d entries, by the balance proof", s.LastSeq(), end.known)
+	}
+	what := "a statement from which the last lines were taken away looks like this one;\n             " +
+		"a balance proof of the account shows it, with tallystick prove check --balance FILE"
+	switch {
+	case end == nil:
+	case end.known > 0:
+		what = fmt.Sprintf("by the balance proof, none did among the first %d", end.known)
+	case end.leaf.AccountSeq > s.LastSeq():
+		what = fmt.Sprintf("by the balance proof, one did among the first %d; get the statement anew, under a checkpoint of that size", end.leaf.Size)
+	default:
+		what = fmt.Sprintf("the balance proof is older, of posting %d: get one anew", end.leaf.AccountSeq)
+	}
+	return fmt.Sprintf("no line is missing up to posting %d; NOT CHECKED: that none followed it among the %d entries: %s", s.LastSeq(), s.Checkpoint.Size, what)
 }
 
 // fprintCheckpoint prints what a proof rests on.

@@ -229,7 +229,7 @@ func TestAStatementIsProvedAndCheckedOffline(t *testing.T) {
 	}
 	wants(t, exitFine, []string{"opening    1.00 after posting 1", "credit 1.00, balance 2.00", "closing    3.00 after posting 3", "no line is missing: the next posting", "NOT CHECKED: --key"},
 		prove("second.json", second, second)...)
-	wants(t, exitFine, []string{"opening    0.00 after posting 0", "closing    5.00 after posting 5", "NOT CHECKED: that none followed it among the 8 entries"},
+	wants(t, exitFine, []string{"opening    0.00 after posting 0", "closing    5.00 after posting 5", "proved up to posting 5, and not that it is the last: account b", "NOT CHECKED: that none followed it among the 8 entries"},
 		prove("all.json", first, third)...)
 	wants(t, exitFine, []string{"opening    5.00 after posting 5", "closing    5.00 after posting 5"}, prove("later.json", day(1), day(2))...)
 	p.pay(t) // not sealed, and so not in the proof
@@ -256,6 +256,82 @@ func TestAStatementIsProvedAndCheckedOffline(t *testing.T) {
 	for _, bad := range [][3]string{{"2026-1-1", third, "reading --from"}, {first, "x", "reading --to"}, {third, first, "it is after --to"}} {
 		wants(t, exitUsage, []string{bad[2]}, prove(fmt.Sprint(bad), bad[0], bad[1])...)
 	}
+}
+
+// cut takes the last entries of a statement proof away.
+func (p *provable) cut(t *testing.T, name, from string, entries int) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, from))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof, err := chain.ParseStatementProof(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof.Entries = proof.Entries[:len(proof.Entries)-entries]
+	if text, err = proof.Marshal(); err != nil {
+		t.Fatal(err)
+	}
+	return p.file(t, name, text)
+}
+
+// A statement from which the last lines were taken away is one that ends earlier: that
+// this is not shown is said first, and a balance proof shows it.
+func TestTheEndOfAStatementIsShownByABalanceProof(t *testing.T) {
+	p := serveProofs(t)
+	url := os.Getenv("TALLYSTICK_URL")
+	day := time.UnixMicro(p.clock.Load()).UTC().Format(time.DateOnly)
+	balance := func(name string) string {
+		path := filepath.Join(p.dir, name)
+		wants(t, exitFine, nil, "prove", "balance", "b", "--ledger", "book", "--key", p.key, "--out", path)
+		return path
+	}
+	statement := func(name string) string {
+		path := filepath.Join(p.dir, name)
+		wants(t, exitFine, nil, "prove", "statement", "b", "--ledger", "book", "--from", day, "--to", day, "--key", p.key, "--out", path)
+		return path
+	}
+	check := func(path string, more ...string) []string {
+		return append([]string{"prove", "check", path, "--key", p.key}, more...)
+	}
+	p.pay(t)
+	p.pay(t)
+	p.seal(t)
+	early := statement("early.json")
+	p.commit(t)
+	p.seal(t)
+	now := balance("now.balance-proof")
+	p.pay(t)
+	p.seal(t)
+	late := statement("late.json")
+	p.commit(t)
+	p.seal(t)
+	later := balance("later.balance-proof")
+
+	t.Setenv("TALLYSTICK_URL", "http://127.0.0.1:1")
+	open := []string{"proved up to posting 2, and not that it is the last: account b", "closing    2.00 after posting 2"}
+	alone := []string{"NOT CHECKED: that none followed it among the 5 entries: a statement from which the last lines were taken away looks like this one", "prove check --balance FILE"}
+	wants(t, exitFine, append(alone, open...), check(early)...)
+	wants(t, exitFine, []string{"proved: account b", "no line is missing: posting 2 is the last among the first 5 entries, by the balance proof"}, check(early, "--balance", now)...)
+	wants(t, exitFine, append(open, "one did among the first 7; get the statement anew"), check(early, "--balance", later)...)
+	wants(t, exitFine, []string{"proved: account b", "posting 3 is the last among the first 7 entries"}, check(late, "--balance", later)...)
+	wants(t, exitFine, []string{"proved up to posting 3,", "the balance proof is older, of posting 2"}, check(late, "--balance", now)...)
+
+	cut := p.cut(t, "cut.json", "late.json", 1)
+	wants(t, exitFine, append(open, "a statement from which the last lines were taken away looks like this one"), check(cut)...)
+	wants(t, exitFine, append(open, "by the balance proof, none did among the first 5"), check(cut, "--balance", now)...)
+	wants(t, exitTampered, []string{"STATEMENT_GAP", "ends with posting 2 of the account, and there are 3 among the first 7 entries"}, check(cut, "--balance", later)...)
+	shorter := p.cut(t, "shorter.json", "early.json", 1)
+	wants(t, exitTampered, []string{"STATEMENT_GAP"}, check(shorter, "--balance", now)...)
+
+	wants(t, exitUsage, []string{"--balance is for a statement proof"}, check(now, "--balance", now)...)
+	wants(t, exitUsage, []string{"reading --balance"}, check(early, "--balance", filepath.Join(p.dir, "none"))...)
+	wants(t, exitIncomplete, []string{"INCOMPLETE"}, check(early, "--balance", early)...)
+	t.Setenv("TALLYSTICK_URL", url)
+	other := filepath.Join(p.dir, "a.balance-proof")
+	wants(t, exitFine, nil, "prove", "balance", "a", "--ledger", "book", "--key", p.key, "--out", other)
+	wants(t, exitTampered, []string{"PROOF_INVALID", "for a statement of account"}, check(early, "--balance", other)...)
 }
 
 // commit has the server commit to all balances.

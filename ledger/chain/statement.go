@@ -155,9 +155,38 @@ type ProvedStatement struct {
 	OpeningSeq int64        // account_seq of the last posting before; 0 when there is none
 	Lines      []ProvedLine
 	Closing    money.Int128 // after the last line
-	// Complete: a posting after the interval shows that no line is missing at the
-	// end. Otherwise only that none is missing up to the last line is proved.
+	// Complete: a posting after the interval, or a balance (see Until), shows that no
+	// line is missing at the end. Otherwise only that none is missing up to the last line
+	// is proved: a proof from which the last entries were taken away is one that ends
+	// earlier, and nothing in it says so.
 	Complete bool
+}
+
+// LastSeq is the account_seq of the last line, or of the last posting before the
+// interval when there is none.
+func (s *ProvedStatement) LastSeq() int64 { return s.OpeningSeq + int64(len(s.Lines)) }
+
+// Until holds the end of a statement up to a date against the balance of its account at
+// some size, which was verified with its commitment. known is among how many of the first
+// entries no posting follows the last one, 0 when that is not known; with all that matter,
+// the statement is Complete. The error is ErrStatementGap when one follows that the proof
+// should have, and ErrProof when the balance is another account's.
+func (s *ProvedStatement) Until(to Date, leaf *BalanceLeaf, commitment *Entry) (known int64, err error) {
+	last := s.LastSeq()
+	switch {
+	case leaf.AccountID != s.Account.AccountID || !strings.HasSuffix(s.Checkpoint.Origin, "/"+leaf.LedgerID.String()):
+		return 0, fmt.Errorf("the balance of account %s of ledger %s for a statement of account %s of %s: %w", leaf.AccountID, leaf.LedgerID, s.Account.AccountID, s.Checkpoint.Origin, ErrProof)
+	case s.Complete || leaf.AccountSeq < last:
+		return 0, nil
+	case leaf.AccountSeq == last && leaf.Posted.Cmp(s.Closing) != 0:
+		return 0, fmt.Errorf("the balance after posting %d of the account is not the one that entry %d commits to: %w", last, commitment.Seq, ErrStatementGap)
+	case leaf.AccountSeq == last:
+		s.Complete = leaf.Size >= s.Checkpoint.Size || commitment.Seq == leaf.Size && commitment.BookingDate > to
+		return leaf.Size, nil
+	case leaf.Size <= s.Checkpoint.Size:
+		return 0, fmt.Errorf("the statement ends with posting %d of the account, and there are %d among the first %d entries, by the balance that entry %d commits to: %w", last, leaf.AccountSeq, leaf.Size, commitment.Seq, ErrStatementGap)
+	}
+	return 0, nil // it may have come after the checkpoint
 }
 
 // ProvedLine is an entry and its posting on the account.
@@ -241,7 +270,7 @@ func (s *ProvedStatement) add(p *StatementProof, e *Entry) error {
 	if s.Complete {
 		return fmt.Errorf("entry %d is a second one after %s: %w", e.Seq, p.To, ErrStatement)
 	}
-	seq, balance := s.OpeningSeq+int64(len(s.Lines)), s.Closing
+	seq, balance := s.LastSeq(), s.Closing
 	if e.BookingDate < p.From && seq == 0 && line.Posting.AccountSeq > 1 {
 		s.OpeningSeq, s.Opening, s.Closing = line.Posting.AccountSeq, line.Posting.Posted, line.Posting.Posted
 		return nil

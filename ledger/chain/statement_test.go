@@ -125,6 +125,52 @@ func TestAStatementIsProvedFromItsFile(t *testing.T) {
 	}
 }
 
+// A proof without its last entries is one that ends earlier. A balance of the account
+// shows which it is.
+func TestABalanceShowsTheEndOfAStatement(t *testing.T) {
+	t.Parallel()
+	l := newStatementLog(t)
+	leaf := func(size, seq, posted int64) *chain.BalanceLeaf {
+		return &chain.BalanceLeaf{LedgerID: l.entries[0].LedgerID, AccountID: sampleAccount().AccountID, Size: size, AccountSeq: seq, Posted: units(posted)}
+	}
+	open, cut := []int64{1, 6, 7}, []int64{1, 6} // from the day 105 on; without its only line
+	for _, c := range []struct {
+		name      string
+		to        chain.Date
+		seqs      []int64
+		leaf      *chain.BalanceLeaf
+		seq       int64 // of the commitment
+		committed chain.Date
+		known     int64
+		complete  bool
+		err       error
+	}{
+		{"all entries", 200, open, leaf(8, 6, 400), 9, 106, 8, true, nil},
+		{"more than all", 200, open, leaf(20, 6, 400), 20, 106, 20, true, nil},
+		{"more, and the account went on", 200, open, leaf(20, 7, 500), 20, 106, 0, false, nil},
+		{"an older balance", 200, open, leaf(7, 5, 300), 9, 106, 0, false, nil},
+		{"the last line taken away", 200, cut, leaf(8, 6, 400), 9, 106, 0, false, chain.ErrStatementGap},
+		{"the last line taken away, and a later balance", 200, cut, leaf(9, 6, 400), 9, 106, 0, false, nil},
+		{"not all entries", 200, cut, leaf(7, 5, 300), 9, 106, 7, false, nil},
+		{"all that were booked by then", 104, cut, leaf(7, 5, 300), 7, 105, 7, true, nil},
+		{"some may have come before the commitment", 104, cut, leaf(7, 5, 300), 9, 105, 7, false, nil},
+		{"the day is not over", 105, cut, leaf(7, 5, 300), 7, 105, 7, false, nil},
+		{"another balance", 200, open, leaf(8, 6, 401), 9, 106, 0, false, chain.ErrStatementGap},
+		{"another account", 200, open, &chain.BalanceLeaf{LedgerID: l.entries[0].LedgerID, AccountID: id(11), Size: 8, AccountSeq: 6}, 9, 106, 0, false, chain.ErrProof},
+		{"another ledger", 200, open, &chain.BalanceLeaf{LedgerID: id(11), AccountID: sampleAccount().AccountID, Size: 8, AccountSeq: 6}, 9, 106, 0, false, chain.ErrProof},
+		{"an end that the statement shows", 104, open, leaf(7, 5, 300), 9, 106, 0, true, nil},
+	} {
+		s, err := l.prove(t, 104, c.to, c.seqs...).Verify(l.key)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		known, err := s.Until(c.to, c.leaf, &chain.Entry{Seq: c.seq, BookingDate: c.committed})
+		if !errors.Is(err, c.err) || known != c.known || s.Complete != c.complete {
+			t.Errorf("%s: known among %d, complete: %t, %v", c.name, known, s.Complete, err)
+		}
+	}
+}
+
 func TestAStatementThatIsNotProvedIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newStatementLog(t)
