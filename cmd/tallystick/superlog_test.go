@@ -50,7 +50,7 @@ func TestAfterARestoreTheSuperLogGoesOn(t *testing.T) {
 		declared.DeclaredBefore || declared.Predecessor.Origin != origin || declared.Predecessor.Size != 2 {
 		t.Fatalf("exit code %d, %s%s, %v", code, out, told, err)
 	}
-	if code, out, told := command(t, reincarnate(dir)...); code != exitUsage || !strings.Contains(told, "no super-log that was signed") {
+	if code, out, told := command(t, reincarnate(dir)...); code != exitUsage || !strings.Contains(told, "nothing to declare") {
 		t.Errorf("again: exit code %d, %s%s", code, out, told)
 	}
 

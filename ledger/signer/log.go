@@ -19,6 +19,7 @@ type log struct {
 	saved     *Position          // as it is on disk; nil before the first time
 	next      *Position          // checked in this round, and not yet on disk
 	unvouched bool               // there was no state for it, and nobody vouched
+	begins    bool               // the super-log: the leaf that it begins with was not met so far
 	pins      []chain.Checkpoint // not yet reached, whose roots must come on the way
 
 	nodes     []chain.Node // completed since nodesFrom
@@ -59,6 +60,7 @@ func (s *Signer) newLog(id uuid.UUID, origin string, p *Position) (*log, error) 
 	}
 	l := &log{id: id, origin: origin, key: key, saved: p, unvouched: p == nil, nodesFrom: unknown, published: unknown,
 		reported: make(map[string]bool), findings: make(map[string]int64)}
+	l.begins = p != nil && p.Succeeds != nil
 	for i := range s.Pins {
 		if s.Pins[i].Origin == origin && s.Pins[i].Size > l.position().Size {
 			l.pins, l.unvouched = append(l.pins, s.Pins[i]), false
@@ -111,7 +113,7 @@ func (l *log) keepNodes(nodes []chain.Node) {
 
 // proving reports whether the ledger was never checked to its end, and nothing
 // vouches for less: it is not signed before.
-func (l *log) proving() bool { return l.unvouched || len(l.pins) > 0 }
+func (l *log) proving() bool { return l.unvouched || l.begins || len(l.pins) > 0 }
 
 // dropPins forgets the pins up to a size.
 func (l *log) dropPins(size int64) {

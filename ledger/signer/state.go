@@ -65,6 +65,16 @@ type Position struct {
 	// SuperAt when it was appended, in microseconds.
 	SuperSize int64 `json:"super_size,omitempty"`
 	SuperAt   int64 `json:"super_at,omitempty"`
+	// Succeeds is what a super-log that begins goes on for: nothing of it is signed
+	// before the leaf that says so was met.
+	Succeeds *Lost `json:"succeeds,omitempty"`
+}
+
+// Lost is the newest checkpoint that was signed of a super-log that has lost leaves.
+type Lost struct {
+	Origin string  `json:"origin"`
+	Size   int64   `json:"size"`
+	Root   hexHash `json:"root"`
 }
 
 // hexHash is a hash that is written as hexadecimal digits.

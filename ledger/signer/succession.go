@@ -47,14 +47,18 @@ type Succession struct {
 // hold, or one of the database.
 func Succeed(ctx context.Context, c Config) (Succession, error) {
 	p := c.State.SuperLog
-	if p == nil || p.Size == 0 {
+	if p == nil || p.Size == 0 && p.Succeeds == nil {
 		return Succession{}, ErrNoSuperLog
 	}
 	s, err := New(c)
 	if err != nil {
 		return Succession{}, err
 	}
-	leaf, successor, err := chain.NewSuccession(p.checkpoint(), s.Now().UnixMicro())
+	lost := p.checkpoint()
+	if before := p.Succeeds; before != nil { // nothing of the successor was signed: its declaration was lost, too
+		lost = chain.Checkpoint{Origin: before.Origin, Size: before.Size, Root: chain.Hash(before.Root)}
+	}
+	leaf, successor, err := chain.NewSuccession(lost, s.Now().UnixMicro())
 	if err != nil {
 		return Succession{}, err
 	}
@@ -79,7 +83,7 @@ func Succeed(ctx context.Context, c Config) (Succession, error) {
 			return Succession{}, err
 		}
 	}
-	return done, s.Save(s.state.following(done.Successor))
+	return done, s.Save(s.state.following(&done))
 }
 
 // leftOfSuperLog reads what is left of the super-log, whose place in the state is p,
@@ -112,7 +116,7 @@ func (s *Signer) leftOfSuperLog(ctx context.Context, p *Position) (done Successi
 				return done, err
 			}
 			published = slices.DeleteFunc(published, func(c Checkpoint) bool { return c.Size <= tree.Size() })
-			whole = whole || tree.Size() == p.Size && tree.Root() == chain.Hash(p.Root)
+			whole = whole || p.Succeeds == nil && tree.Size() == p.Size && tree.Root() == chain.Hash(p.Root) || p.begunBy(&rows[i].Leaf)
 		}
 	}
 	switch {
@@ -136,21 +140,29 @@ func (s *Signer) succeeds(leaf *chain.SuperLeaf) (successor string, ok bool) {
 // process signs: it must be about one that came before.
 func (s *Signer) checkSuccession(row *SuperRow) error {
 	if _, ok := row.Leaf.Successor(); ok && chain.SuperPrecedes(row.Leaf.Origin, s.super.origin) {
+		s.super.begins = s.super.begins && !s.super.position().begunBy(&row.Leaf)
 		return nil
 	}
 	return s.finding(codeRollback, row.Position, fmt.Sprintf("a leaf that declares that %s has lost leaves", row.Leaf.Origin), "none")
 }
 
-// following returns the state in which the super-log begins anew under another
-// origin: its rows then tell which ledgers it has.
-func (s State) following(origin string) State {
+// begunBy reports whether a leaf is the one that the super-log begins with.
+func (p *Position) begunBy(leaf *chain.SuperLeaf) bool {
+	lost := p.Succeeds
+	return lost != nil && leaf.AboutSuperLog() && leaf.Origin == lost.Origin && leaf.Size == lost.Size && leaf.Root == chain.Hash(lost.Root)
+}
+
+// following returns the state in which a super-log begins: its rows then tell which
+// ledgers it has.
+func (s State) following(begun *Succession) State {
 	s.Ledgers = maps.Clone(s.Ledgers)
 	for id, p := range s.Ledgers {
 		again := p.clone()
 		again.SuperSize, again.SuperAt = 0, 0
 		s.Ledgers[id] = again
 	}
-	s.SuperLog = &Position{Origin: origin, Root: hexHash(chain.EmptyRoot)}
+	leaf := &begun.Leaf
+	s.SuperLog = &Position{Origin: begun.Successor, Root: hexHash(chain.EmptyRoot), Succeeds: &Lost{leaf.Origin, leaf.Size, hexHash(leaf.Root)}}
 	return s
 }
 

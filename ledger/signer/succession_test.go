@@ -141,7 +141,7 @@ func TestASuperLogThatHasLostLeavesIsSucceeded(t *testing.T) {
 		s.Leaf.Origin != w.signed.Origin || s.Leaf.Size != w.signed.Size || s.Leaf.Root != w.signed.Root {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if _, err := w.succeed(w.dir); !errors.Is(err, signer.ErrNoSuperLog) {
+	if _, err := w.succeed(w.dir); !errors.Is(err, signer.ErrNothingLost) {
 		t.Errorf("doing so again at once: %v", err)
 	}
 	w.settled(w.dir, "a")
@@ -157,6 +157,53 @@ func TestASuperLogThatHasLostLeavesIsSucceeded(t *testing.T) {
 	w.settled(w.dir, "b")
 	if n := slices.IndexFunc(w.super[leavesLeft+1:], func(r signer.SuperRow) bool { return r.Leaf.AboutSuperLog() }); n >= 0 {
 		t.Errorf("leaf %d declares a loss too", leavesLeft+1+n)
+	}
+}
+
+// TestADeclarationThatIsLostIsMadeAgain restores the database once more, before
+// anything of the successor was signed.
+func TestADeclarationThatIsLostIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newRestored(t)
+	if _, err := w.succeed(w.dir); err != nil {
+		t.Fatal(err)
+	}
+	w.super = w.super[:leavesLeft]
+	w.superRefused(w.dir)
+	if s, err := w.succeed(w.dir); err != nil || s.Found || s.Left != leavesLeft || s.Successor != "bank.example/2/super-log" || s.Leaf.Root != w.signed.Root {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	w.settled(w.dir, "a")
+}
+
+// TestASuccessorIsSucceeded restores the database once more, after the successor was
+// signed: to before its declaration, or to after it.
+func TestASuccessorIsSucceeded(t *testing.T) {
+	t.Parallel()
+	for _, left := range []int{leavesLeft, leavesLeft + 1} {
+		w := newRestored(t)
+		if _, err := w.succeed(w.dir); err != nil {
+			t.Fatal(err)
+		}
+		w.settled(w.dir, "a")
+		w.super = w.super[:left]
+		w.checkpoints[uuid.Nil] = slices.DeleteFunc(w.checkpoints[uuid.Nil], func(c signer.Checkpoint) bool { return c.Size > int64(left) })
+		w.superRefused(w.dir)
+		s, err := w.succeed(w.dir)
+		if err != nil || s.Found || s.Left != int64(left) || s.Successor != "bank.example/3/super-log" || s.Leaf.Origin != "bank.example/2/super-log" {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		w.losses = 2
+		p := w.start(w.dir, nil)
+		for range 3 {
+			w.grow("a", 1)
+			w.now = w.now.Add(2 * time.Minute)
+			w.settle(p)
+		}
+		w.stop(p)
+		if newest := w.checkpoints[uuid.Nil][len(w.checkpoints[uuid.Nil])-1]; newest.Size != int64(len(w.super)) || !strings.HasPrefix(string(newest.Note), "bank.example/3/super-log\n") {
+			t.Errorf("the newest checkpoint of %d leaves is %s", len(w.super), newest.Note)
+		}
 	}
 }
 

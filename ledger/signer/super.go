@@ -92,6 +92,9 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	more := len(rows) == superPage
 	r.Backlog = r.Backlog || more && l.behind == nil
 	if l.caughtUp = !more && l.behind == nil; l.caughtUp {
+		if l.begins {
+			return s.finding(codeRollback, p.Size+int64(len(hashes)), "no leaf that declares the loss of "+p.Succeeds.Origin, "one, before anything else of "+l.origin)
+		}
 		if leaves := s.superLeaves(); len(leaves) > 0 {
 			if err := s.Database.AppendSuper(ctx, p.Size+int64(len(hashes)), leaves); err != nil {
 				return err
@@ -108,6 +111,9 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	}
 	l.keepNodes(nodes)
 	if len(hashes) > 0 {
+		if !l.begins {
+			p.Succeeds = nil
+		}
 		p.setTree(&tree)
 		p.Head = hexHash(hashes[len(hashes)-1])
 		l.next = p
@@ -209,5 +215,6 @@ func (s *Signer) noteSuper(leaf *chain.SuperLeaf) {
 // drop forgets what was checked and is not saved.
 func (l *log) drop() {
 	l.next, l.caughtUp = nil, false
+	l.begins = l.saved != nil && l.saved.Succeeds != nil
 	l.forgetNodes()
 }
