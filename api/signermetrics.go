@@ -22,6 +22,7 @@ type SignerStats struct {
 	Refused           bool
 	Waiting           bool // for the quorum of witnesses
 	Unchecked         bool // there are entries that cannot be checked
+	Ended             bool // it has a successor, and is left alone
 	Findings          map[string]int64
 }
 
@@ -56,6 +57,8 @@ var signerMetrics = []signerMetric{
 		func(s SignerStats, _ time.Time) (int64, bool) { return oneIf(s.Waiting), true }},
 	{signerDesc("signer_unchecked", "1 while the ledger has entries that cannot be checked."), prometheus.GaugeValue,
 		func(s SignerStats, _ time.Time) (int64, bool) { return oneIf(s.Unchecked), true }},
+	{signerDesc("signer_ended", "1 while the ledger is left alone because it is said to have a successor."), prometheus.GaugeValue,
+		func(s SignerStats, _ time.Time) (int64, bool) { return oneIf(s.Ended), true }},
 }
 
 var (

@@ -16,7 +16,7 @@ func TestTheSignersFiguresAreShown(t *testing.T) {
 	stats := map[ledger.LedgerID]SignerStats{
 		id: {Size: 120, Published: 100, ShownAt: time.Now().Add(-time.Hour), SignedAt: time.UnixMilli(1_700_000_000_000), Refusals: 2,
 			Refused: true, Waiting: true, Findings: map[string]int64{"LOG_ROLLBACK": 3}},
-		{}: {Size: 7, Published: -1},
+		{}: {Size: 7, Published: -1, Ended: true},
 	}
 	signs := true
 	m := newMetrics((&posterStub{}).Stats, func() (map[ledger.LedgerID]SignerStats, bool) {
@@ -51,6 +51,8 @@ func TestTheSignersFiguresAreShown(t *testing.T) {
 		"signer_refuses super-log":                   "value:0",
 		"signer_waits_for_quorum " + id.String():     "value:1",
 		"signer_unchecked " + id.String():            "value:0",
+		"signer_ended " + id.String():                "value:0",
+		"signer_ended super-log":                     "value:1",
 		"signed_at_milliseconds " + id.String():      "value:1.7e+12",
 		"checkpoint_age_milliseconds " + id.String(): "value:3.6",
 		"findings_total LOG_ROLLBACK " + id.String(): "value:3",

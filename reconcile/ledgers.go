@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
 
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 )
 
@@ -40,16 +42,16 @@ const nextLedgerSQL = `
 union all
 (select ledger_id from book.ledgers where ledger_id > $1::uuid order by ledger_id limit 1)
 union all
-(select ledger_id from book.super_log where ledger_id > $1::uuid order by ledger_id, size limit 1)`
+(select ledger_id from book.super_log where ledger_id > $2::uuid order by ledger_id, size limit 1)`
 
 // Ledgers returns the ids of all ledgers in the database, also of those whose
 // terms or entries are gone, and of those that only the super-log names, in
-// ascending order.
+// ascending order. What the super-log says of super-logs names none.
 func Ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID, error) {
 	var all []uuid.UUID
 	for at := (uuid.UUID{}); ; at = all[len(all)-1] {
 		var next []uuid.UUID
-		err := db.Scan(ctx, nextLedgerSQL, []any{at}, func(r *store.Row) error {
+		err := db.Scan(ctx, nextLedgerSQL, []any{at, slices.MaxFunc([]uuid.UUID{at, chain.LastSuperID}, compareIDs)}, func(r *store.Row) error {
 			next = append(next, r.UUID(0))
 			return nil
 		})
@@ -59,6 +61,8 @@ func Ledgers(ctx context.Context, db *store.DB) ([]uuid.UUID, error) {
 		if len(next) == 0 {
 			return all, nil
 		}
-		all = append(all, slices.MinFunc(next, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }))
+		all = append(all, slices.MinFunc(next, compareIDs))
 	}
 }
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -64,7 +63,7 @@ func (v *verification) readSuccessions(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading which ledgers succeed this one: %w", err)
 	}
-	slices.SortFunc(after, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(after, compareIDs)
 	for _, id := range after {
 		s, err := v.successionOf(ctx, id)
 		if err != nil {
@@ -106,8 +105,10 @@ type SucceededBy struct {
 
 // lost says how much.
 func (s *Succession) lost() string {
-	if s.Lost == "1" {
-		return "1 entry"
+	switch n, err := strconv.ParseInt(s.Lost, 10, 64); {
+	case err != nil || n < 0:
+		return "an unknown number of entries"
+	default:
+		return entriesText(n)
 	}
-	return s.Lost + " entries"
 }

@@ -173,7 +173,8 @@ type superWalk struct {
 	found [len(superKinds)]series
 	seen  SuperLog
 
-	successor   string // under which checkpoints are signed from here on; "" before a succession
+	before      string // the origin of the newest checkpoint before a succession
+	successor   string // under which checkpoints are signed from here on; "" before one
 	successions int64
 }
 
@@ -222,10 +223,10 @@ func (v *verification) checkSuperLog(ctx context.Context, db *store.DB, opts *Op
 			return err
 		}
 	}
-	w.holdKept(kept)
 	if err := w.whoSigned(ctx); err != nil {
 		return err
 	}
+	w.holdKept(kept)
 	w.seen.Leaves, w.seen.Ledgers = w.last+1-w.successions, int64(len(w.there))
 	v.evidence.superLog = &w.seen
 	return nil

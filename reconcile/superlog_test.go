@@ -207,7 +207,7 @@ func TestTheSuperLogIsVerified(t *testing.T) {
 				}
 				if row.name == "nothing" {
 					said, err := json.Marshal(report.Signed.SuperLog)
-					if want := `{"leaves":300,"ledgers":2,"size":300,"keys":["` + report.Scope.SuperLog.Keys[0] + `"],"unknown_keys":[]}`; err != nil || string(said) != want {
+					if want := `{"leaves":300,"ledgers":2,"size":300,"keys":["` + report.Scope.SuperLog.Keys[0] + `"],"unknown_keys":[],"successions":[]}`; err != nil || string(said) != want {
 						t.Errorf("programs are told %s, want %s", said, want)
 					}
 				}

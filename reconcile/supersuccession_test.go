@@ -27,8 +27,8 @@ func (c *superCrime) succeed(lost chain.Checkpoint, origin string) {
 	c.log.seal(c.t, c.conn, c.key, int64(len(c.leaves)))
 }
 
-// lost is the checkpoint that was signed, of a root that no leaves have any more.
-func (c *superCrime) lost(origin string, size int64) chain.Checkpoint {
+// lostOf is the checkpoint that was signed, of a root that no leaves have any more.
+func lostOf(origin string, size int64) chain.Checkpoint {
 	return chain.Checkpoint{Origin: origin, Size: size, Root: chain.Hash{1, byte(size)}}
 }
 
@@ -45,52 +45,74 @@ func (c *superCrime) oldState(kept chain.Checkpoint) *reconcile.Document {
 
 func TestASuccessorOfTheSuperLogIsVerified(t *testing.T) {
 	t.Parallel()
-	const first, second, third = "tallystick.test/super-log", "tallystick.test/2/super-log", "tallystick.test/3/super-log"
+	const first = "tallystick.test/super-log"
+	_, second, _ := chain.NewSuccession(lostOf(first, lostSize), shownAt.UnixMicro())
+	_, third, _ := chain.NewSuccession(lostOf(second, lostSize), shownAt.UnixMicro())
 	for _, row := range []struct {
 		name        string
 		commit      func(*superCrime)
 		stored      string // of SUPER_LOG_MISMATCH; "" when nothing is found
 		successions int
 	}{
-		{"declared", func(c *superCrime) { c.succeed(c.lost(first, lostSize), second) }, "", 1},
+		{"declared", func(c *superCrime) { c.succeed(lostOf(first, lostSize), second) }, "", 1},
 		{"declared twice", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
-			c.succeed(c.lost(second, lostSize), third)
+			c.succeed(lostOf(first, lostSize), second)
+			c.succeed(lostOf(second, lostSize), third)
 		}, "", 2},
-		{"declared twice, and the first declaration was lost too", func(c *superCrime) { c.succeed(c.lost(second, lostSize), third) }, "", 1},
-		{"signed under the old name", func(c *superCrime) { c.succeed(c.lost(first, lostSize), first) }, "leaf 300: " + first + " (ORIGIN_MISMATCH)", 1},
-		{"signed under a later name", func(c *superCrime) { c.succeed(c.lost(first, lostSize), third) }, "leaf 300: " + third + " (ORIGIN_MISMATCH)", 1},
+		{"declared twice, and the first declaration was lost too", func(c *superCrime) { c.succeed(lostOf(second, lostSize), third) }, "", 1},
+		{"signed under the old name", func(c *superCrime) { c.succeed(lostOf(first, lostSize), first) }, "leaf 300: " + first + " (ORIGIN_MISMATCH)", 1},
+		{"signed under a later name", func(c *superCrime) { c.succeed(lostOf(first, lostSize), third) }, "leaf 300: " + third + " (ORIGIN_MISMATCH)", 1},
 		{"declared of one that was succeeded", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
-			c.succeed(c.lost(first, lostSize+1), second)
-		}, "leaf 301: a leaf by which " + first + " is succeeded", 1},
+			c.succeed(lostOf(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize+1), second)
+		}, "leaf 301: a leaf by which \"" + first + "\" is succeeded", 1},
 		{"declared of another host's", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
-			c.succeed(c.lost("other.test/2/super-log", lostSize), second)
-		}, "leaf 301: a leaf by which other.test/2/super-log is succeeded", 1},
+			c.succeed(lostOf(first, lostSize), second)
+			c.succeed(lostOf("other.test/super-log", lostSize+1), second)
+		}, "leaf 301: a leaf by which \"other.test/super-log\" is succeeded", 1},
+		{"declared of another host's from the first", func(c *superCrime) { c.succeed(lostOf("other.test/super-log", lostSize), first) },
+			"leaf 300: a leaf by which \"other.test/super-log\" is succeeded", 0},
+		{"declared, and nothing is lost", func(c *superCrime) {
+			c.succeed(chain.Checkpoint{Origin: first, Size: 300, Root: c.log.rootAt(300)}, first)
+		}, "leaf 300: a leaf by which \"" + first + "\" is succeeded", 0},
 		{"declared of no generation", func(c *superCrime) {
 			c.put(300, chain.SuperLeaf{LedgerID: uuid.Nil, Origin: first, Size: lostSize, RecordedAt: 1})
 			c.log.seal(c.t, c.conn, c.key, 301)
-		}, "leaf 300: a leaf by which " + first + " is succeeded", 0},
+		}, "leaf 300: a leaf by which \"" + first + "\" is succeeded", 0},
 		{"declared, and the leaf edited", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize), second)
 			c.do("update book.super_log set size = size + 1 where position = 300")
 		}, "leaf 300: ", 0},
 		{"and a state that knows of it", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize), second)
 			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: second, Size: 301, Root: c.log.rootAt(301)})
 		}, "", 1},
 		{"and a state that begins anew", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize), second)
 			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: second})
 		}, "", 1},
 		{"and a state of before, which was declared", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
-			c.opts.SignerState = c.oldState(c.lost(first, lostSize))
+			c.succeed(lostOf(first, lostSize), second)
+			c.opts.SignerState = c.oldState(lostOf(first, lostSize))
 		}, "", 1},
+		{"and a state of before, but nobody signed that", func(c *superCrime) {
+			l, _, err := chain.NewSuccession(lostOf(first, lostSize), 1)
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			c.put(300, l)
+			c.opts.SignerState = c.oldState(lostOf(first, lostSize))
+		}, "leaf 306: 301 leaves (LOG_ROLLBACK)", 1},
+		{"and a state of before, but a thief signed that", func(c *superCrime) {
+			key := c.key
+			c.key = signingKey(c.t, "thief")
+			c.succeed(lostOf(first, lostSize), second)
+			c.key = key
+			c.opts.SignerState = c.oldState(lostOf(first, lostSize))
+		}, "leaf 306: 301 leaves (LOG_ROLLBACK)", 1},
 		{"and a state of before, with another root", func(c *superCrime) {
-			c.succeed(c.lost(first, lostSize), second)
-			kept := c.lost(first, lostSize)
+			c.succeed(lostOf(first, lostSize), second)
+			kept := lostOf(first, lostSize)
 			kept.Root[5]++
 			c.opts.SignerState = c.oldState(kept)
 		}, "leaf 306: 301 leaves (LOG_ROLLBACK)", 1},

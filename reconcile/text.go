@@ -286,10 +286,14 @@ func (s *Scope) signingLines() []Line {
 	case p != nil:
 		add("append-only", "NOT since your pin of size %d", p.Size)
 	}
-	if l := s.SuperLog; l != nil && l.Leaves > 0 {
+	if l := s.SuperLog; l != nil && l.Leaves+int64(len(l.Successions)) > 0 {
 		add("super-log", "%d %s about %d %s; %s", l.Leaves, plural(int(min(l.Leaves, 2)), "checkpoint", "checkpoints"), l.Ledgers, plural(int(min(l.Ledgers, 2)), "ledger", "ledgers"), l.signed())
 		for _, c := range l.Successions {
-			add("", "leaf %d declares a loss: %s had been signed at size %d, root %s", c.Position, c.Origin, c.Size, c.Root)
+			by := ""
+			if !c.Signed {
+				by = "; nobody who is known here has signed that"
+			}
+			add("", "leaf %d declares a loss: %s had been signed at size %d, root %s%s", c.Position, c.Origin, c.Size, c.Root, by)
 		}
 	}
 	name := "outside"

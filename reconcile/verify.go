@@ -247,6 +247,9 @@ func (v *verification) begin(ctx context.Context, db *store.DB, ledgerID uuid.UU
 	if err := v.readTerms(ctx); err != nil {
 		return err
 	}
+	if chain.IsSuperID(ledgerID) && v.terms != nil {
+		v.findings.add(finding{code: LedgerIDMismatch, seq: 0, stored: ledgerID.String(), recomputed: "an id that is no super-log's"})
+	}
 	if v.terms != nil && !v.termsDoubtful && v.level >= LevelChain {
 		if v.days, err = newBookingDays(v.terms); err != nil {
 			v.findings.notChecked(noSeq, "booking dates: "+err.Error())

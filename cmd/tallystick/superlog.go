@@ -17,6 +17,7 @@ import (
 type superLogReincarnateCommand struct {
 	Database    `embed:""`
 	keyAndState `embed:""`
+	AllLost     bool `help:"Declare it also where nothing is left that is known to be of this super-log: everything that was signed is lost."`
 	JSON        bool `name:"json" help:"Print one JSON object."`
 }
 
@@ -25,8 +26,10 @@ type superLogReincarnateCommand struct {
 // is left of the super-log does not hold by itself.
 func (c *superLogReincarnateCommand) Run(ctx context.Context) error {
 	c.keyAndState = c.within(c.DataDir)
-	if _, err := os.Stat(c.State); errors.Is(err, fs.ErrNotExist) { // opening it would make one
-		return fmt.Errorf("reading the signer's state: %w\nhint: run this where the signer keeps its files, or name them with --state and --key", err)
+	for _, file := range []string{c.State, c.Key} {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) { // opening them would make them
+			return fmt.Errorf("reading the signer's files: %w\nhint: run this where the signer keeps them, or name them with --state and --key", err)
+		}
 	}
 	files, opened, err := signerFiles{keyAndState: c.keyAndState}.open(false)
 	switch {
@@ -43,12 +46,11 @@ func (c *superLogReincarnateCommand) Run(ctx context.Context) error {
 	defer disconnect()
 	opened.Logf = func(string, ...any) {} // what comes of it is printed
 	opened.Host, opened.Database = originHost(""), signerDatabase(db, store.SignedApart)
-	before := opened.State.SuperLog
-	s, err := signer.Succeed(ctx, opened.Config)
+	s, err := signer.Succeed(ctx, opened.Config, c.AllLost)
 	if err != nil {
 		return refusal(hintSuccession(err))
 	}
-	return c.print(before.Size, &s)
+	return c.print(&s)
 }
 
 // hintSuccession says what to do when there is nothing to succeed.
@@ -59,6 +61,10 @@ func hintSuccession(err error) error {
 		hint = "there is nothing to declare: the signer goes on with it"
 	case errors.Is(err, signer.ErrNoSuperLog):
 		hint = "nothing of it can have been lost; without its state, a signer begins from a checkpoint of it: tallystick signer --pin FILE.cp"
+	case errors.Is(err, signer.ErrOtherKey):
+		hint = "name the key that signed it with --key"
+	case errors.Is(err, signer.ErrUnproven):
+		hint = "is it the right database? If everything is lost that was signed, say so with --all-lost"
 	case errors.Is(err, signer.ErrStandby):
 		hint = fmt.Sprintf("stop it; its lease ends %s later", signer.Lease)
 	default:
@@ -67,7 +73,7 @@ func hintSuccession(err error) error {
 	return fmt.Errorf("succeeding the super-log: %w\nhint: %s", err, hint)
 }
 
-func (c *superLogReincarnateCommand) print(signed int64, s *signer.Succession) error {
+func (c *superLogReincarnateCommand) print(s *signer.Succession) error {
 	if c.JSON {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
 			"origin": s.Successor, "position": s.Left, "declared_before": s.Found,
@@ -81,13 +87,12 @@ func (c *superLogReincarnateCommand) print(signed int64, s *signer.Succession) e
 	_, err := fmt.Printf(`%[1]s goes on from here
   succeeds   %[2]s at size %[3]d, root %[4]s
   left       %[5]d of its leaves; the loss %[6]s, by leaf %[5]d
-  state      was at size %[7]d of the old one, and checks all leaves anew
 
 What comes next:
   1. Start the signer again, with the same key and state: it signs the super-log as %[1]s.
   2. Each ledger that has lost entries needs a successor too: tallystick ledger reincarnate.
   3. Put the new origin into the policies that name the old one, and have witnesses take it:
-     tallystick signer --print-key %[1]s
-`, s.Successor, s.Leaf.Origin, s.Leaf.Size, s.Leaf.Root, s.Left, verb, signed)
+     tallystick signer --print-key %[1]s, with the --key or --data-dir of here
+`, s.Successor, s.Leaf.Origin, s.Leaf.Size, s.Leaf.Root, s.Left, verb)
 	return err
 }

@@ -3,6 +3,7 @@ package chain
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,33 +14,36 @@ import (
 // superTag begins the leaves of the super-log, see domainTag.
 const superTag = "tallystick/super"
 
-// SuperSuffix ends the origin of every super-log.
+// SuperSuffix ends the origin of every super-log. That of the first one of a host is
+// <host>/super-log, that of its successors <host>/2-9f86d081884c7d65/super-log,
+// <host>/3-… and so on: the number is the generation, and the 16 hexadecimal digits
+// begin the hash of the leaf by which it succeeds the one before. So two of them never
+// have one name.
 const SuperSuffix = "/super-log"
 
-// SuperOrigin returns the origin of a super-log: that of the first one of a host is
-// <host>/super-log, that of its successors <host>/2/super-log, <host>/3/super-log
-// and so on.
-func SuperOrigin(host string, generation int64) string {
-	if generation > 1 {
-		host += "/" + strconv.FormatInt(generation, 10)
-	}
-	return host + SuperSuffix
-}
+// superDigits are hexadecimal digits in the origin of a successor.
+const superDigits = 16
 
-// ParseSuperOrigin reads what SuperOrigin writes. A host whose name ends like that
-// of a successor is read as one; what succeeds it has another name all the same.
+// ParseSuperOrigin returns the host and the generation of a super-log, 1 of the first.
 func ParseSuperOrigin(origin string) (host string, generation int64, ok bool) {
 	host, ok = strings.CutSuffix(origin, SuperSuffix)
 	if !ok || host == "" {
 		return "", 0, false
 	}
-	if at := strings.LastIndexByte(host, '/'); at > 0 {
-		n, err := strconv.ParseInt(host[at+1:], 10, 64)
-		if err == nil && n > 1 && strconv.FormatInt(n, 10) == host[at+1:] {
-			return host[:at], n, true
-		}
+	before, name, _ := cutLast(host, "/")
+	number, digits, _ := strings.Cut(name, "-")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if _, bad := hex.DecodeString(digits); before == "" || err != nil || n < 2 || strconv.FormatInt(n, 10) != number || bad != nil || len(digits) != superDigits || strings.ToLower(digits) != digits {
+		return host, 1, true
 	}
-	return host, 1, true
+	return before, n, true
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return "", s, false
 }
 
 // SuperPrecedes reports whether a super-log came before another one of its host.
@@ -62,11 +66,9 @@ type SuperLeaf struct {
 	RecordedAt int64 // microseconds since the Unix epoch
 }
 
-// superIDs begin the ids that leaves about super-logs have in place of a ledger's:
-// eight zero bytes, and after them the generation in eight. No ledger has such an id.
-var superIDs [8]byte
-
-// LastSuperID is the largest id of a super-log in a leaf: ids of ledgers are above.
+// LastSuperID is the largest id that a leaf about a super-log has in place of a
+// ledger's: eight zero bytes, and after them the generation in eight. Ids of ledgers are
+// above.
 var LastSuperID = uuid.UUID{8: 0x7f, 9: 0xff, 10: 0xff, 11: 0xff, 12: 0xff, 13: 0xff, 14: 0xff, 15: 0xff}
 
 // NewSuccession returns the leaf by which a super-log that has lost leaves is
@@ -76,12 +78,19 @@ var LastSuperID = uuid.UUID{8: 0x7f, 9: 0xff, 10: 0xff, 11: 0xff, 12: 0xff, 13: 
 // checkpoint is not one of a super-log.
 func NewSuccession(lost Checkpoint, recordedAt int64) (l SuperLeaf, successor string, err error) {
 	host, generation, ok := ParseSuperOrigin(lost.Origin)
-	successor = SuperOrigin(host, generation+1)
-	if !ok || generation >= maxSuperGeneration || !validText(successor, 1, MaxOrigin) {
+	if !ok || generation >= maxSuperGeneration {
 		return l, "", fmt.Errorf("succeeding a super-log: %w", malformed("origin %q", lost.Origin))
 	}
 	l = SuperLeaf{LedgerID: superID(generation), Origin: lost.Origin, Size: lost.Size, Root: lost.Root, RecordedAt: recordedAt}
-	return l, successor, l.Check()
+	if err := l.Check(); err != nil {
+		return SuperLeaf{}, "", err
+	}
+	hash := l.Hash()
+	successor = fmt.Sprintf("%s/%d-%s%s", host, generation+1, hash.String()[:superDigits], SuperSuffix)
+	if !validText(successor, 1, MaxOrigin) {
+		return SuperLeaf{}, "", fmt.Errorf("succeeding a super-log: %w", malformed("origin %q", successor))
+	}
+	return l, successor, nil
 }
 
 // maxSuperGeneration bounds how often a super-log is succeeded.
@@ -92,10 +101,11 @@ func superID(generation int64) (id uuid.UUID) {
 	return id
 }
 
+// IsSuperID reports whether an id is one that no ledger may have, see LastSuperID.
+func IsSuperID(id uuid.UUID) bool { return bytes.Compare(id[:], LastSuperID[:]) <= 0 }
+
 // AboutSuperLog reports whether the leaf is about a super-log, and no ledger.
-func (l *SuperLeaf) AboutSuperLog() bool {
-	return bytes.HasPrefix(l.LedgerID[:], superIDs[:]) && l.LedgerID[8] < 0x80
-}
+func (l *SuperLeaf) AboutSuperLog() bool { return IsSuperID(l.LedgerID) }
 
 // Successor returns the origin under which a super-log is signed after this leaf; ok
 // is false when the leaf is about a ledger, or names a super-log that it cannot be

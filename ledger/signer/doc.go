@@ -38,9 +38,9 @@
 //
 // # Why a crash never makes it sign two histories
 //
-// Every note is of the state on disk, and the state only ever goes from a tree to
-// one that extends it: from a frontier, leaves are appended. So all notes that
-// ever left it are of prefixes of the newest state, whenever it was killed:
+// Every note is of the state on disk, and under one origin the state only ever goes
+// from a tree to one that extends it: from a frontier, leaves are appended. So all
+// notes that ever left it are of prefixes of the newest state, whenever it was killed:
 //
 //   - before Save returned, nothing had left: the state is the old one, or the new
 //     one, and the round is done again from it;
@@ -61,8 +61,9 @@
 //	an entry does not hold                                              the finding of reconcile
 //	the origin is another one                                           LOG_ROLLBACK
 //	the origin does not end with the ledger's own id                    LEDGER_ID_MISMATCH
+//	the id is one that only super-logs have                             LEDGER_ID_MISMATCH
 //
-// The last one is what keeps two ledgers from being signed under one name: their
+// The last but one is what keeps two ledgers from being signed under one name: their
 // checkpoints would contradict each other, and a copy could take the place of the
 // original.
 //
@@ -75,8 +76,10 @@
 // (Config.Ended), and a successor with an origin of its own is opened: ledger
 // reincarnate. The super-log, which loses leaves with every restore, goes on under
 // another origin once that was declared (Succeed): from the leaves that are left and
-// one that binds the newest checkpoint of the old one. Both take somebody at the
-// signer's files; nothing in the database brings it about.
+// one that binds the newest checkpoint of the old one. The origin is made from that
+// leaf, so that two declarations, also of two replicas, never sign under one name.
+// Both take somebody at the signer's files; a leaf that somebody else puts there is
+// refused by every signer that has a state.
 //
 // # When there is no state
 //

@@ -97,6 +97,9 @@ func (s *Signer) advance(ctx context.Context, l *log, r *Result) error {
 	if own := "/" + l.id.String(); !strings.HasSuffix(p.Origin, own) {
 		return s.finding(codeOtherLedger, 0, p.Origin, "<host>"+own)
 	}
+	if chain.IsSuperID(l.id) {
+		return s.finding(codeOtherLedger, 0, l.id.String(), "an id that is no super-log's")
+	}
 	tree, err := p.tree()
 	if err != nil {
 		return err
@@ -196,7 +199,7 @@ func (s *Signer) reachedEnd(l *log, p *Position, published []Checkpoint) error {
 	return nil
 }
 
-func (s *Signer) shorter(size, signed int64) error {
+func (s *Signer) shorter(size, signed int64) *refused {
 	return s.finding(codeRollback, size, fmt.Sprintf("%d entries", size), fmt.Sprintf("%d entries", signed))
 }
 

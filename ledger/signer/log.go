@@ -19,7 +19,6 @@ type log struct {
 	saved     *Position          // as it is on disk; nil before the first time
 	next      *Position          // checked in this round, and not yet on disk
 	unvouched bool               // there was no state for it, and nobody vouched
-	begins    bool               // the super-log: the leaf that it begins with was not met so far
 	pins      []chain.Checkpoint // not yet reached, whose roots must come on the way
 
 	nodes     []chain.Node // completed since nodesFrom
@@ -60,7 +59,6 @@ func (s *Signer) newLog(id uuid.UUID, origin string, p *Position) (*log, error) 
 	}
 	l := &log{id: id, origin: origin, key: key, saved: p, unvouched: p == nil, nodesFrom: unknown, published: unknown,
 		reported: make(map[string]bool), findings: make(map[string]int64)}
-	l.begins = p != nil && p.Succeeds != nil
 	for i := range s.Pins {
 		if s.Pins[i].Origin == origin && s.Pins[i].Size > l.position().Size {
 			l.pins, l.unvouched = append(l.pins, s.Pins[i]), false
@@ -113,7 +111,7 @@ func (l *log) keepNodes(nodes []chain.Node) {
 
 // proving reports whether the ledger was never checked to its end, and nothing
 // vouches for less: it is not signed before.
-func (l *log) proving() bool { return l.unvouched || l.begins || len(l.pins) > 0 }
+func (l *log) proving() bool { return l.unvouched || len(l.pins) > 0 }
 
 // dropPins forgets the pins up to a size.
 func (l *log) dropPins(size int64) {
@@ -151,6 +149,7 @@ type Stats struct {
 	Refused           bool
 	Waiting           bool // for the quorum of witnesses
 	Unchecked         bool // there are entries that cannot be checked
+	Ended             bool // it has a successor, and is left alone
 	Findings          map[string]int64
 }
 
@@ -173,7 +172,7 @@ func (s *Signer) publishStats() {
 		p := l.position()
 		stats[l.id] = Stats{
 			Size: max(l.head.Size, p.Size), Checked: p.Size, Published: l.published, ShownAt: l.shownAt, SignedAt: l.signedAt,
-			Refusals: l.refusals, Refused: l.isRefused(), Waiting: l.waiting(), Unchecked: l.unchecked != "", Findings: found,
+			Refusals: l.refusals, Refused: l.isRefused(), Waiting: l.waiting(), Unchecked: l.unchecked != "", Ended: s.hasEnded(l.id, l.origin), Findings: found,
 		}
 	}
 	s.mu.Lock()

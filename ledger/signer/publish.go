@@ -25,7 +25,7 @@ func (s *Signer) due() []*log {
 
 func (s *Signer) isDue(l *log) bool {
 	p := l.saved
-	if p == nil || p.Size == 0 || l.isRefused() || s.ended[l.origin] || l.ahead > p.Size || s.mustAnnounce(l) {
+	if p == nil || p.Size == 0 || l.isRefused() || s.hasEnded(l.id, l.origin) || l.ahead > p.Size || s.mustAnnounce(l) {
 		return false
 	}
 	if l.published == p.Size && s.Now().Before(l.shownAt.Add(Heartbeat)) {

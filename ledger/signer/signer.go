@@ -143,8 +143,8 @@ type Config struct {
 	Save func(State) error
 	// Pins are checkpoints of ledgers without a state that somebody vouches for.
 	Pins []chain.Checkpoint
-	// Host names the super-log, <host>/super-log, when it is begun; empty: there
-	// is none.
+	// Host names the super-log, <host>/super-log, when the first one is begun; empty:
+	// there is none.
 	Host string
 	// Ended are the origins of ledgers that have lost entries and have successors:
 	// they are neither looked at nor signed any more.
@@ -387,7 +387,7 @@ func (s *Signer) followAll(ctx context.Context, wanted []*log, r *Result) error 
 func (s *Signer) wants(l *log) bool {
 	now := s.Now()
 	switch {
-	case s.ended[l.origin]:
+	case s.hasEnded(l.id, l.origin):
 		return false
 	case l.isRefused():
 		return !l.unvouched && !now.Before(l.refusedAt.Add(refusalPause))

@@ -41,14 +41,15 @@ type State struct {
 	// Holder names this state among those of other replicas, see Lease.
 	Holder  uuid.UUID               `json:"holder"`
 	Ledgers map[uuid.UUID]*Position `json:"ledgers"`
-	// SuperLog is nil before its first leaf.
+	// SuperLog is nil before its first leaf. After a loss that was declared it is that
+	// of the successor, see Succeed.
 	SuperLog *Position `json:"super_log,omitempty"`
 	// Sum is SHA-256 of the file with an empty sum, in hexadecimal digits.
 	Sum string `json:"sha256"`
 }
 
-// Position is how far a log was checked. Every note that ever left the signer is
-// of a prefix of it.
+// Position is how far a log was checked. Every note that ever left the signer under
+// its origin is of a prefix of it.
 type Position struct {
 	Origin   string     `json:"origin"`
 	Size     int64      `json:"size"`
@@ -65,16 +66,17 @@ type Position struct {
 	// SuperAt when it was appended, in microseconds.
 	SuperSize int64 `json:"super_size,omitempty"`
 	SuperAt   int64 `json:"super_at,omitempty"`
-	// Succeeds is what a super-log that begins goes on for: nothing of it is signed
-	// before the leaf that says so was met.
+	// Succeeds is the loss that a super-log goes on from, nil for a first one.
 	Succeeds *Lost `json:"succeeds,omitempty"`
 }
 
-// Lost is the newest checkpoint that was signed of a super-log that has lost leaves.
+// Lost is the newest checkpoint that was signed of a super-log that has lost leaves,
+// and when that was declared, in microseconds.
 type Lost struct {
 	Origin string  `json:"origin"`
 	Size   int64   `json:"size"`
 	Root   hexHash `json:"root"`
+	At     int64   `json:"at"`
 }
 
 // hexHash is a hash that is written as hexadecimal digits.

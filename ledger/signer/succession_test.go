@@ -1,6 +1,7 @@
 package signer_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"maps"
 	"os"
@@ -20,6 +21,7 @@ import (
 // a ledger that grows, one a minute, the last ones are gone.
 type restored struct {
 	*world
+	backup  *world
 	replica string // folder of a replica whose state is older than the backup
 	signed  chain.Checkpoint
 }
@@ -34,24 +36,15 @@ func newRestored(t *testing.T) *restored {
 	t.Helper()
 	w := &restored{world: newWorld(t), replica: t.TempDir()}
 	p := w.start(w.dir, nil)
-	var backup *world
 	for n := range leavesSigned {
 		w.grow("a", 1)
 		w.now = w.now.Add(2 * time.Minute)
 		w.settle(p)
 		switch n + 1 {
 		case leavesKnown:
-			for _, name := range []string{"state.json", "signer.key"} {
-				content, err := os.ReadFile(filepath.Join(w.dir, name))
-				if err == nil {
-					err = os.WriteFile(filepath.Join(w.replica, name), content, 0o600)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			w.copyFiles(w.replica)
 		case leavesLeft:
-			backup = &world{super: slices.Clone(w.super), checkpoints: maps.Clone(w.checkpoints), nodes: map[uuid.UUID]map[[2]int64]chain.Hash{uuid.Nil: maps.Clone(w.nodes[uuid.Nil])}, shown: maps.Clone(w.shown)}
+			w.keep()
 		}
 	}
 	last := p.state.SuperLog
@@ -60,21 +53,47 @@ func newRestored(t *testing.T) *restored {
 	}
 	w.signed = chain.Checkpoint{Origin: last.Origin, Size: last.Size, Root: chain.Hash(last.Root)}
 	w.stop(p)
-	w.super, w.checkpoints[uuid.Nil], w.nodes[uuid.Nil], w.shown[uuid.Nil] = backup.super, backup.checkpoints[uuid.Nil], backup.nodes[uuid.Nil], backup.shown[uuid.Nil]
+	w.restore()
 	return w
 }
 
+// keep makes a backup of the super-log, restore brings it back.
+func (w *restored) keep() {
+	w.backup = &world{super: slices.Clone(w.super), checkpoints: maps.Clone(w.checkpoints), nodes: map[uuid.UUID]map[[2]int64]chain.Hash{uuid.Nil: maps.Clone(w.nodes[uuid.Nil])}, shown: maps.Clone(w.shown)}
+}
+
+func (w *restored) restore() {
+	b := w.backup
+	w.super, w.checkpoints[uuid.Nil], w.nodes[uuid.Nil], w.shown[uuid.Nil] = slices.Clone(b.super), slices.Clone(b.checkpoints[uuid.Nil]), maps.Clone(b.nodes[uuid.Nil]), b.shown[uuid.Nil]
+}
+
+// copyFiles copies key and state to another folder.
+func (w *restored) copyFiles(to string) {
+	w.t.Helper()
+	for _, name := range []string{"state.json", "signer.key"} {
+		content, err := os.ReadFile(filepath.Join(w.dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), content, 0o600)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // succeed declares the loss with the files of a folder.
-func (w *restored) succeed(dir string) (signer.Succession, error) {
+func (w *restored) succeed(dir string) (signer.Succession, error) { return w.succeedWith(dir, false) }
+
+func (w *restored) succeedWith(dir string, allLost bool) (signer.Succession, error) {
 	w.t.Helper()
 	p := w.start(dir, nil)
 	defer w.stop(p)
 	w.before = nil
 	c := p.Config
 	c.State = p.state
-	s, err := signer.Succeed(w.t.Context(), c)
-	if s.Successor != "" && err == nil {
-		w.losses = 1
+	s, err := signer.Succeed(w.t.Context(), c, allLost)
+	if err == nil {
+		w.superOrigin = s.Successor
 	}
 	return s, err
 }
@@ -105,8 +124,33 @@ func (w *restored) settled(dir, name string) {
 	w.settle(p)
 	w.now = w.now.Add(2 * time.Minute)
 	w.settle(p)
+	w.newestIsBy(w.superOrigin)
+	last, about := "", w.ledgers[idOf(name)].origin
+	for _, r := range w.super {
+		if r.Leaf.AboutSuperLog() {
+			last, _ = r.Leaf.Successor()
+		}
+		if r.Leaf.Origin == about {
+			about = ""
+		}
+	}
+	if last != w.superOrigin || about != "" {
+		w.t.Errorf("the leaves lead to %s, want %s, and do not name %s", last, w.superOrigin, about)
+	}
+	for text := range w.notes { // what was signed of lost leaves is of no log that is left
+		if c, err := chain.ParseCheckpoint(text); err == nil && strings.HasSuffix(c.Origin, chain.SuperSuffix) && c.Origin != w.superOrigin {
+			delete(w.notes, text)
+		}
+	}
+	w.checkEverything()
+}
+
+// newestIsBy wants the newest checkpoint of the super-log to cover all leaves, and to be
+// signed under an origin.
+func (w *restored) newestIsBy(origin string) {
+	w.t.Helper()
 	newest := w.checkpoints[uuid.Nil][len(w.checkpoints[uuid.Nil])-1]
-	text, err := w.key.VerifierKey("bank.example/2/super-log")
+	text, err := w.key.VerifierKey(origin)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,22 +158,9 @@ func (w *restored) settled(dir, name string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if signed, err := chain.OpenCheckpoint(newest.Note, key); err != nil || newest.Size != int64(len(w.super)) || !signed.SignedByLog() {
-		w.t.Errorf("the newest checkpoint of the super-log, of %d leaves: %+v, %v", len(w.super), signed, err)
+	if signed, err := chain.OpenCheckpoint(newest.Note, key); err != nil || newest.Size != int64(len(w.super)) || !signed.SignedByLog() || signed.Origin != origin {
+		w.t.Errorf("the newest checkpoint of the super-log, of %d leaves, is %s: %v", len(w.super), newest.Note, err)
 	}
-	var about []string
-	for _, r := range w.super[leavesLeft:] {
-		about = append(about, r.Leaf.Origin)
-	}
-	if want := []string{w.signed.Origin, w.ledgers[idOf(name)].origin}; about[0] != want[0] || !slices.Contains(about, want[1]) {
-		w.t.Errorf("leaves about %v, want first %s and then %s among them", about, want[0], want[1])
-	}
-	for text := range w.notes { // what was signed of the lost leaves is of no log that is left
-		if c, err := chain.ParseCheckpoint(text); err == nil && c.Origin == w.signed.Origin && c.Size > leavesLeft {
-			delete(w.notes, text)
-		}
-	}
-	w.checkEverything()
 }
 
 func TestASuperLogThatHasLostLeavesIsSucceeded(t *testing.T) {
@@ -137,7 +168,7 @@ func TestASuperLogThatHasLostLeavesIsSucceeded(t *testing.T) {
 	w := newRestored(t)
 	w.superRefused(w.dir)
 	s, err := w.succeed(w.dir)
-	if err != nil || s.Found || s.Left != leavesLeft || s.Successor != "bank.example/2/super-log" ||
+	if err != nil || s.Found || s.Left != leavesLeft || !strings.HasPrefix(s.Successor, "bank.example/2-") ||
 		s.Leaf.Origin != w.signed.Origin || s.Leaf.Size != w.signed.Size || s.Leaf.Root != w.signed.Root {
 		t.Fatalf("%+v, %v", s, err)
 	}
@@ -160,18 +191,20 @@ func TestASuperLogThatHasLostLeavesIsSucceeded(t *testing.T) {
 	}
 }
 
-// TestADeclarationThatIsLostIsMadeAgain restores the database once more, before
-// anything of the successor was signed.
+// TestADeclarationThatIsLostIsMadeAgain restores the same backup once more, before
+// anything beyond the declaration was signed: the tree becomes the same.
 func TestADeclarationThatIsLostIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	w := newRestored(t)
-	if _, err := w.succeed(w.dir); err != nil {
+	first, err := w.succeed(w.dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.super = w.super[:leavesLeft]
+	w.restore()
+	w.now = w.now.Add(time.Minute)
 	w.superRefused(w.dir)
-	if s, err := w.succeed(w.dir); err != nil || s.Found || s.Left != leavesLeft || s.Successor != "bank.example/2/super-log" || s.Leaf.Root != w.signed.Root {
-		t.Fatalf("%+v, %v", s, err)
+	if s, err := w.succeed(w.dir); err != nil || s != first {
+		t.Fatalf("%+v, %v, and it was %+v", s, err, first)
 	}
 	w.settled(w.dir, "a")
 }
@@ -180,31 +213,63 @@ func TestADeclarationThatIsLostIsMadeAgain(t *testing.T) {
 // signed: to before its declaration, or to after it.
 func TestASuccessorIsSucceeded(t *testing.T) {
 	t.Parallel()
-	for _, left := range []int{leavesLeft, leavesLeft + 1} {
+	for _, after := range []bool{false, true} {
 		w := newRestored(t)
-		if _, err := w.succeed(w.dir); err != nil {
+		second, err := w.succeed(w.dir)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if after {
+			p := w.start(w.dir, nil)
+			w.round(p)
+			w.stop(p)
+			w.keep()
+		}
 		w.settled(w.dir, "a")
-		w.super = w.super[:left]
-		w.checkpoints[uuid.Nil] = slices.DeleteFunc(w.checkpoints[uuid.Nil], func(c signer.Checkpoint) bool { return c.Size > int64(left) })
+		w.restore()
 		w.superRefused(w.dir)
-		s, err := w.succeed(w.dir)
-		if err != nil || s.Found || s.Left != int64(left) || s.Successor != "bank.example/3/super-log" || s.Leaf.Origin != "bank.example/2/super-log" {
-			t.Fatalf("%+v, %v", s, err)
+		third, err := w.succeed(w.dir)
+		if err != nil || third.Found || third.Left != int64(len(w.backup.super)) || !strings.HasPrefix(third.Successor, "bank.example/3-") || third.Leaf.Origin != second.Successor {
+			t.Fatalf("%+v, %v", third, err)
 		}
-		w.losses = 2
-		p := w.start(w.dir, nil)
-		for range 3 {
-			w.grow("a", 1)
-			w.now = w.now.Add(2 * time.Minute)
-			w.settle(p)
-		}
-		w.stop(p)
-		if newest := w.checkpoints[uuid.Nil][len(w.checkpoints[uuid.Nil])-1]; newest.Size != int64(len(w.super)) || !strings.HasPrefix(string(newest.Note), "bank.example/3/super-log\n") {
-			t.Errorf("the newest checkpoint of %d leaves is %s", len(w.super), newest.Note)
-		}
+		w.settled(w.dir, "a")
 	}
+}
+
+// TestTwoDeclarationsGiveTwoNames has a replica declare the same loss of the same backup,
+// after another restore: what both sign must not contradict.
+func TestTwoDeclarationsGiveTwoNames(t *testing.T) {
+	t.Parallel()
+	w := newRestored(t)
+	w.copyFiles(w.replica)
+	first, err := w.succeed(w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settled(w.dir, "a")
+	w.restore()
+	w.now = w.now.Add(time.Minute)
+	second, err := w.succeed(w.replica)
+	if err != nil || second.Found || second.Successor == first.Successor {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	w.settled(w.replica, "a")
+}
+
+// TestAnotherKeyTakesTheNameThatIsSigned begins with a key that has signed nothing.
+func TestAnotherKeyTakesTheNameThatIsSigned(t *testing.T) {
+	t.Parallel()
+	w := newRestored(t)
+	if _, err := w.succeed(w.dir); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(w.dir, "a")
+	seed := sha256.Sum256([]byte("another"))
+	var err error
+	if w.key, err = chain.NewSigningKey(seed[:]); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(t.TempDir(), "a")
 }
 
 // TestASuccessionIsFinished ends it at every call, before or after what it does.
@@ -220,7 +285,7 @@ func TestASuccessionIsFinished(t *testing.T) {
 			}
 			w.faultP = ""
 			if point == "save" && done {
-				w.losses = 1
+				w.superOrigin, _ = w.super[leavesLeft].Leaf.Successor()
 			} else if s, err := w.succeed(w.dir); err != nil || s.Found != (point == "save" || point == "appendsuper" && done) {
 				t.Errorf("after %s failed: %+v, %v", point, s, err)
 			}
@@ -234,14 +299,55 @@ func TestASuccessionIsFinished(t *testing.T) {
 
 func TestOnlyASuperLogThatHoldsIsSucceeded(t *testing.T) {
 	t.Parallel()
+	forged := func(w *restored, lost chain.Checkpoint) {
+		l, _, err := chain.NewSuccession(lost, w.now.UnixMicro())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.super = append(w.super, signer.SuperRow{Position: int64(len(w.super)), Leaf: l, Stored: l.Hash()})
+	}
+	edit := func(r *signer.SuperRow) {
+		r.Leaf.Size++
+		r.Stored = r.Leaf.Hash()
+	}
 	for name, row := range map[string]struct {
 		change func(*restored)
 		want   error
 	}{
 		"a leaf edited":   {func(w *restored) { w.super[1].Leaf.Size++ }, signer.ErrRefused},
 		"a leaf gone":     {func(w *restored) { w.super = slices.Delete(w.super, 1, 2) }, signer.ErrRefused},
-		"a leaf replaced": {func(w *restored) { w.super[1].Leaf.Size++; w.super[1].Stored = w.super[1].Leaf.Hash() }, signer.ErrRefused},
+		"a leaf replaced": {func(w *restored) { edit(&w.super[1]) }, signer.ErrRefused},
+		"and all checkpoints": {func(w *restored) {
+			edit(&w.super[1])
+			w.checkpoints[uuid.Nil] = nil
+		}, signer.ErrRefused}, // the state has the root of the first four
+		"the last leaf replaced, and all checkpoints": {func(w *restored) {
+			edit(&w.super[3])
+			w.super, w.checkpoints[uuid.Nil] = w.super[3:], nil
+			w.super[0].Position = 0
+		}, signer.ErrUnproven},
+		"a leaf that nobody signed": {func(w *restored) {
+			w.super = append(w.super, w.super[3])
+			w.super[4].Position = 4
+			edit(&w.super[4])
+		}, signer.ErrRefused},
+		"checkpoints beyond": {func(w *restored) {
+			w.checkpoints[uuid.Nil] = append(w.checkpoints[uuid.Nil], signer.Checkpoint{Size: 6})
+		}, signer.ErrRefused},
+		"a forged declaration": {func(w *restored) { forged(w, chain.Checkpoint{Origin: w.signed.Origin, Size: 9}) }, signer.ErrRefused},
+		"of a far generation": {func(w *restored) {
+			forged(w, chain.Checkpoint{Origin: "bank.example/999998-9f86d081884c7d65/super-log", Size: 9})
+		}, signer.ErrRefused},
+		"of none": {func(w *restored) {
+			l := chain.SuperLeaf{Origin: w.signed.Origin, Size: 9}
+			w.super = append(w.super, signer.SuperRow{Position: leavesLeft, Leaf: l, Stored: l.Hash()})
+		}, signer.ErrRefused},
 		"another replica": {func(w *restored) { w.holder, w.heldUntil = uuid.New(), w.now.Add(time.Hour) }, signer.ErrStandby},
+		"nothing left":    {func(w *restored) { w.super, w.checkpoints[uuid.Nil] = nil, nil }, signer.ErrUnproven},
+		"another key": {func(w *restored) {
+			seed := sha256.Sum256([]byte("another"))
+			w.key, _ = chain.NewSigningKey(seed[:])
+		}, signer.ErrOtherKey},
 	} {
 		w := newRestored(t)
 		row.change(w)
@@ -252,11 +358,25 @@ func TestOnlyASuperLogThatHoldsIsSucceeded(t *testing.T) {
 	}
 }
 
+func TestASuperLogThatIsAllLostIsSucceeded(t *testing.T) {
+	t.Parallel()
+	w := newRestored(t)
+	w.super, w.checkpoints[uuid.Nil], w.nodes[uuid.Nil] = nil, nil, nil
+	if s, err := w.succeedWith(w.dir, true); err != nil || s.Left != 0 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	p := w.start(w.dir, nil)
+	w.grow("a", 1)
+	w.now = w.now.Add(2 * time.Minute)
+	w.settle(p)
+	w.newestIsBy(w.superOrigin)
+}
+
 // TestAnUnknownSuccessionIsRefused has another log's, or one of the future, in place of
 // the next leaf.
 func TestAnUnknownSuccessionIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, origin := range []string{"bank.example/super-log", "bank.example/2/super-log", "other.example/super-log", "bank.example"} {
+	for _, origin := range []string{"bank.example/super-log", "bank.example/2-9f86d081884c7d65/super-log", "other.example/super-log", "bank.example"} {
 		w, p := signed(t)
 		l, _, err := chain.NewSuccession(chain.Checkpoint{Origin: origin, Size: 9}, 1)
 		if (err != nil) != (origin == "bank.example") {
@@ -285,7 +405,7 @@ func TestTheSuccessorIsVouchedForByAPin(t *testing.T) {
 	}
 	w.settled(w.dir, "b")
 	newest := w.checkpoints[uuid.Nil][len(w.checkpoints[uuid.Nil])-1]
-	pin := chain.Checkpoint{Origin: "bank.example/2/super-log", Size: newest.Size, Root: newest.Root}
+	pin := chain.Checkpoint{Origin: w.superOrigin, Size: newest.Size, Root: newest.Root}
 	p := w.newFolder(pin, pinOf(w.world, int64(len(w.ledgers[idOf("a")].leaves))), chain.Checkpoint{
 		Origin: w.ledgers[idOf("b")].origin, Size: int64(len(w.ledgers[idOf("b")].leaves)), Root: chain.RootOf(w.ledgers[idOf("b")].leaves)})
 	w.now = w.now.Add(2 * time.Minute)
@@ -324,13 +444,44 @@ func TestALedgerThatHasEndedIsLeftAlone(t *testing.T) {
 		}
 	}
 	said := strings.Join(w.log, "\n")
-	if !strings.Contains(said, a.origin+" has ended") || !strings.Contains(said, gone.origin+" has ended") || !strings.Contains(said, "no ledger has the origin bank.example/none") {
+	if !strings.Contains(said, a.origin+" is said to have ended") || !strings.Contains(said, gone.origin+" is said to have ended") || !strings.Contains(said, "no ledger has the origin bank.example/none") {
 		t.Errorf("it says %s", said)
+	}
+	if !p.Stats()[idOf("a")].Ended || p.Stats()[idOf("b")].Ended {
+		t.Errorf("%+v", p.Stats())
 	}
 	if n := len(w.checkpoints[idOf("b")]); n != 3 || len(w.checkpoints[idOf("a")]) != published {
 		t.Errorf("%d checkpoints of the other ledger", n)
 	}
 	if last := w.super[len(w.super)-1].Leaf; last.LedgerID != idOf("b") {
 		t.Errorf("the last leaf is about %s", last.Origin)
+	}
+}
+
+// TestOnlyTheLedgerThatIsNamedHasEnded has other rows and ledgers bear its origin.
+func TestOnlyTheLedgerThatIsNamedHasEnded(t *testing.T) {
+	t.Parallel()
+	for name, leaf := range map[string]chain.SuperLeaf{
+		"another ledger's id": {LedgerID: idOf("x"), Size: 1},
+		"a size beyond":       {LedgerID: idOf("a"), Size: 1 << 40},
+		"another root":        {LedgerID: idOf("a"), Size: 17},
+	} {
+		w, p := signed(t)
+		w.stop(p)
+		leaf.Origin, leaf.Root, leaf.RecordedAt = w.ledgers[idOf("a")].origin, chain.Hash{9}, 1
+		w.checkpoints[leaf.LedgerID] = append(w.checkpoints[leaf.LedgerID], signer.Checkpoint{Size: leaf.Size, Root: leaf.Root})
+		w.super = append(w.super, signer.SuperRow{Position: int64(len(w.super)), Leaf: leaf, Stored: leaf.Hash()})
+		w.ledgers[idOf("copy")] = &logbook{origin: leaf.Origin, leaves: []chain.Hash{{1}}}
+		p = w.start(w.dir, func(c *signer.Config) { c.Ended = []string{leaf.Origin} })
+		for range 3 {
+			w.now = w.now.Add(2 * time.Minute)
+			w.round(p)
+		}
+		if n := w.checkpoints[uuid.Nil][len(w.checkpoints[uuid.Nil])-1].Size; n != int64(len(w.super))-1 {
+			t.Errorf("%s: %d of %d leaves are signed", name, n, len(w.super))
+		}
+		if !p.Stats()[idOf("copy")].Refused {
+			t.Errorf("%s: a copy that bears the origin is %+v", name, p.Stats()[idOf("copy")])
+		}
 	}
 }

@@ -26,7 +26,7 @@ func (s *Signer) superRound(ctx context.Context, r *Result) error {
 		switch {
 		case errors.As(err, &no):
 			l.drop()
-			s.refuse(ctx, l, no.orSucceed())
+			s.refuse(ctx, l, no)
 			return nil
 		case err != nil:
 			l.drop()
@@ -53,7 +53,7 @@ func (s *Signer) superLeaves() []chain.SuperLeaf {
 	var leaves []chain.SuperLeaf
 	for _, l := range s.logs {
 		p, newest := l.saved, l.position() // which may know of a leaf that is not saved
-		if p == nil || s.ended[l.origin] || l.published != p.Size || p.Size <= newest.SuperSize || len(leaves) == superPage {
+		if p == nil || s.hasEnded(l.id, l.origin) || l.published != p.Size || p.Size <= newest.SuperSize || len(leaves) == superPage {
 			continue
 		}
 		// A leaf from the future, by another clock or by this one before it was set
@@ -89,11 +89,12 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	if err != nil {
 		return err
 	}
+	p.Origin = l.origin // a first walk takes the name that leaves give
 	more := len(rows) == superPage
 	r.Backlog = r.Backlog || more && l.behind == nil
 	if l.caughtUp = !more && l.behind == nil; l.caughtUp {
-		if l.begins {
-			return s.finding(codeRollback, p.Size+int64(len(hashes)), "no leaf that declares the loss of "+p.Succeeds.Origin, "one, before anything else of "+l.origin)
+		if ahead := aheadOf(p.Size+int64(len(hashes)), published); ahead > 0 {
+			return s.shorter(p.Size+int64(len(hashes)), ahead).orSucceed()
 		}
 		if leaves := s.superLeaves(); len(leaves) > 0 {
 			if err := s.Database.AppendSuper(ctx, p.Size+int64(len(hashes)), leaves); err != nil {
@@ -111,9 +112,6 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	}
 	l.keepNodes(nodes)
 	if len(hashes) > 0 {
-		if !l.begins {
-			p.Succeeds = nil
-		}
 		p.setTree(&tree)
 		p.Head = hexHash(hashes[len(hashes)-1])
 		l.next = p
@@ -158,10 +156,10 @@ func (s *Signer) superRows(ctx context.Context, p *Position) ([]SuperRow, error)
 		return nil, err
 	}
 	if len(rows) == 0 || rows[0].Position != p.Size-1 {
-		return nil, s.finding(codeRollback, p.Size-1, "no leaf of the super-log", chain.Hash(p.Head).String())
+		return nil, s.finding(codeRollback, p.Size-1, "no leaf of the super-log", chain.Hash(p.Head).String()).orSucceed()
 	}
 	if leaf := rows[0].Leaf.Hash(); leaf != chain.Hash(p.Head) {
-		return nil, s.finding(codeRollback, p.Size-1, leaf.String(), chain.Hash(p.Head).String())
+		return nil, s.finding(codeRollback, p.Size-1, leaf.String(), chain.Hash(p.Head).String()).orSucceed()
 	}
 	return rows[1:], nil
 }
@@ -175,15 +173,22 @@ func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, position int6
 	if row.Leaf.AboutSuperLog() {
 		return true, s.checkSuccession(row)
 	}
-	l := s.logs[row.Leaf.LedgerID]
-	if ended := s.ended[row.Leaf.Origin]; !ended && (l == nil || l.saved == nil || l.saved.Size < row.Leaf.Size) {
+	l, ended := s.logs[row.Leaf.LedgerID], s.hasEnded(row.Leaf.LedgerID, row.Leaf.Origin)
+	checked := l != nil && l.saved != nil && l.saved.Size >= row.Leaf.Size
+	if !checked && !ended {
 		return false, nil
 	}
 	found, err := s.Database.Checkpoints(ctx, row.Leaf.LedgerID, row.Leaf.Size-1, 1)
 	if err != nil {
 		return false, err
 	}
-	if len(found) == 0 || found[0].Size != row.Leaf.Size || found[0].Root != row.Leaf.Root || l != nil && row.Leaf.Origin != l.origin {
+	published := len(found) > 0 && found[0].Size == row.Leaf.Size && found[0].Root == row.Leaf.Root
+	if published && checked {
+		published = row.Leaf.Origin == l.origin
+	} else if published { // and never looked at: what this key signed is enough
+		published = s.ownNote(found[0].Note, row.Leaf.Origin, found[0].Size, found[0].Root)
+	}
+	if !published {
 		return false, s.finding(codeRollback, position, fmt.Sprintf("size %d of %s with root %s", row.Leaf.Size, row.Leaf.Origin, row.Leaf.Root), "a checkpoint that was published")
 	}
 	return true, nil
@@ -215,6 +220,5 @@ func (s *Signer) noteSuper(leaf *chain.SuperLeaf) {
 // drop forgets what was checked and is not saved.
 func (l *log) drop() {
 	l.next, l.caughtUp = nil, false
-	l.begins = l.saved != nil && l.saved.Succeeds != nil
 	l.forgetNodes()
 }

@@ -35,7 +35,7 @@ type world struct {
 	nodes       map[uuid.UUID]map[[2]int64]chain.Hash
 	shown       map[uuid.UUID]signer.Checkpoint
 	super       []signer.SuperRow
-	losses      int64 // that were declared of the super-log
+	superOrigin string
 	holder      uuid.UUID
 	heldUntil   time.Time
 	findings    []string
@@ -69,7 +69,8 @@ func newWorld(t *testing.T) *world {
 	}
 	return &world{t: t, key: key, ledgers: make(map[uuid.UUID]*logbook), checkpoints: make(map[uuid.UUID][]signer.Checkpoint),
 		nodes: make(map[uuid.UUID]map[[2]int64]chain.Hash), shown: make(map[uuid.UUID]signer.Checkpoint),
-		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: t.TempDir(), notes: make(map[string][]byte), calls: make(map[string]int)}
+		superOrigin: "bank.example/super-log",
+		now:         time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: t.TempDir(), notes: make(map[string][]byte), calls: make(map[string]int)}
 }
 
 func idOf(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
@@ -289,7 +290,7 @@ func (w *world) database() signer.Database {
 
 func (w *world) originOf(id uuid.UUID) string {
 	if id == uuid.Nil {
-		return chain.SuperOrigin("bank.example", 1+w.losses)
+		return w.superOrigin
 	}
 	return w.ledgers[id].origin
 }
