@@ -184,14 +184,31 @@ func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, position int6
 	}
 	published := len(found) > 0 && found[0].Size == row.Leaf.Size && found[0].Root == row.Leaf.Root
 	if published && checked {
-		published = row.Leaf.Origin == l.origin
+		published, err = s.isRoot(ctx, l, &row.Leaf)
 	} else if published { // and never looked at: what this key signed is enough
 		published = s.ownNote(found[0].Note, row.Leaf.Origin, found[0].Size, found[0].Root)
+	}
+	if err != nil {
+		return false, err
 	}
 	if !published {
 		return false, s.finding(codeRollback, position, fmt.Sprintf("size %d of %s with root %s", row.Leaf.Size, row.Leaf.Origin, row.Leaf.Root), "a checkpoint that was published")
 	}
 	return true, nil
+}
+
+// isRoot reports whether a leaf is about what the ledger was at its size: a checkpoint
+// beside it in the database says nothing. Whoever has no super-log so far takes the
+// leaves as they are.
+func (s *Signer) isRoot(ctx context.Context, l *log, leaf *chain.SuperLeaf) (bool, error) {
+	if leaf.Origin != l.origin || s.super.saved == nil {
+		return leaf.Origin == l.origin, nil
+	}
+	tree, err := chain.FrontierAt(leaf.Size, s.Database.Nodes(ctx, l.id))
+	if err != nil {
+		return false, fmt.Errorf("holding a leaf of the super-log against ledger %s: %w", l.id, err)
+	}
+	return tree.Root() == leaf.Root, nil
 }
 
 // checkSuperHash holds a row against its place and its own columns.
