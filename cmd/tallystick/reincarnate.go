@@ -12,6 +12,7 @@ import (
 
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
+	"tallystick/ledger/signer"
 	"tallystick/ledger/store"
 )
 
@@ -25,7 +26,8 @@ type ledgerReincarnateCommand struct {
 	Database   `embed:""`
 	Ledger     string   `required:"" placeholder:"OLD" help:"Ledger that has lost entries."`
 	Name       string   `required:"" placeholder:"NEW" help:"Name of its successor."`
-	Checkpoint string   `required:"" type:"existingfile" placeholder:"FILE" help:"The last good checkpoint of the old ledger, a signed note that was kept outside the database."`
+	Checkpoint string   `required:"" xor:"signed" type:"existingfile" placeholder:"FILE" help:"The last good checkpoint of the old ledger, a signed note that was kept outside the database."`
+	State      string   `name:"signer-state" required:"" xor:"signed" type:"existingfile" placeholder:"FILE" help:"State file of the signer in place of the checkpoint: it has the newest one that was signed."`
 	Key        []string `placeholder:"KEY" help:"Verifier key that the checkpoint is signed by; without it, one that the old ledger has on record and has not revoked."`
 	Lost       string   `default:"unknown" placeholder:"N|unknown" help:"How many entries are lost, if that is known."`
 	Reason     string   `required:"" enum:"restore,failover,damage" help:"Why: ${enum}."`
@@ -84,14 +86,9 @@ func (c *ledgerReincarnateCommand) lost() (*int64, error) {
 
 // open reads the checkpoint and verifies its signature.
 func (c *ledgerReincarnateCommand) open(ctx context.Context, db *store.DB, old *store.LedgerInfo) (s chain.SignedCheckpoint, err error) {
-	file, err := os.Open(c.Checkpoint)
+	note, from, err := c.read(old)
 	if err != nil {
-		return s, fmt.Errorf("reading the checkpoint: %w", err)
-	}
-	defer file.Close()
-	note, err := io.ReadAll(io.LimitReader(file, chain.MaxCheckpoint+1))
-	if err != nil {
-		return s, fmt.Errorf("reading the checkpoint: %w", err)
+		return s, err
 	}
 	keys, err := c.keys(ctx, db, old.ID)
 	if err != nil {
@@ -100,11 +97,34 @@ func (c *ledgerReincarnateCommand) open(ctx context.Context, db *store.DB, old *
 	s, err = chain.OpenCheckpoint(note, keys...)
 	switch {
 	case s.Origin != "" && s.Origin != old.Terms.Origin:
-		return s, fmt.Errorf("reading %s: it is a checkpoint of %s, and the origin of ledger %s is %s", c.Checkpoint, s.Origin, c.Ledger, old.Terms.Origin)
+		return s, fmt.Errorf("reading %s: it is a checkpoint of %s, and the origin of ledger %s is %s", from, s.Origin, c.Ledger, old.Terms.Origin)
 	case errors.Is(err, chain.ErrUnknownKey):
 		return s, fmt.Errorf("%w\nhint: name the key with --key if you know it to be the signer's; what the ledger has on record: tallystick keys signer list", err)
 	}
 	return s, err
+}
+
+// read returns the signed note, and the name of the file that has it.
+func (c *ledgerReincarnateCommand) read(old *store.LedgerInfo) (note []byte, from string, err error) {
+	if c.State != "" {
+		state, err := signer.ReadState(c.State)
+		if err != nil {
+			return nil, c.State, err
+		}
+		if p := state.Ledgers[old.ID.UUID]; p != nil && p.Note != "" {
+			return []byte(p.Note), c.State, nil
+		}
+		return nil, c.State, fmt.Errorf("reading %s: it has no checkpoint of ledger %s\nhint: take one from an auditor or a witness, with --checkpoint", c.State, c.Ledger)
+	}
+	file, err := os.Open(c.Checkpoint)
+	if err == nil {
+		defer file.Close()
+		note, err = io.ReadAll(io.LimitReader(file, chain.MaxCheckpoint+1))
+	}
+	if err != nil {
+		err = fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	return note, c.Checkpoint, err
 }
 
 // keys returns those that may have signed the checkpoint.

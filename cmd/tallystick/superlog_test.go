@@ -17,7 +17,7 @@ import (
 func TestAfterARestoreTheSuperLogGoesOn(t *testing.T) {
 	url, dir := storetest.Database(t), t.TempDir()
 	args := signerArgs(url, dir)
-	openBook(t, url, "main")
+	first := openBook(t, url, "main")
 	wantSigner(t, exitFine, "", args)
 	second := openBook(t, url, "second")
 	wantSigner(t, exitFine, "", args)
@@ -54,6 +54,22 @@ func TestAfterARestoreTheSuperLogGoesOn(t *testing.T) {
 		t.Errorf("again: exit code %d, %s%s", code, out, told)
 	}
 
+	ledgerAgain := []string{"ledger", "reincarnate", "--database-url", url, "--data-dir", dir, "--ledger", "main", "--name", "main.2", "--reason", "damage", "--host", "tallystick.test", "--signer-state"}
+	publicKey := func(origin string) string {
+		_, key, _ := command(t, append(args, "--print-key", origin)...)
+		return strings.TrimSpace(key)
+	}
+	of := "tallystick.test/" + first.String()
+	if code, out, told := command(t, append(ledgerAgain, filepath.Join(dir, "state.json"), "--key", publicKey(of))...); code != exitFine || !strings.Contains(out, "succeeds   "+of+" at size 1") {
+		t.Errorf("a successor by the signer's state: exit code %d, %s%s", code, out, told)
+	}
+	if code, _, told := command(t, append(ledgerAgain, filepath.Join(dir, "signer.key"))...); code != exitUsage || !strings.Contains(told, "signer's state") {
+		t.Errorf("a successor by no state: exit code %d, %s", code, told)
+	}
+	if code, _, told := command(t, ledgerAgain[:len(ledgerAgain)-1]...); code != exitUsage || !strings.Contains(told, "--checkpoint") {
+		t.Errorf("a successor by nothing: exit code %d, %s", code, told)
+	}
+
 	wantSigner(t, exitTampered, "is refused", args) // the ledger that is gone
 	args = append(args, "--ended", "tallystick.test/"+second.String())
 	wantSigner(t, exitFine, "is said to have ended", args)
@@ -65,7 +81,7 @@ func TestAfterARestoreTheSuperLogGoesOn(t *testing.T) {
 	wantSigner(t, exitFine, "no ledger has the origin nonsense", append(args, "--ended", "nonsense"))
 
 	leaves, err := auditor(t, url).SuperLeaves(t.Context(), 0, 10)
-	if err != nil || len(leaves) != 3 || !leaves[1].AboutSuperLog() {
+	if err != nil || len(leaves) != 4 || !leaves[1].AboutSuperLog() {
 		t.Fatalf("the super-log has %+v, %v", leaves, err)
 	}
 	if code, out, told := command(t, "verify", "--database-url", url, "--all"); strings.Contains(out, "LEDGER_MISSING") || strings.Contains(out, "00000000-") {
@@ -76,8 +92,7 @@ func TestAfterARestoreTheSuperLogGoesOn(t *testing.T) {
 	}
 	var policy strings.Builder
 	for _, of := range []string{declared.Origin, "tallystick.test/" + third.String()} {
-		_, key, _ := command(t, append(args, "--print-key", of)...)
-		policy.WriteString("log " + key)
+		policy.WriteString("log " + publicKey(of) + "\n")
 	}
 	file := filepath.Join(dir, "policy")
 	if err := os.WriteFile(file, []byte(policy.String()+"quorum none\n"), 0o600); err != nil {
@@ -85,7 +100,7 @@ func TestAfterARestoreTheSuperLogGoesOn(t *testing.T) {
 	}
 	code, out, told = command(t, "verify", "--database-url", url, "--ledger", "third", "--policy", file)
 	if code != exitFine || !strings.Contains(out, "leaf 1 declares a loss: "+origin+" had been signed at size 2") ||
-		!strings.Contains(out, "2 checkpoints about 2 ledgers; at size 3 signed by "+declared.Origin) {
+		!strings.Contains(out, "3 checkpoints about 3 ledgers; at size 4 signed by "+declared.Origin) {
 		t.Errorf("verify: exit code %d, %s%s", code, out, told)
 	}
 }

@@ -186,6 +186,20 @@ func decodeState(text []byte) (State, error) {
 	return s, nil
 }
 
+// ReadState reads a state file, also while a signer uses it. The error is ErrState, or
+// that of the file.
+func ReadState(path string) (State, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return State{}, fmt.Errorf("reading the signer's state: %w", err)
+	}
+	s, err := decodeState(text)
+	if err != nil {
+		return State{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return s, nil
+}
+
 // Files are the state and the key of a signer, locked for this process.
 type Files struct {
 	statePath string
