@@ -206,6 +206,9 @@ func (v *verification) checkSuperLog(ctx context.Context, db *store.DB, opts *Op
 			own.evidence.ask(kept.Size)
 		}
 	}
+	if err := w.askDeclared(ctx); err != nil {
+		return err
+	}
 	w.tree = own.newTreeWalk(ctx, chain.Frontier{}, &own.evidence, -1, v.workers)
 	defer w.report()
 	if err := w.tree.pass(); err != nil {
@@ -269,7 +272,7 @@ func (w *superWalk) row(r *superRow) error {
 		w.add(superHash, r.position, r.rejected.column+" "+r.rejected.value, "")
 	case leaf != r.stored:
 		w.add(superHash, r.position, r.stored.String(), leaf.String()+", by its columns")
-	case r.leaf.AboutSuperLog():
+	case r.leaf.AboutSuperLog() && !w.tree.lost:
 		w.succeed(r)
 	}
 	if w.tree.lost {

@@ -15,15 +15,30 @@ import (
 // lostSize is what was signed of the super-log of superCrime before it lost leaves.
 const lostSize = 307
 
-// succeed declares that the super-log has lost leaves, and signs on under an origin.
-func (c *superCrime) succeed(lost chain.Checkpoint, origin string) {
+// declare declares that the super-log has lost leaves. What c.name makes of an origin is
+// that of the successor where it is empty.
+func (c *superCrime) declare(lost chain.Checkpoint) {
 	c.t.Helper()
-	l, _, err := chain.NewSuccession(lost, shownAt.UnixMicro())
+	l, err := chain.NewSuccession(lost, shownAt.UnixMicro())
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.put(int64(len(c.leaves)), l)
-	c.log.terms.Origin = origin
+}
+
+func (c *superCrime) name(origin string) string {
+	if origin == "" {
+		size := int64(len(c.leaves))
+		origin, _ = c.leaves[size-1].Successor(c.log.rootAt(size))
+	}
+	return origin
+}
+
+// succeed declares a loss, and signs on under an origin.
+func (c *superCrime) succeed(lost chain.Checkpoint, origin string) {
+	c.t.Helper()
+	c.declare(lost)
+	c.log.terms.Origin = c.name(origin)
 	c.log.seal(c.t, c.conn, c.key, int64(len(c.leaves)))
 }
 
@@ -45,30 +60,32 @@ func (c *superCrime) oldState(kept chain.Checkpoint) *reconcile.Document {
 
 func TestASuccessorOfTheSuperLogIsVerified(t *testing.T) {
 	t.Parallel()
-	const first = "tallystick.test/super-log"
-	_, second, _ := chain.NewSuccession(lostOf(first, lostSize), shownAt.UnixMicro())
-	_, third, _ := chain.NewSuccession(lostOf(second, lostSize), shownAt.UnixMicro())
+	const first, later = "tallystick.test/super-log", "tallystick.test/3-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b/super-log"
 	for _, row := range []struct {
 		name        string
 		commit      func(*superCrime)
 		stored      string // of SUPER_LOG_MISMATCH; "" when nothing is found
 		successions int
 	}{
-		{"declared", func(c *superCrime) { c.succeed(lostOf(first, lostSize), second) }, "", 1},
+		{"declared", func(c *superCrime) { c.succeed(lostOf(first, lostSize), "") }, "", 1},
 		{"declared twice", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
-			c.succeed(lostOf(second, lostSize), third)
+			c.succeed(lostOf(first, lostSize), "")
+			c.succeed(lostOf(c.log.terms.Origin, lostSize), "")
 		}, "", 2},
-		{"declared twice, and the first declaration was lost too", func(c *superCrime) { c.succeed(lostOf(second, lostSize), third) }, "", 1},
+		{"and one that another replica had declared", func(c *superCrime) {
+			c.succeed(lostOf(first, lostSize), "")
+			c.succeed(lostOf("tallystick.test/2-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b/super-log", lostSize), "")
+		}, "", 2},
+		{"declared twice, and the first declaration was lost too", func(c *superCrime) { c.succeed(lostOf(later, lostSize), "") }, "", 1},
 		{"signed under the old name", func(c *superCrime) { c.succeed(lostOf(first, lostSize), first) }, "leaf 300: " + first + " (ORIGIN_MISMATCH)", 1},
-		{"signed under a later name", func(c *superCrime) { c.succeed(lostOf(first, lostSize), third) }, "leaf 300: " + third + " (ORIGIN_MISMATCH)", 1},
+		{"signed under a later name", func(c *superCrime) { c.succeed(lostOf(first, lostSize), later) }, "leaf 300: " + later + " (ORIGIN_MISMATCH)", 1},
 		{"declared of one that was succeeded", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
-			c.succeed(lostOf(first, lostSize+1), second)
+			c.succeed(lostOf(first, lostSize), "")
+			c.succeed(lostOf(first, lostSize+1), c.log.terms.Origin)
 		}, "leaf 301: a leaf by which \"" + first + "\" is succeeded", 1},
 		{"declared of another host's", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
-			c.succeed(lostOf("other.test/super-log", lostSize+1), second)
+			c.succeed(lostOf(first, lostSize), "")
+			c.succeed(lostOf("other.test/super-log", lostSize+1), c.log.terms.Origin)
 		}, "leaf 301: a leaf by which \"other.test/super-log\" is succeeded", 1},
 		{"declared of another host's from the first", func(c *superCrime) { c.succeed(lostOf("other.test/super-log", lostSize), first) },
 			"leaf 300: a leaf by which \"other.test/super-log\" is succeeded", 0},
@@ -80,38 +97,46 @@ func TestASuccessorOfTheSuperLogIsVerified(t *testing.T) {
 			c.log.seal(c.t, c.conn, c.key, 301)
 		}, "leaf 300: a leaf by which \"" + first + "\" is succeeded", 0},
 		{"declared, and the leaf edited", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize), "")
 			c.do("update book.super_log set size = size + 1 where position = 300")
 		}, "leaf 300: ", 0},
 		{"and a state that knows of it", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
-			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: second, Size: 301, Root: c.log.rootAt(301)})
+			c.succeed(lostOf(first, lostSize), "")
+			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: c.log.terms.Origin, Size: 301, Root: c.log.rootAt(301)})
 		}, "", 1},
 		{"and a state that begins anew", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
-			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: second})
+			c.succeed(lostOf(first, lostSize), "")
+			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: c.log.terms.Origin})
 		}, "", 1},
 		{"and a state of before, which was declared", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize), "")
 			c.opts.SignerState = c.oldState(lostOf(first, lostSize))
 		}, "", 1},
 		{"and a state of before, but nobody signed that", func(c *superCrime) {
-			l, _, err := chain.NewSuccession(lostOf(first, lostSize), 1)
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			c.put(300, l)
+			c.declare(lostOf(first, lostSize))
 			c.opts.SignerState = c.oldState(lostOf(first, lostSize))
 		}, "leaf 306: 301 leaves (LOG_ROLLBACK)", 1},
 		{"and a state of before, but a thief signed that", func(c *superCrime) {
 			key := c.key
 			c.key = signingKey(c.t, "thief")
-			c.succeed(lostOf(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize), "")
 			c.key = key
 			c.opts.SignerState = c.oldState(lostOf(first, lostSize))
 		}, "leaf 306: 301 leaves (LOG_ROLLBACK)", 1},
+		{"and a state of before its end", func(c *superCrime) {
+			c.succeed(lostOf(first, lostSize), "")
+			c.opts.SignerState = c.oldState(lostOf(first, lostSize-1))
+		}, "", 1},
+		{"and a state of before its end, and nobody signed that", func(c *superCrime) {
+			c.declare(lostOf(first, lostSize))
+			c.opts.SignerState = c.oldState(lostOf(first, lostSize-1))
+		}, "leaf 305: 301 leaves (LOG_ROLLBACK)", 1},
+		{"and a state of before its end, which is still there", func(c *superCrime) {
+			c.succeed(lostOf(first, lostSize), "")
+			c.opts.SignerState = c.oldState(chain.Checkpoint{Origin: first, Size: 200, Root: c.log.rootAt(200)})
+		}, "", 1},
 		{"and a state of before, with another root", func(c *superCrime) {
-			c.succeed(lostOf(first, lostSize), second)
+			c.succeed(lostOf(first, lostSize), "")
 			kept := lostOf(first, lostSize)
 			kept.Root[5]++
 			c.opts.SignerState = c.oldState(kept)
@@ -126,6 +151,9 @@ func TestASuccessorOfTheSuperLogIsVerified(t *testing.T) {
 				want := reconcile.Verified
 				if row.stored != "" {
 					want = tampered
+				}
+				if row.name == "and a state of before its end" {
+					want = reconcile.Incomplete
 				}
 				if report.Status != want || len(report.Scope.SuperLog.Successions) != row.successions {
 					t.Errorf("%s, %v, %+v", report.Status, report.NotChecked, report.Scope.SuperLog)

@@ -17,7 +17,7 @@ import (
 type superLogReincarnateCommand struct {
 	Database    `embed:""`
 	keyAndState `embed:""`
-	AllLost     bool `help:"Declare it also where nothing is left that is known to be of this super-log: everything that was signed is lost."`
+	AllLost     bool `help:"Declare it also where nothing of what is left is known by key or state: everything that they signed is lost."`
 	JSON        bool `name:"json" help:"Print one JSON object."`
 }
 
@@ -62,9 +62,9 @@ func hintSuccession(err error) error {
 	case errors.Is(err, signer.ErrNoSuperLog):
 		hint = "nothing of it can have been lost; without its state, a signer begins from a checkpoint of it: tallystick signer --pin FILE.cp"
 	case errors.Is(err, signer.ErrOtherKey):
-		hint = "name the key that signed it with --key"
+		hint = "name the key that signed it with --key: it declares the loss, and another may sign afterwards"
 	case errors.Is(err, signer.ErrUnproven):
-		hint = "is it the right database? If everything is lost that was signed, say so with --all-lost"
+		hint = "is it the right database? If everything is lost that key and state signed, say so with --all-lost"
 	case errors.Is(err, signer.ErrStandby):
 		hint = fmt.Sprintf("stop it; its lease ends %s later", signer.Lease)
 	default:
@@ -76,23 +76,27 @@ func hintSuccession(err error) error {
 func (c *superLogReincarnateCommand) print(s *signer.Succession) error {
 	if c.JSON {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"origin": s.Successor, "position": s.Left, "declared_before": s.Found,
+			"origin": s.Successor, "position": s.Left, "declared_before": s.Found, "not_bound": s.More,
 			"predecessor": map[string]any{"origin": s.Leaf.Origin, "size": s.Leaf.Size, "root": s.Leaf.Root.String()},
 		})
 	}
-	verb := "is declared"
+	how := fmt.Sprintf("is declared, by leaf %d", s.Left)
 	if s.Found {
-		verb = "was declared before; this state follows it"
+		how = fmt.Sprintf("was declared by leaf %d, and signed with this key; this state follows", s.Left)
+	}
+	if s.More > 0 {
+		how += fmt.Sprintf("\n  NOT BOUND  this state had signed it at size %d: give auditors its newest checkpoint", s.More)
 	}
 	_, err := fmt.Printf(`%[1]s goes on from here
   succeeds   %[2]s at size %[3]d, root %[4]s
-  left       %[5]d of its leaves; the loss %[6]s, by leaf %[5]d
+  left       %[5]d of its leaves; the loss %[6]s
 
 What comes next:
-  1. Start the signer again, with the same key and state: it signs the super-log as %[1]s.
-  2. Each ledger that has lost entries needs a successor too: tallystick ledger reincarnate.
-  3. Put the new origin into the policies that name the old one, and have witnesses take it:
+  1. Each ledger that has lost entries needs a successor too: tallystick ledger reincarnate.
+  2. Start the signer again, with the same key and state, and --ended ORIGIN for each of these ledgers
+     (a server: --signer-ended): it signs the super-log as %[1]s.
+  3. Put the new origin into policies beside the old one, and have witnesses take it:
      tallystick signer --print-key %[1]s, with the --key or --data-dir of here
-`, s.Successor, s.Leaf.Origin, s.Leaf.Size, s.Leaf.Root, s.Left, verb)
+`, s.Successor, s.Leaf.Origin, s.Leaf.Size, s.Leaf.Root, s.Left, how)
 	return err
 }

@@ -15,14 +15,15 @@ import (
 const superTag = "tallystick/super"
 
 // SuperSuffix ends the origin of every super-log. That of the first one of a host is
-// <host>/super-log, that of its successors <host>/2-9f86d081884c7d65/super-log,
-// <host>/3-… and so on: the number is the generation, and the 16 hexadecimal digits
-// begin the hash of the leaf by which it succeeds the one before. So two of them never
-// have one name.
+// <host>/super-log, that of its successors <host>/2-9f86…/super-log, <host>/3-…/super-log
+// and so on: the number is the generation, and 40 hexadecimal digits begin the root of
+// the tree whose last leaf is the one by which it succeeds the one before. So two trees
+// never begin under one name.
 const SuperSuffix = "/super-log"
 
-// superDigits are hexadecimal digits in the origin of a successor.
-const superDigits = 16
+// superDigits are hexadecimal digits in the origin of a successor: 160 bits, so that two
+// trees with the same ones are out of reach.
+const superDigits = 40
 
 // ParseSuperOrigin returns the host and the generation of a super-log, 1 of the first.
 func ParseSuperOrigin(origin string) (host string, generation int64, ok bool) {
@@ -46,7 +47,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return "", s, false
 }
 
-// SuperPrecedes reports whether a super-log came before another one of its host.
+// SuperPrecedes reports whether a super-log is of an earlier generation than another
+// one of its host.
 func SuperPrecedes(origin, other string) bool {
 	host, n, ok := ParseSuperOrigin(origin)
 	otherHost, m, otherOK := ParseSuperOrigin(other)
@@ -73,28 +75,20 @@ var LastSuperID = uuid.UUID{8: 0x7f, 9: 0xff, 10: 0xff, 11: 0xff, 12: 0xff, 13: 
 
 // NewSuccession returns the leaf by which a super-log that has lost leaves is
 // succeeded: it names the newest checkpoint that was signed of it, and what follows
-// the leaf is signed under the origin of the successor, which is returned too. The
-// leaves before it are those that are left. The error is ErrMalformed when the
-// checkpoint is not one of a super-log.
-func NewSuccession(lost Checkpoint, recordedAt int64) (l SuperLeaf, successor string, err error) {
-	host, generation, ok := ParseSuperOrigin(lost.Origin)
-	if !ok || generation >= maxSuperGeneration {
-		return l, "", fmt.Errorf("succeeding a super-log: %w", malformed("origin %q", lost.Origin))
+// the leaf is signed under the origin of the successor. The leaves before it are those
+// that are left. The error is ErrMalformed when the checkpoint is not one of a
+// super-log.
+func NewSuccession(lost Checkpoint, recordedAt int64) (SuperLeaf, error) {
+	_, generation, _ := ParseSuperOrigin(lost.Origin)
+	l := SuperLeaf{LedgerID: superID(generation), Origin: lost.Origin, Size: lost.Size, Root: lost.Root, RecordedAt: recordedAt}
+	if _, ok := l.Successor(EmptyRoot); !ok {
+		return SuperLeaf{}, fmt.Errorf("succeeding a super-log: %w", malformed("origin %q", lost.Origin))
 	}
-	l = SuperLeaf{LedgerID: superID(generation), Origin: lost.Origin, Size: lost.Size, Root: lost.Root, RecordedAt: recordedAt}
-	if err := l.Check(); err != nil {
-		return SuperLeaf{}, "", err
-	}
-	hash := l.Hash()
-	successor = fmt.Sprintf("%s/%d-%s%s", host, generation+1, hash.String()[:superDigits], SuperSuffix)
-	if !validText(successor, 1, MaxOrigin) {
-		return SuperLeaf{}, "", fmt.Errorf("succeeding a super-log: %w", malformed("origin %q", successor))
-	}
-	return l, successor, nil
+	return l, l.Check()
 }
 
 // maxSuperGeneration bounds how often a super-log is succeeded.
-const maxSuperGeneration = 1_000_000
+const maxSuperGeneration = 999_999
 
 func superID(generation int64) (id uuid.UUID) {
 	binary.BigEndian.PutUint64(id[8:], uint64(generation))
@@ -107,12 +101,16 @@ func IsSuperID(id uuid.UUID) bool { return bytes.Compare(id[:], LastSuperID[:]) 
 // AboutSuperLog reports whether the leaf is about a super-log, and no ledger.
 func (l *SuperLeaf) AboutSuperLog() bool { return IsSuperID(l.LedgerID) }
 
-// Successor returns the origin under which a super-log is signed after this leaf; ok
-// is false when the leaf is about a ledger, or names a super-log that it cannot be
-// about.
-func (l *SuperLeaf) Successor() (origin string, ok bool) {
-	again, origin, err := NewSuccession(Checkpoint{Origin: l.Origin, Size: l.Size, Root: l.Root}, l.RecordedAt)
-	return origin, err == nil && again.LedgerID == l.LedgerID
+// Successor returns the origin under which a super-log is signed after this leaf, which
+// makes its root the given one; ok is false when the leaf is about a ledger, or names a
+// super-log that it cannot be about.
+func (l *SuperLeaf) Successor(root Hash) (origin string, ok bool) {
+	host, generation, ok := ParseSuperOrigin(l.Origin)
+	if !ok || generation > maxSuperGeneration || l.LedgerID != superID(generation) {
+		return "", false
+	}
+	origin = fmt.Sprintf("%s/%d-%s%s", host, generation+1, root.String()[:superDigits], SuperSuffix)
+	return origin, validText(origin, 1, MaxOrigin)
 }
 
 // AppendCanonical appends the canonical bytes of l, as FORMAT.md lays them out.

@@ -76,10 +76,10 @@
 // (Config.Ended), and a successor with an origin of its own is opened: ledger
 // reincarnate. The super-log, which loses leaves with every restore, goes on under
 // another origin once that was declared (Succeed): from the leaves that are left and
-// one that binds the newest checkpoint of the old one. The origin is made from that
-// leaf, so that two declarations, also of two replicas, never sign under one name.
-// Both take somebody at the signer's files; a leaf that somebody else puts there is
-// refused by every signer that has a state.
+// one that binds the newest checkpoint of the old one. The origin is made from the
+// root over all of these, so that two declarations, also of two replicas, never sign
+// two trees under one name. Both take somebody at the signer's files; a leaf that
+// somebody else puts there is refused by every signer that has a state.
 //
 // # When there is no state
 //

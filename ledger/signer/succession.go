@@ -17,7 +17,7 @@ import (
 // A super-log that has lost leaves, such as after a restore, cannot go on under its
 // name: what was signed of it contradicts what it would become. Its successor begins
 // with the leaves that are left and one that names the newest checkpoint that was
-// signed, and has an origin of its own, which no other declaration gives.
+// signed, and has an origin of its own, which no other tree gives.
 
 // The errors of Succeed, beside ErrRefused.
 var (
@@ -49,14 +49,18 @@ type Succession struct {
 	Leaf      chain.SuperLeaf // names the newest checkpoint that was signed
 	Successor string          // origin
 	Left      int64           // leaves of the predecessor that are left: the position of Leaf
-	Found     bool            // it stood there already: this state only follows it
+	Found     bool            // a replica has declared it, and signed that: this state follows
+	// More is the size that this state had signed where that is more than was declared,
+	// 0 otherwise.
+	More int64
 }
 
 // Succeed declares that the super-log has lost leaves that were signed, and has the
 // state go on with the successor. What is left must hold by itself, and some of it must
 // be known as this super-log's, by the state or by a checkpoint that the key signed,
-// unless everything is lost (allLost). When Succeed ends in between, or a replica with
-// the same key has declared the same loss, it goes on from there.
+// unless allLost says otherwise. Where a replica with the same key has declared a loss
+// and signed that, the state follows. The state is saved before the leaf is appended:
+// when Succeed ends in between, it appends the same leaf the next time.
 func Succeed(ctx context.Context, c Config, allLost bool) (Succession, error) {
 	p := c.State.SuperLog
 	if p == nil || p.Size == 0 {
@@ -79,7 +83,7 @@ func Succeed(ctx context.Context, c Config, allLost bool) (Succession, error) {
 	left, err := s.leftOfSuperLog(ctx, p)
 	var done Succession
 	if err == nil {
-		done, err = s.declare(ctx, p, left, allLost)
+		done, err = s.succeed(ctx, p, left, allLost)
 	}
 	var no *refused
 	if errors.As(err, &no) {
@@ -92,43 +96,50 @@ func Succeed(ctx context.Context, c Config, allLost bool) (Succession, error) {
 	if err != nil {
 		return Succession{}, err
 	}
-	return done, s.Save(state)
+	if err := s.Save(state); err != nil || done.Found {
+		return done, err
+	}
+	return done, s.Database.AppendSuper(ctx, done.Left, []chain.SuperLeaf{done.Leaf})
 }
 
 // remains is what is left of a super-log.
 type remains struct {
 	tree     chain.Frontier
 	head     chain.Hash
-	about    map[uuid.UUID]chain.SuperLeaf // the newest leaf of each ledger
 	declared []declaration
-	tail     []SuperRow // about ledgers, beyond the newest checkpoint by this key
-	signed   point      // at that checkpoint
-	origin   string     // of it
-	known    bool       // some of it is what the state has
-	whole    bool       // all of it
+	about    map[uuid.UUID]chain.SuperLeaf // the newest leaf of each ledger, but for those in tail
+	tail     []SuperRow                    // about ledgers, that neither the state nor this key vouches for
+	signed   point                         // at the newest checkpoint by this key
+	origin   string                        // of it
+	known    int64                         // leaves that the state has as well, as far as it can tell
+	differs  int64                         // the first size at which it has others; 0: none
 }
 
 // point is the tree at some size.
 type point struct {
-	size int64
 	tree chain.Frontier
 	head chain.Hash
 }
 
-// declaration is a leaf about the super-log itself, and the tree with it.
+// declaration is a leaf about the super-log itself.
 type declaration struct {
 	leaf      chain.SuperLeaf
 	successor string
-	after     point
+	position  int64
 }
 
-func (r *remains) point() (point, error) {
-	tree, err := chain.NewFrontier(r.tree.Size(), r.tree.Nodes())
-	return point{r.tree.Size(), tree, r.head}, err
+// vouch takes the leaves so far for granted.
+func (r *remains) vouch() {
+	for i := range r.tail {
+		if l := &r.tail[i].Leaf; l.Size > r.about[l.LedgerID].Size {
+			r.about[l.LedgerID] = *l
+		}
+	}
+	r.tail = r.tail[:0]
 }
 
 // leftOfSuperLog reads what is left of the super-log, whose place in the state is p, and
-// holds it against itself, the state and the checkpoints that are left.
+// holds it against itself and the checkpoints that are left.
 func (s *Signer) leftOfSuperLog(ctx context.Context, p *Position) (*remains, error) {
 	r := &remains{about: make(map[uuid.UUID]chain.SuperLeaf)}
 	for {
@@ -154,7 +165,7 @@ func (s *Signer) leftOfSuperLog(ctx context.Context, p *Position) (*remains, err
 				return nil, err
 			}
 			if len(published) > 0 && published[0].Size == r.tree.Size() {
-				if err := s.holdLeft(r, &published[0]); err != nil {
+				if err := s.holdLeft(r, &published[0], p); err != nil {
 					return nil, err
 				}
 				published = published[1:]
@@ -168,28 +179,28 @@ func (s *Signer) leftOfSuperLog(ctx context.Context, p *Position) (*remains, err
 func (s *Signer) remain(r *remains, row *SuperRow, p *Position) error {
 	r.tree.Append(row.Stored)
 	r.head = row.Stored
-	if n := knownAt(p.Size, r.tree.Size()); n > 0 {
-		for i, node := range r.tree.Nodes() {
-			if node != chain.Hash(p.Frontier[i]) {
-				return s.finding(codeRollback, r.tree.Size()-1, node.String(), chain.Hash(p.Frontier[i]).String())
-			}
+	if row.Leaf.AboutSuperLog() {
+		successor, ok := row.Leaf.Successor(r.tree.Root())
+		if !ok {
+			return s.finding(codeRollback, row.Position, "a leaf about "+row.Leaf.Origin, "one about a ledger, or by which a super-log is succeeded")
 		}
-		r.known, r.whole = true, r.whole || n == len(p.Frontier)
-	}
-	if !row.Leaf.AboutSuperLog() {
-		if row.Leaf.Size > r.about[row.Leaf.LedgerID].Size {
-			r.about[row.Leaf.LedgerID] = row.Leaf
-		}
+		r.declared = append(r.declared, declaration{row.Leaf, successor, row.Position})
+	} else {
 		r.tail = append(r.tail, *row)
+	}
+	n := knownAt(p.Size, r.tree.Size())
+	if n == 0 || r.differs > 0 {
 		return nil
 	}
-	successor, ok := row.Leaf.Successor()
-	if !ok {
-		return s.finding(codeRollback, row.Position, "a leaf about "+row.Leaf.Origin, "one about a ledger, or by which a super-log is succeeded")
+	for i, node := range r.tree.Nodes() {
+		if node != chain.Hash(p.Frontier[i]) {
+			r.differs = r.tree.Size()
+			return nil
+		}
 	}
-	after, err := r.point()
-	r.declared = append(r.declared, declaration{row.Leaf, successor, after})
-	return err
+	r.known = r.tree.Size()
+	r.vouch()
+	return nil
 }
 
 // knownAt returns how many nodes of a frontier of size leaves are the whole frontier of
@@ -209,19 +220,27 @@ func knownAt(size, n int64) int {
 	return nodes
 }
 
-// holdLeft holds a checkpoint that is left against the tree.
-func (s *Signer) holdLeft(r *remains, c *Checkpoint) error {
+// holdLeft holds a checkpoint that is left against the tree. One by this key, of this
+// super-log or of another one of its host, vouches for the leaves that it covers.
+func (s *Signer) holdLeft(r *remains, c *Checkpoint, p *Position) error {
 	root := r.tree.Root()
 	if c.Root != root {
 		return s.finding(codeRoot, c.Size-1, root.String(), c.Root.String())
 	}
-	claimed, _ := chain.OpenCheckpoint(c.Note) // without keys: for the origin
-	if !s.ownNote(c.Note, claimed.Origin, c.Size, root) {
+	origin := claimedOrigin(c.Note)
+	host, _, ok := chain.ParseSuperOrigin(origin)
+	if own, _, _ := chain.ParseSuperOrigin(p.Origin); !ok || host != own || !s.ownNote(c.Note, origin, c.Size, root) {
 		return nil
 	}
-	at, err := r.point()
-	r.signed, r.origin, r.tail = at, claimed.Origin, r.tail[:0]
-	return err
+	r.signed, r.origin = point{r.tree.Clone(), r.head}, origin
+	r.vouch()
+	return nil
+}
+
+// claimedOrigin is the origin that a note bears, whoever signed it.
+func claimedOrigin(note []byte) string {
+	claimed, _ := chain.OpenCheckpoint(note) // without keys: for the origin
+	return claimed.Origin
 }
 
 // ownNote reports whether a note is a checkpoint of that origin, size and root, signed
@@ -239,81 +258,97 @@ func (s *Signer) ownNote(note []byte, origin string, size int64, root chain.Hash
 	return err == nil && signed.SignedBy(key) && signed.Checkpoint == chain.Checkpoint{Origin: origin, Size: size, Root: root}
 }
 
-// declare finds the declaration of the loss that the state shows, or appends it, and
-// makes left what the state goes on from.
-func (s *Signer) declare(ctx context.Context, p *Position, left *remains, allLost bool) (Succession, error) {
-	lost, covered := p.checkpoint(), left.signed.size
-	if left.whole {
-		covered = max(covered, p.Size)
-	}
+// succeed says how the super-log goes on, and makes left what the state goes on from.
+func (s *Signer) succeed(ctx context.Context, p *Position, left *remains, allLost bool) (Succession, error) {
+	signed := left.signed.tree.Size()
 	for _, d := range left.declared {
-		if d.after.size <= covered {
-			continue
+		if d.position >= max(signed, left.known) {
+			return Succession{}, s.finding(codeRollback, d.position, "a leaf by which "+d.leaf.Origin+" is succeeded, which somebody put there", "none that this key has signed")
 		}
-		// Nobody has signed it: it is followed only if it is what is to be declared.
-		if (chain.Checkpoint{Origin: d.leaf.Origin, Size: d.leaf.Size, Root: d.leaf.Root}) != lost {
-			return Succession{}, s.finding(codeRollback, d.after.size-1, "a leaf by which "+d.leaf.Origin+" is succeeded", "none that this key has signed")
-		}
-		left.tree, left.head = d.after.tree, d.after.head
-		return Succession{d.leaf, d.successor, d.after.size - 1, true}, nil
+	}
+	if left.differs > signed {
+		return Succession{}, s.finding(codeRollback, left.differs-1, "other leaves", "those of the state")
 	}
 	switch {
-	case chain.SuperPrecedes(p.Origin, left.origin): // a replica has declared it, and signed that
-		i := slices.IndexFunc(left.declared, func(d declaration) bool { return d.successor == left.origin && d.after.size <= left.signed.size })
-		if i < 0 {
-			return Succession{}, s.finding(codeRollback, left.signed.size-1, "no leaf by which "+left.origin+" begins", "one that this key has signed")
-		}
-		left.tree, left.head = left.signed.tree, left.signed.head
-		return Succession{left.declared[i].leaf, left.origin, left.declared[i].after.size - 1, true}, nil
-	case left.whole:
+	case chain.SuperPrecedes(p.Origin, left.origin):
+		return s.followReplica(p, left)
+	case left.known == p.Size:
 		return Succession{}, ErrNothingLost
-	case !left.known && left.signed.size == 0 && !allLost:
+	case left.known == 0 && signed == 0 && !allLost:
 		return Succession{}, ErrUnproven
 	}
-	for i := range left.tail { // that nobody has signed
+	for i := range left.tail {
 		if err := s.checkTail(ctx, &left.tail[i]); err != nil {
 			return Succession{}, err
 		}
 	}
-	return s.append(ctx, p, left)
+	left.vouch()
+	return s.declare(p, left)
 }
 
-// checkTail holds a row that is under no signature against the checkpoint that it is
-// about, which this key signed.
+// followReplica has the state go on from what a replica has declared, and signed with this key.
+func (s *Signer) followReplica(p *Position, left *remains) (Succession, error) {
+	i := slices.IndexFunc(left.declared, func(d declaration) bool { return d.successor == left.origin })
+	if i < 0 {
+		return Succession{}, s.finding(codeRollback, left.signed.tree.Size()-1, "no leaf by which "+left.origin+" begins", "one that this key has signed")
+	}
+	d := &left.declared[i]
+	left.tree, left.head = left.signed.tree, left.signed.head
+	done := Succession{Leaf: d.leaf, Successor: d.successor, Left: d.position, Found: true}
+	if d.leaf.Origin != p.Origin || p.Size > d.leaf.Size {
+		done.More = p.Size
+	}
+	if left.known == p.Size {
+		done.More = 0 // all of it is there
+	}
+	return done, nil
+}
+
+// checkTail holds a row that nobody vouches for against the ledger that it is about.
 func (s *Signer) checkTail(ctx context.Context, row *SuperRow) error {
 	l := &row.Leaf
 	found, err := s.Database.Checkpoints(ctx, l.LedgerID, l.Size-1, 1)
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 || found[0].Size != l.Size || found[0].Root != l.Root || !s.ownNote(found[0].Note, l.Origin, l.Size, l.Root) {
-		return s.finding(codeRollback, row.Position, fmt.Sprintf("size %d of %s with root %s", l.Size, l.Origin, l.Root), "a checkpoint that this key has signed")
+	holds := len(found) > 0 && found[0].Size == l.Size && found[0].Root == l.Root && strings.HasSuffix(l.Origin, "/"+l.LedgerID.String())
+	if of := s.logs[l.LedgerID]; holds && !s.ownNote(found[0].Note, l.Origin, l.Size, l.Root) {
+		if holds = of != nil && of.saved != nil && of.saved.Size >= l.Size; holds {
+			holds, err = s.isRoot(ctx, of, l)
+		}
 	}
-	return nil
+	if err != nil || holds {
+		return err
+	}
+	return s.finding(codeRollback, row.Position, fmt.Sprintf("size %d of %s with root %s", l.Size, l.Origin, l.Root), "what that ledger was, or a checkpoint that this key has signed")
 }
 
-// append appends the declaration. If that is gone by which the state itself began, and
-// all that was signed since is that, it is appended once more: the tree is the same.
-func (s *Signer) append(ctx context.Context, p *Position, left *remains) (Succession, error) {
+// declare makes the leaf that declares the loss, and adds it to what is left. Where the
+// state has begun with one that is gone, and nothing more was signed, it is that one
+// again, if it gives the same tree.
+func (s *Signer) declare(p *Position, left *remains) (Succession, error) {
 	done := Succession{Left: left.tree.Size()}
 	if before := p.Succeeds; before != nil && p.Size == done.Left+1 {
-		leaf, successor, err := chain.NewSuccession(chain.Checkpoint{Origin: before.Origin, Size: before.Size, Root: chain.Hash(before.Root)}, before.At)
+		leaf, err := chain.NewSuccession(chain.Checkpoint{Origin: before.Origin, Size: before.Size, Root: chain.Hash(before.Root)}, before.At)
 		if err != nil {
 			return done, err
 		}
-		if successor == p.Origin && leaf.Hash() == chain.Hash(p.Head) {
-			done.Leaf, done.Successor = leaf, successor
+		tree := left.tree.Clone()
+		if tree.Append(leaf.Hash()); tree.Root() == chain.Hash(p.Root) {
+			left.tree, left.head = tree, leaf.Hash()
+			done.Leaf, done.Successor = leaf, p.Origin
+			return done, nil
 		}
 	}
-	if done.Successor == "" {
-		var err error
-		if done.Leaf, done.Successor, err = chain.NewSuccession(p.checkpoint(), s.Now().UnixMicro()); err != nil {
-			return done, err
-		}
+	leaf, err := chain.NewSuccession(p.checkpoint(), s.Now().UnixMicro())
+	if err != nil {
+		return done, err
 	}
-	left.head = done.Leaf.Hash()
+	left.head = leaf.Hash()
 	left.tree.Append(left.head)
-	return done, s.Database.AppendSuper(ctx, done.Left, []chain.SuperLeaf{done.Leaf})
+	done.Leaf = leaf
+	done.Successor, _ = leaf.Successor(left.tree.Root())
+	return done, nil
 }
 
 // following returns the state in which a super-log goes on.
@@ -333,23 +368,32 @@ func (s *Signer) following(begun *Succession, left *remains) (State, error) {
 	return state, err
 }
 
-// checkSuccession holds a leaf about the super-log itself against the one that this
-// process signs. Who has no state of it takes the name that the leaf gives: nothing was
-// signed under it that could contradict it. For all others, it takes Succeed.
-func (s *Signer) checkSuccession(row *SuperRow) error {
+// checkSuccession holds a leaf about the super-log itself, which gives the tree a root,
+// against the one that this process signs. Who has no state of it takes the name that
+// the leaf gives once a checkpoint under that name covers it, by this key where
+// somebody vouches for what the key signed: known is false before. For all others, it
+// takes Succeed.
+func (s *Signer) checkSuccession(ctx context.Context, row *SuperRow, root chain.Hash) (known bool, err error) {
 	l := s.super
-	successor, ok := row.Leaf.Successor()
+	successor, ok := row.Leaf.Successor(root)
+	host, _, _ := chain.ParseSuperOrigin(row.Leaf.Origin)
+	own, _, _ := chain.ParseSuperOrigin(l.origin)
 	switch {
-	case !ok || l.saved != nil:
-		return s.finding(codeRollback, row.Position, fmt.Sprintf("a leaf by which %q is succeeded", row.Leaf.Origin), "none").orSucceed()
-	case chain.SuperPrecedes(row.Leaf.Origin, l.origin):
-		return nil // what this one began with, or one before it
+	case !ok || host != own || l.saved != nil:
+		return false, s.finding(codeRollback, row.Position, fmt.Sprintf("a leaf by which %q is succeeded", row.Leaf.Origin), "none").orSucceed()
+	case successor == l.origin || chain.SuperPrecedes(successor, l.origin):
+		return true, nil // what this one began with, or one before it
+	}
+	found, err := s.Database.Checkpoints(ctx, l.id, row.Position, 1)
+	if err != nil || len(found) == 0 || claimedOrigin(found[0].Note) != successor ||
+		len(l.pins) > 0 && !s.ownNote(found[0].Note, successor, found[0].Size, found[0].Root) {
+		return false, err
 	}
 	renamed, err := s.newLog(l.id, successor, nil)
 	if err == nil {
 		l.origin, l.key = renamed.origin, renamed.key
 	}
-	return err
+	return err == nil, err
 }
 
 // superOrigin returns the name of the super-log: that of the state, or of the newest

@@ -85,7 +85,7 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	if err != nil {
 		return err
 	}
-	hashes, err := s.checkSuperRows(ctx, l, rows, p.Size)
+	hashes, err := s.checkSuperRows(ctx, l, rows, tree.Clone())
 	if err != nil {
 		return err
 	}
@@ -125,17 +125,17 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 
 // checkSuperRows returns the leaves of the rows up to one that cannot be looked
 // at yet, which l.behind says then.
-func (s *Signer) checkSuperRows(ctx context.Context, l *log, rows []SuperRow, first int64) ([]chain.Hash, error) {
+func (s *Signer) checkSuperRows(ctx context.Context, l *log, rows []SuperRow, tree chain.Frontier) ([]chain.Hash, error) {
 	var hashes []chain.Hash
 	l.behind = nil
 	for i := range rows {
-		known, err := s.checkSuperRow(ctx, &rows[i], first+int64(i))
+		known, err := s.checkSuperRow(ctx, &rows[i], &tree)
 		if err != nil {
 			return nil, err
 		}
 		if !known {
 			leaf := &rows[i].Leaf
-			l.behind = fmt.Errorf("leaf %d is about size %d of ledger %s, which is not checked so far", rows[i].Position, leaf.Size, leaf.LedgerID)
+			l.behind = fmt.Errorf("leaf %d is about size %d of %s, which is not checked so far", rows[i].Position, leaf.Size, leaf.Origin)
 			break
 		}
 		hashes = append(hashes, rows[i].Stored)
@@ -164,14 +164,16 @@ func (s *Signer) superRows(ctx context.Context, p *Position) ([]SuperRow, error)
 	return rows[1:], nil
 }
 
-// checkSuperRow holds a row against the checkpoint that it is about; known is
-// false while this process has not checked the ledger so far.
-func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, position int64) (known bool, err error) {
+// checkSuperRow holds a row against the checkpoint that it is about, and adds it to the
+// tree; known is false while this process has not checked the ledger so far.
+func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, tree *chain.Frontier) (known bool, err error) {
+	position := tree.Size()
 	if err := s.checkSuperHash(row, position); err != nil {
 		return false, err
 	}
+	tree.Append(row.Stored)
 	if row.Leaf.AboutSuperLog() {
-		return true, s.checkSuccession(row)
+		return s.checkSuccession(ctx, row, tree.Root())
 	}
 	l, ended := s.logs[row.Leaf.LedgerID], s.hasEnded(row.Leaf.LedgerID, row.Leaf.Origin)
 	checked := l != nil && l.saved != nil && l.saved.Size >= row.Leaf.Size
@@ -182,11 +184,13 @@ func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, position int6
 	if err != nil {
 		return false, err
 	}
-	published := len(found) > 0 && found[0].Size == row.Leaf.Size && found[0].Root == row.Leaf.Root
-	if published && checked {
-		published, err = s.isRoot(ctx, l, &row.Leaf)
-	} else if published { // and never looked at: what this key signed is enough
-		published = s.ownNote(found[0].Note, row.Leaf.Origin, found[0].Size, found[0].Root)
+	published := len(found) > 0 && found[0].Size == row.Leaf.Size && found[0].Root == row.Leaf.Root && (l == nil || row.Leaf.Origin == l.origin)
+	// Whoever has no super-log so far takes the leaves as they are. A checkpoint that
+	// stands beside a leaf says nothing, unless this key has signed it.
+	if published && s.super.saved != nil && !s.ownNote(found[0].Note, row.Leaf.Origin, row.Leaf.Size, row.Leaf.Root) {
+		if published = checked; checked {
+			published, err = s.isRoot(ctx, l, &row.Leaf)
+		}
 	}
 	if err != nil {
 		return false, err
@@ -197,18 +201,13 @@ func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, position int6
 	return true, nil
 }
 
-// isRoot reports whether a leaf is about what the ledger was at its size: a checkpoint
-// beside it in the database says nothing. Whoever has no super-log so far takes the
-// leaves as they are.
+// isRoot reports whether a leaf is about what the ledger was at its size.
 func (s *Signer) isRoot(ctx context.Context, l *log, leaf *chain.SuperLeaf) (bool, error) {
-	if leaf.Origin != l.origin || s.super.saved == nil {
-		return leaf.Origin == l.origin, nil
-	}
 	tree, err := chain.FrontierAt(leaf.Size, s.Database.Nodes(ctx, l.id))
 	if err != nil {
 		return false, fmt.Errorf("holding a leaf of the super-log against ledger %s: %w", l.id, err)
 	}
-	return tree.Root() == leaf.Root, nil
+	return leaf.Origin == l.origin && tree.Root() == leaf.Root, nil
 }
 
 // checkSuperHash holds a row against its place and its own columns.

@@ -47,6 +47,8 @@ type world struct {
 	dir    string
 	before func() signer.State // the state as the disk has it, for what is let out
 	notes  map[string][]byte   // every note that was let out, by its text
+	// everything is each of them, also those of logs that are lost
+	everything []string
 
 	calls  map[string]int
 	faultP string // the point that fails, its how-many-eth call, and whether what it does is done
@@ -124,6 +126,9 @@ func (w *world) letOut(origin string, note []byte) {
 	if err != nil || c.Origin != origin {
 		w.t.Errorf("let out %q of %s: %v", note, origin, err)
 		return
+	}
+	if _, known := w.notes[c.Text()]; !known {
+		w.everything = append(w.everything, string(note))
 	}
 	w.notes[c.Text()] = bytes.Clone(note)
 	if w.before == nil {
