@@ -17,7 +17,7 @@ import (
 type superLogReincarnateCommand struct {
 	Database    `embed:""`
 	keyAndState `embed:""`
-	AllLost     bool `help:"Declare it also where nothing of what is left is known by key or state: everything that they signed is lost."`
+	AllLost     bool `help:"Declare it also where nothing of what is left is known by key or state, or its end is not theirs: everything that they signed is lost."`
 	JSON        bool `name:"json" help:"Print one JSON object."`
 }
 
@@ -57,6 +57,8 @@ func (c *superLogReincarnateCommand) Run(ctx context.Context) error {
 func hintSuccession(err error) error {
 	hint := ""
 	switch {
+	case errors.Is(err, signer.ErrRefused):
+		return fmt.Errorf("%w\nhint: restore a backup that holds; if a replica declared the loss, start that one first; leaves that differ from the state's, and nobody has signed, are taken with --all-lost", err)
 	case errors.Is(err, signer.ErrNothingLost):
 		hint = "there is nothing to declare: the signer goes on with it"
 	case errors.Is(err, signer.ErrNoSuperLog):

@@ -207,3 +207,95 @@ func TestADeclarationStandsForItsTreeAlone(t *testing.T) {
 	w.settled(w.dir, "a")
 	w.oneRoot()
 }
+
+// TestAStandbyKnowsWhatWasSigned has one replica sign and another one check, which takes
+// over after a restore.
+func TestAStandbyKnowsWhatWasSigned(t *testing.T) {
+	t.Parallel()
+	w := newRestoredOf(t, 2, 2)
+	dir, pins := t.TempDir(), []chain.Checkpoint{w.signed, pinOf(w.world, int64(len(w.ledgers[idOf("a")].leaves)))}
+	holder, standby := w.start(w.dir, nil), w.start(dir, func(c *signer.Config) { c.Pins = pins })
+	w.before = nil
+	for n := 2; n < leavesSigned; n++ {
+		w.grow("a", 1)
+		w.now = w.now.Add(2 * time.Minute)
+		for range 5 {
+			w.now = w.now.Add(time.Second)
+			w.round(holder)
+			if r := w.round(standby); !r.Standby || r.Failed > 0 || r.Refused > 0 {
+				t.Fatalf("%+v, %v", r, w.log)
+			}
+		}
+		if n+1 == leavesLeft {
+			w.keep()
+		}
+	}
+	if size := standby.state.SuperLog.Size; size != leavesSigned {
+		t.Errorf("the state of the standby has %d leaves", size)
+	}
+	w.stop(holder)
+	w.restore()
+	w.heldUntil = time.Time{}
+	for range 5 {
+		w.grow("a", 1)
+		w.now = w.now.Add(2 * time.Minute)
+		w.round(standby)
+	}
+	if !standby.Stats()[uuid.Nil].Refused || standby.Stats()[idOf("a")].Refused {
+		t.Errorf("%+v", standby.Stats())
+	}
+	w.stop(standby)
+	w.oneRoot()
+	if _, err := w.succeed(dir); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(dir, "a")
+	w.oneRoot()
+}
+
+// TestABackupOfADeclarationIsRestored has a backup that was made before the declaration
+// was signed, and one with a leaf that was not.
+func TestABackupOfADeclarationIsRestored(t *testing.T) {
+	t.Parallel()
+	w := newRestored(t)
+	second, err := w.succeed(w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.keep()
+	w.settled(w.dir, "a")
+	w.settled(w.dir, "a")
+	w.restore()
+	third, err := w.succeed(w.dir)
+	if err != nil || third.Left != leavesLeft+1 || third.Leaf.Origin != second.Successor {
+		t.Fatalf("%+v, %v", third, err)
+	}
+	w.settled(w.dir, "a")
+	w.oneRoot()
+
+	w = newRestoredOf(t, leavesSigned, leavesLeft)
+	old := w.backup
+	w.keep()
+	newer := w.backup
+	newer.checkpoints[uuid.Nil] = newer.checkpoints[uuid.Nil][:leavesSigned-1] // the last leaf was not signed
+	newer.shown[uuid.Nil] = newer.checkpoints[uuid.Nil][leavesSigned-2]
+	w.backup = old
+	w.restore()
+	if _, err := w.succeed(w.dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		w.settled(w.dir, "a")
+	}
+	w.backup = newer
+	w.restore()
+	s, err := w.succeed(w.dir)
+	if errors.Is(err, signer.ErrRefused) {
+		s, err = w.succeedWith(w.dir, true)
+	}
+	if err != nil || s.Left != leavesSigned {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	w.settled(w.dir, "a")
+	w.oneRoot()
+}

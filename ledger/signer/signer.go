@@ -268,13 +268,13 @@ func (s *Signer) Round(ctx context.Context) (r Result, err error) {
 	}
 	if s.holder {
 		s.publishAll(ctx, s.due(), &r)
-		if s.super != nil {
-			err := s.superRound(ctx, &r)
-			if err != nil {
-				r.Failed++
-			}
-			s.noteFailure(s.super, &s.super.followFails, err)
+	}
+	if s.super != nil {
+		err := s.superRound(ctx, &r)
+		if err != nil {
+			r.Failed++
 		}
+		s.noteFailure(s.super, &s.super.followFails, err)
 	}
 	for _, l := range s.all() {
 		if l.isRefused() {

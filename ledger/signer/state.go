@@ -68,6 +68,9 @@ type Position struct {
 	SuperAt   int64 `json:"super_at,omitempty"`
 	// Succeeds is the loss that a super-log goes on from, nil for a first one.
 	Succeeds *Lost `json:"succeeds,omitempty"`
+	// Begun are the origins of the super-logs before it whose leaves this key vouched
+	// for: each name is that of one tree.
+	Begun []string `json:"begun,omitempty"`
 }
 
 // Lost is the newest checkpoint that was signed of a super-log that has lost leaves,

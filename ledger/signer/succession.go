@@ -87,7 +87,8 @@ func Succeed(ctx context.Context, c Config, allLost bool) (Succession, error) {
 	}
 	var no *refused
 	if errors.As(err, &no) {
-		return Succession{}, fmt.Errorf("%w: what is left of the super-log does not hold: %s", ErrRefused, no.why)
+		f := &no.findings[0]
+		return Succession{}, fmt.Errorf("%w: nothing is declared, because what is left of the super-log does not hold: %s", ErrRefused, strings.TrimSpace(strings.Replace(no.why, f.NextStep, "", 1)))
 	}
 	if err != nil {
 		return Succession{}, err
@@ -113,6 +114,7 @@ type remains struct {
 	origin   string                        // of it
 	known    int64                         // leaves that the state has as well, as far as it can tell
 	differs  int64                         // the first size at which it has others; 0: none
+	begun    int64                         // leaves up to the newest declaration that the state has gone on from
 }
 
 // point is the tree at some size.
@@ -185,6 +187,11 @@ func (s *Signer) remain(r *remains, row *SuperRow, p *Position) error {
 			return s.finding(codeRollback, row.Position, "a leaf about "+row.Leaf.Origin, "one about a ledger, or by which a super-log is succeeded")
 		}
 		r.declared = append(r.declared, declaration{row.Leaf, successor, row.Position})
+		// The name is that of one tree, which the state had when it went on under it.
+		if successor == p.Origin || slices.Contains(p.Begun, successor) {
+			r.begun = r.tree.Size()
+			r.vouch()
+		}
 	} else {
 		r.tail = append(r.tail, *row)
 	}
@@ -262,19 +269,18 @@ func (s *Signer) ownNote(note []byte, origin string, size int64, root chain.Hash
 func (s *Signer) succeed(ctx context.Context, p *Position, left *remains, allLost bool) (Succession, error) {
 	signed := left.signed.tree.Size()
 	for _, d := range left.declared {
-		if d.position >= max(signed, left.known) {
-			return Succession{}, s.finding(codeRollback, d.position, "a leaf by which "+d.leaf.Origin+" is succeeded, which somebody put there", "none that this key has signed")
+		if d.position >= max(signed, left.known, left.begun) {
+			return Succession{}, s.finding(codeRollback, d.position, "a leaf by which "+d.leaf.Origin+" is succeeded", "none: this key has not signed it, and either somebody put it there, or a replica declared it and has yet to sign")
 		}
-	}
-	if left.differs > signed {
-		return Succession{}, s.finding(codeRollback, left.differs-1, "other leaves", "those of the state")
 	}
 	switch {
 	case chain.SuperPrecedes(p.Origin, left.origin):
 		return s.followReplica(p, left)
+	case left.differs > max(signed, left.begun) && !allLost:
+		return Succession{}, s.finding(codeRollback, left.differs-1, "other leaves", "those of the state")
 	case left.known == p.Size:
 		return Succession{}, ErrNothingLost
-	case left.known == 0 && signed == 0 && !allLost:
+	case left.known == 0 && signed == 0 && left.begun == 0 && !allLost:
 		return Succession{}, ErrUnproven
 	}
 	for i := range left.tail {
@@ -361,11 +367,24 @@ func (s *Signer) following(begun *Succession, left *remains) (State, error) {
 		state.Ledgers[id] = again
 	}
 	leaf := &begun.Leaf
-	p := &Position{Origin: begun.Successor, Head: hexHash(left.head), Succeeds: &Lost{leaf.Origin, leaf.Size, hexHash(leaf.Root), leaf.RecordedAt}}
+	p := &Position{Origin: begun.Successor, Head: hexHash(left.head), Begun: s.begunBefore(begun, left),
+		Succeeds: &Lost{leaf.Origin, leaf.Size, hexHash(leaf.Root), leaf.RecordedAt}}
 	p.setTree(&left.tree)
 	note, err := s.Key.Sign(p.checkpoint())
 	p.Note, state.SuperLog = string(note), p
 	return state, err
+}
+
+// begunBefore returns the origins of the super-logs that were begun before one.
+func (s *Signer) begunBefore(begun *Succession, left *remains) []string {
+	origins := append(slices.Clone(s.state.SuperLog.Begun), s.state.SuperLog.Origin, begun.Leaf.Origin)
+	for _, d := range left.declared {
+		if d.position < left.tree.Size() { // what is kept was signed by this key
+			origins = append(origins, d.leaf.Origin, d.successor)
+		}
+	}
+	slices.Sort(origins)
+	return slices.DeleteFunc(slices.Compact(origins), func(origin string) bool { return origin == begun.Successor })
 }
 
 // checkSuccession holds a leaf about the super-log itself, which gives the tree a root,

@@ -14,13 +14,14 @@ const superPage = 1024
 
 // superRound appends the newest checkpoints to the super-log, and publishes that.
 // Its rows are its entries: they stand before they are signed, and those that
-// this process did not append are checked like everything else.
+// this process did not append are checked like everything else. A replica that does
+// not sign follows them: its state must know what is signed when it takes over.
 func (s *Signer) superRound(ctx context.Context, r *Result) error {
 	l := s.super
 	if l.isRefused() && (l.unvouched || s.Now().Before(l.refusedAt.Add(refusalPause))) {
 		return nil
 	}
-	if !l.caughtUp || l.isRefused() || len(s.superLeaves()) > 0 {
+	if !s.holder || !l.caughtUp || l.isRefused() || len(s.superLeaves()) > 0 {
 		err := s.superAdvance(ctx, l, r)
 		var no *refused
 		switch {
@@ -37,10 +38,10 @@ func (s *Signer) superRound(ctx context.Context, r *Result) error {
 			return err
 		}
 	}
-	if s.isDue(l) {
+	if s.holder && s.isDue(l) {
 		s.publishAll(ctx, []*log{l}, r)
 	}
-	if r.Backlog {
+	if r.Backlog || !s.holder {
 		return nil // what it waits for is on its way
 	}
 	return l.behind
@@ -77,11 +78,12 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	if p.Size == 0 {
 		l.nodes, l.nodesFrom = nil, 0
 	}
-	rows, err := s.superRows(ctx, p)
+	// Before the rows: another replica may append and publish meanwhile.
+	published, err := s.Database.Checkpoints(ctx, l.id, p.Size, superPage+1)
 	if err != nil {
 		return err
 	}
-	published, err := s.Database.Checkpoints(ctx, l.id, p.Size, superPage+1)
+	rows, err := s.superRows(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -96,7 +98,7 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 		if ahead := aheadOf(p.Size+int64(len(hashes)), published); ahead > 0 {
 			return s.shorter(p.Size+int64(len(hashes)), ahead).orSucceed()
 		}
-		if leaves := s.superLeaves(); len(leaves) > 0 {
+		if leaves := s.superLeaves(); s.holder && len(leaves) > 0 {
 			if err := s.Database.AppendSuper(ctx, p.Size+int64(len(hashes)), leaves); err != nil {
 				return err
 			}
