@@ -212,7 +212,7 @@ func (s *segment) loadPostings(ctx context.Context, from *store.Snapshot, words 
 		all := append(args[:len(args):len(args)], base, like.currency, int64(like.scale), like.effective.Time())
 		again := func() { s.postings, s.places = s.postings[:0], s.places[:0] }
 		ok, err = h.readPacked(ctx, again, func() error {
-			return from.ScanInText(ctx, h.sql, all, func(r *store.Row) error { return s.addPacked(r, base, &like, words) })
+			return from.Scan(ctx, h.sql, all, func(r *store.Row) error { return s.addPacked(r, base, &like, words) })
 		})
 	}
 	if !ok {

@@ -76,52 +76,6 @@ func (n Number) Units(scale uint8) (money.Int128, bool) {
 	return money.FromMagnitude(n.sign() == signNegative && !m.isZero(), m.hi, m.lo)
 }
 
-// fastDigits is how many decimal digits an unsigned 64-bit integer always holds.
-const fastDigits = 19
-
-// unitsOfText is Units of a decimal as PostgreSQL writes it: digits, with a point among
-// them or none, and a sign before them where it is negative. It is false for anything
-// else, such as NaN.
-func unitsOfText(text []byte, scale uint8) (money.Int128, bool) {
-	negative := len(text) > 0 && text[0] == '-'
-	if negative {
-		text = text[1:]
-	}
-	var m magnitude
-	decimals, digits := -1, 0 // behind the point, −1 before it; and in all
-	for _, c := range text {
-		switch d := uint64(c) - '0'; {
-		case c == '.' && decimals < 0 && digits > 0:
-			decimals = 0
-		case d > 9:
-			return money.Int128{}, false
-		case decimals == int(scale):
-			if d != 0 {
-				return money.Int128{}, false
-			}
-		default:
-			if digits++; digits <= fastDigits {
-				m.lo = m.lo*10 + d
-			} else {
-				m.mulAdd(10, d)
-			}
-			if decimals >= 0 {
-				decimals++
-			}
-		}
-	}
-	if digits == 0 || text[len(text)-1] == '.' {
-		return money.Int128{}, false
-	}
-	for decimals = max(decimals, 0); decimals < int(scale); decimals++ {
-		m.mulAdd(10, 0)
-	}
-	if m.overflow {
-		return money.Int128{}, false
-	}
-	return money.FromMagnitude(negative && !m.isZero(), m.hi, m.lo)
-}
-
 // magnitude is an unsigned 128-bit integer that remembers whether it overflowed.
 type magnitude struct {
 	hi, lo   uint64

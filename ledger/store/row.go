@@ -39,9 +39,6 @@ func (r *Row) Rejected() (column, value string, ok bool) {
 		return "", "", false
 	}
 	f, v := r.fields[r.rejected], r.values[r.rejected]
-	if f.DataTypeOID == pgtype.NumericOID && f.Format == pgtype.TextFormatCode && v != nil {
-		return f.Name, show(pgtype.TextOID, v), true
-	}
 	return f.Name, show(f.DataTypeOID, v), true
 }
 
@@ -170,7 +167,7 @@ func (r *Row) Date(i int) chain.Date {
 // Number returns a decimal that is not null as it was sent, valid until the
 // next row: for a value whose scale stands elsewhere.
 func (r *Row) Number(i int) Number {
-	if r.fields[i].DataTypeOID != pgtype.NumericOID || r.fields[i].Format != pgtype.BinaryFormatCode || r.values[i] == nil {
+	if r.fields[i].DataTypeOID != pgtype.NumericOID || r.values[i] == nil {
 		r.reject(i)
 		return nil
 	}
@@ -179,13 +176,6 @@ func (r *Row) Number(i int) Number {
 
 // Units returns a decimal in units of 10^−scale, as Number.Units does.
 func (r *Row) Units(i int, scale uint8) money.Int128 {
-	if f := &r.fields[i]; f.Format == pgtype.TextFormatCode && f.DataTypeOID == pgtype.NumericOID {
-		units, ok := unitsOfText(r.values[i], scale)
-		if !ok {
-			r.reject(i)
-		}
-		return units
-	}
 	n := r.Number(i)
 	if n == nil {
 		return money.Int128{}

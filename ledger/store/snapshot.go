@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"tallystick/ledger/chain"
 )
@@ -69,23 +68,6 @@ func (s *Snapshot) Scan(ctx context.Context, sql string, args []any, row func(*R
 	return s.db.Scan(ctx, sql, args, row)
 }
 
-// ScanInText is Scan for who reads decimals with Row.Units alone: PostgreSQL sends them
-// as text, which it writes in less time. CockroachDB, whose text may have an exponent,
-// sends them in binary.
-func (s *Snapshot) ScanInText(ctx context.Context, sql string, args []any, row func(*Row) error) error {
-	if s.db.engine.cockroach {
-		return s.db.Scan(ctx, sql, args, row)
-	}
-	return s.db.scan(ctx, sql, queryArgs(args, decimalsInText), row)
-}
-
-// decimalsInText are the formats of the types that the schema has.
-var decimalsInText = pgx.QueryResultFormatsByOID{
-	pgtype.NumericOID: pgx.TextFormatCode, pgtype.Int8OID: pgx.BinaryFormatCode, pgtype.UUIDOID: pgx.BinaryFormatCode, pgtype.TextOID: pgx.BinaryFormatCode,
-	pgtype.VarcharOID: pgx.BinaryFormatCode, pgtype.BoolOID: pgx.BinaryFormatCode, pgtype.ByteaOID: pgx.BinaryFormatCode, pgtype.DateOID: pgx.BinaryFormatCode,
-	pgtype.TimestamptzOID: pgx.BinaryFormatCode,
-}
-
 // Scan runs sql with args on a connection of its own and calls row for each row
 // of the result, in order. The row is only valid during the call, and so is
 // everything it returns that refers to memory; row must not call Scan, or a
@@ -95,16 +77,12 @@ var decimalsInText = pgx.QueryResultFormatsByOID{
 // The values come as the engine sends them, in binary, and are decoded where
 // they lie: a scan allocates per call, not per row.
 func (db *DB) Scan(ctx context.Context, sql string, args []any, row func(*Row) error) error {
-	return db.scan(ctx, sql, queryArgs(args, pgx.QueryResultFormats{pgx.BinaryFormatCode}), row)
-}
-
-func (db *DB) scan(ctx context.Context, sql string, args []any, row func(*Row) error) error {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("acquiring a connection: %w", err)
 	}
 	defer conn.Release()
-	rows, err := conn.Query(ctx, sql, args...)
+	rows, err := conn.Query(ctx, sql, queryArgs(args)...)
 	if err != nil {
 		return fmt.Errorf("querying: %w", err)
 	}
@@ -122,10 +100,10 @@ func (db *DB) scan(ctx context.Context, sql string, args []any, row func(*Row) e
 	return nil
 }
 
-// queryArgs asks for results in some formats and turns lists of ids into what pgx
+// queryArgs asks for binary results and turns lists of ids into what pgx
 // encodes without calling each element's Value, which costs ten times as much.
-func queryArgs(args []any, formats any) []any {
-	all := append(make([]any, 0, len(args)+1), formats)
+func queryArgs(args []any) []any {
+	all := append(make([]any, 0, len(args)+1), pgx.QueryResultFormats{pgx.BinaryFormatCode})
 	for _, a := range args {
 		if ids, ok := a.([]uuid.UUID); ok {
 			list := make(uuids, len(ids))
