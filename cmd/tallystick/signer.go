@@ -214,11 +214,7 @@ func readPins(paths []string, key chain.SigningKey) ([]chain.Checkpoint, error) 
 			return nil, fmt.Errorf("reading --pin: %w", err)
 		}
 		claimed, _ := chain.OpenCheckpoint(note) // without keys: for the origin
-		text, err := key.VerifierKey(claimed.Origin)
-		if err != nil {
-			return nil, fmt.Errorf("reading --pin %s: %w", path, err)
-		}
-		verifier, err := chain.ParseLogKey(text)
+		verifier, err := key.LogKey(claimed.Origin)
 		if err != nil {
 			return nil, fmt.Errorf("reading --pin %s: %w", path, err)
 		}

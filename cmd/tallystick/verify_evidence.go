@@ -190,11 +190,7 @@ func (c *verifyCommand) localKey(checkpoints []reconcile.Document) []chain.Verif
 	var keys []chain.VerifierKey
 	for _, doc := range checkpoints {
 		s, _ := chain.OpenCheckpoint(doc.Data) // what is no checkpoint has no origin
-		text, err := key.VerifierKey(s.Origin)
-		if err != nil {
-			return nil
-		}
-		verifier, err := chain.ParseLogKey(text)
+		verifier, err := key.LogKey(s.Origin)
 		if err != nil {
 			return nil
 		}

@@ -36,13 +36,23 @@ func NewSigningKey(seed []byte) (SigningKey, error) {
 // VerifierKey returns the key as clients are given it for an origin,
 // <origin>+<id>+<base64>. An origin with a space or a plus names no key (ErrKey).
 func (k SigningKey) VerifierKey(origin string) (string, error) {
+	key, err := k.LogKey(origin)
+	if err != nil {
+		return "", err
+	}
+	return key.String(), nil
+}
+
+// LogKey is VerifierKey, ready to verify with.
+func (k SigningKey) LogKey(origin string) (VerifierKey, error) {
 	public := k.private.Public().(ed25519.PublicKey)
-	key, err := note.NewEd25519VerifierKey(origin, public)
+	text, err := note.NewEd25519VerifierKey(origin, public)
+	var key VerifierKey
 	if err == nil {
-		_, err = ParseLogKey(key)
+		key, err = ParseLogKey(text)
 	}
 	if err != nil {
-		return "", fmt.Errorf("naming a key after the origin %q: %w", origin, err)
+		return VerifierKey{}, fmt.Errorf("naming a key after the origin %q: %w", origin, err)
 	}
 	return key, nil
 }

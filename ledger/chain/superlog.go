@@ -3,8 +3,8 @@ package chain
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -31,21 +31,17 @@ func ParseSuperOrigin(origin string) (host string, generation int64, ok bool) {
 	if !ok || host == "" {
 		return "", 0, false
 	}
-	before, name, _ := cutLast(host, "/")
-	number, digits, _ := strings.Cut(name, "-")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if _, bad := hex.DecodeString(digits); before == "" || err != nil || n < 2 || strconv.FormatInt(n, 10) != number || bad != nil || len(digits) != superDigits || strings.ToLower(digits) != digits {
-		return host, 1, true
+	if parts := laterSuperLog.FindStringSubmatch(host); parts != nil {
+		if n, err := strconv.ParseInt(parts[2], 10, 64); err == nil {
+			return parts[1], n, true
+		}
 	}
-	return before, n, true
+	return host, 1, true
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return "", s, false
-}
+// laterSuperLog is the origin of a successor, but for its suffix: host and generation,
+// from 2 on.
+var laterSuperLog = regexp.MustCompile(fmt.Sprintf(`(?s)^(.+)/([2-9]|[1-9][0-9]+)-[0-9a-f]{%d}$`, superDigits))
 
 // SuperPrecedes reports whether a super-log is of an earlier generation than another
 // one of its host.

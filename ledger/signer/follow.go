@@ -240,9 +240,9 @@ func (s *Signer) grow(l *log, tree *chain.Frontier, leaves []chain.Hash, publish
 func (s *Signer) holdCheckpoint(l *log, c *Checkpoint, root chain.Hash) error {
 	signed, err := chain.OpenCheckpoint(c.Note, l.key)
 	mine := err == nil && signed.Origin == l.origin && signed.Size == c.Size
-	any := mine || l.id == uuid.Nil && s.ownNote(c.Note, claimedOrigin(c.Note), c.Size, c.Root) // of an earlier generation
+	ours := mine || l.id == uuid.Nil && s.ownNote(c.Note, claimedOrigin(c.Note), c.Size, c.Root) // of an earlier generation
 	switch {
-	case any && l.unvouched:
+	case ours && l.unvouched:
 		return &refused{why: fmt.Sprintf("there are checkpoints by this key, the first at size %d, and no state of it: %s", c.Size, HintLost)}
 	case mine && signed.Root != root:
 		return s.finding(codeFork, c.Size-1, root.String(), signed.Root.String())

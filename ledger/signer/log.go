@@ -49,11 +49,7 @@ type log struct {
 const unknown = -1
 
 func (s *Signer) newLog(id uuid.UUID, origin string, p *Position) (*log, error) {
-	text, err := s.Key.VerifierKey(origin)
-	if err != nil {
-		return nil, err
-	}
-	key, err := chain.ParseLogKey(text)
+	key, err := s.Key.LogKey(origin)
 	if err != nil {
 		return nil, err
 	}

@@ -119,21 +119,7 @@ func TestALossThatIsMoreThanWasDeclaredIsTold(t *testing.T) {
 // twice; the first one then finds the other's.
 func TestSiblingsAreBothBound(t *testing.T) {
 	t.Parallel()
-	w := newRestored(t)
-	w.copyFiles(w.replica)
-	first, err := w.succeed(w.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.settled(w.dir, "a")
-	w.settled(w.dir, "a")
-	w.restore()
-	w.now = w.now.Add(time.Minute)
-	second, err := w.succeed(w.replica)
-	if err != nil || second.Found || second.Successor == first.Successor {
-		t.Fatalf("%+v, %v", second, err)
-	}
-	w.settled(w.replica, "a")
+	w, first := declaredTwice(t)
 	third, err := w.succeed(w.dir)
 	if err != nil || third.Found || third.Leaf.Origin != first.Successor || !strings.HasPrefix(third.Successor, "bank.example/3-") {
 		t.Fatalf("%+v, %v", third, err)

@@ -253,11 +253,7 @@ func claimedOrigin(note []byte) string {
 // ownNote reports whether a note is a checkpoint of that origin, size and root, signed
 // with the key of this signer.
 func (s *Signer) ownNote(note []byte, origin string, size int64, root chain.Hash) bool {
-	text, err := s.Key.VerifierKey(origin)
-	if err != nil {
-		return false
-	}
-	key, err := chain.ParseLogKey(text)
+	key, err := s.Key.LogKey(origin)
 	if err != nil {
 		return false
 	}
@@ -313,16 +309,7 @@ func (s *Signer) followReplica(p *Position, left *remains) (Succession, error) {
 // checkTail holds a row that nobody vouches for against the ledger that it is about.
 func (s *Signer) checkTail(ctx context.Context, row *SuperRow) error {
 	l := &row.Leaf
-	found, err := s.Database.Checkpoints(ctx, l.LedgerID, l.Size-1, 1)
-	if err != nil {
-		return err
-	}
-	holds := len(found) > 0 && found[0].Size == l.Size && found[0].Root == l.Root && strings.HasSuffix(l.Origin, "/"+l.LedgerID.String())
-	if of := s.logs[l.LedgerID]; holds && !s.ownNote(found[0].Note, l.Origin, l.Size, l.Root) {
-		if holds = of != nil && of.saved != nil && of.saved.Size >= l.Size; holds {
-			holds, err = s.isRoot(ctx, of, l)
-		}
-	}
+	holds, err := s.holdLeaf(ctx, l)
 	if err != nil || holds {
 		return err
 	}
@@ -408,9 +395,9 @@ func (s *Signer) checkSuccession(ctx context.Context, row *SuperRow, root chain.
 		len(l.pins) > 0 && !s.ownNote(found[0].Note, successor, found[0].Size, found[0].Root) {
 		return false, err
 	}
-	renamed, err := s.newLog(l.id, successor, nil)
+	key, err := s.Key.LogKey(successor)
 	if err == nil {
-		l.origin, l.key = renamed.origin, renamed.key
+		l.origin, l.key = successor, key
 	}
 	return err == nil, err
 }

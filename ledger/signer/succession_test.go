@@ -248,16 +248,17 @@ func TestASuccessorIsSucceeded(t *testing.T) {
 	}
 }
 
-// TestTwoDeclarationsGiveTwoNames has a replica declare the same loss of the same backup,
-// after another restore: what both sign must not contradict.
-func TestTwoDeclarationsGiveTwoNames(t *testing.T) {
-	t.Parallel()
-	w := newRestored(t)
+// declaredTwice has a replica declare the same loss of the same backup, after the first
+// declaration was signed and another restore.
+func declaredTwice(t *testing.T) (w *restored, first signer.Succession) {
+	t.Helper()
+	w = newRestored(t)
 	w.copyFiles(w.replica)
 	first, err := w.succeed(w.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.settled(w.dir, "a")
 	w.settled(w.dir, "a")
 	w.restore()
 	w.now = w.now.Add(time.Minute)
@@ -266,6 +267,14 @@ func TestTwoDeclarationsGiveTwoNames(t *testing.T) {
 		t.Fatalf("%+v, %v", second, err)
 	}
 	w.settled(w.replica, "a")
+	return w, first
+}
+
+// TestTwoDeclarationsGiveTwoNames: what both sign must not contradict.
+func TestTwoDeclarationsGiveTwoNames(t *testing.T) {
+	t.Parallel()
+	w, _ := declaredTwice(t)
+	w.oneRoot()
 }
 
 // TestAnotherKeyTakesTheNameThatIsSigned begins with a key that has signed nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tallystick/ledger/chain"
@@ -177,39 +178,50 @@ func (s *Signer) checkSuperRow(ctx context.Context, row *SuperRow, tree *chain.F
 	if row.Leaf.AboutSuperLog() {
 		return s.checkSuccession(ctx, row, tree.Root())
 	}
-	l, ended := s.logs[row.Leaf.LedgerID], s.hasEnded(row.Leaf.LedgerID, row.Leaf.Origin)
-	checked := l != nil && l.saved != nil && l.saved.Size >= row.Leaf.Size
-	if !checked && !ended {
+	leaf := &row.Leaf
+	if !s.isChecked(leaf) && !s.hasEnded(leaf.LedgerID, leaf.Origin) {
 		return false, nil
 	}
-	found, err := s.Database.Checkpoints(ctx, row.Leaf.LedgerID, row.Leaf.Size-1, 1)
+	holds, err := s.holdLeaf(ctx, leaf)
 	if err != nil {
 		return false, err
 	}
-	published := len(found) > 0 && found[0].Size == row.Leaf.Size && found[0].Root == row.Leaf.Root && (l == nil || row.Leaf.Origin == l.origin)
-	// Whoever has no super-log so far takes the leaves as they are. A checkpoint that
-	// stands beside a leaf says nothing, unless this key has signed it.
-	if published && s.super.saved != nil && !s.ownNote(found[0].Note, row.Leaf.Origin, row.Leaf.Size, row.Leaf.Root) {
-		if published = checked; checked {
-			published, err = s.isRoot(ctx, l, &row.Leaf)
-		}
-	}
-	if err != nil {
-		return false, err
-	}
-	if !published {
-		return false, s.finding(codeRollback, position, fmt.Sprintf("size %d of %s with root %s", row.Leaf.Size, row.Leaf.Origin, row.Leaf.Root), "a checkpoint that was published")
+	if !holds {
+		return false, s.finding(codeRollback, position, fmt.Sprintf("size %d of %s with root %s", leaf.Size, leaf.Origin, leaf.Root), "a checkpoint that was published")
 	}
 	return true, nil
 }
 
-// isRoot reports whether a leaf is about what the ledger was at its size.
-func (s *Signer) isRoot(ctx context.Context, l *log, leaf *chain.SuperLeaf) (bool, error) {
+// isChecked reports whether this process has checked a ledger up to what a leaf is about.
+func (s *Signer) isChecked(leaf *chain.SuperLeaf) bool {
+	l := s.logs[leaf.LedgerID]
+	return l != nil && l.saved != nil && l.saved.Size >= leaf.Size
+}
+
+// holdLeaf reports whether a leaf is about a checkpoint that its ledger has: one that
+// this key has signed, or of the root that the ledger had at its size. A checkpoint that
+// merely stands there says nothing, but to a process that has no super-log so far and
+// takes its leaves as they are.
+func (s *Signer) holdLeaf(ctx context.Context, leaf *chain.SuperLeaf) (bool, error) {
+	l := s.logs[leaf.LedgerID]
+	found, err := s.Database.Checkpoints(ctx, leaf.LedgerID, leaf.Size-1, 1)
+	switch {
+	case err != nil:
+		return false, err
+	case len(found) == 0 || found[0].Size != leaf.Size || found[0].Root != leaf.Root:
+		return false, nil
+	case !strings.HasSuffix(leaf.Origin, "/"+leaf.LedgerID.String()) || l != nil && leaf.Origin != l.origin:
+		return false, nil
+	case s.super.saved == nil || s.ownNote(found[0].Note, leaf.Origin, leaf.Size, leaf.Root):
+		return true, nil
+	case !s.isChecked(leaf):
+		return false, nil
+	}
 	tree, err := chain.FrontierAt(leaf.Size, s.Database.Nodes(ctx, l.id))
 	if err != nil {
 		return false, fmt.Errorf("holding a leaf of the super-log against ledger %s: %w", l.id, err)
 	}
-	return leaf.Origin == l.origin && tree.Root() == leaf.Root, nil
+	return tree.Root() == leaf.Root, nil
 }
 
 // checkSuperHash holds a row against its place and its own columns.
