@@ -29,6 +29,7 @@ var layers = []layer{
 	{"cmd/tallystick/internal/schedule", nil, []string{"robfig/cron/v3"}, outside},
 	{"cmd/tallystick/internal/simulate", []string{"ledger/chain"}, nil,
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
+	{"cmd/tallystick/internal/carryover", []string{"ledger", "ledger/chain", "ledger/money", "ledger/store"}, []string{"shopspring/decimal"}, outside},
 	{"cmd/tallystick/internal/demo", []string{"ledger", "ledger/chain"}, []string{"google/uuid", "shopspring/decimal"},
 		slices.DeleteFunc(slices.Clone(outside), func(pkg string) bool { return pkg == "math/rand" })}, // seeded
 	{"scripts/receipt", nil, []string{"golang.org/x/mod", "transparency-dev/formats", "transparency-dev/merkle"}, nil}, // nothing of ours

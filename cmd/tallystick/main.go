@@ -26,6 +26,7 @@ type commands struct {
 	Ledger  struct {
 		Open        ledgerOpenCommand        `cmd:"" help:"Open a ledger."`
 		Reincarnate ledgerReincarnateCommand `cmd:"" help:"Open the successor of a ledger that has lost entries, bound to its last good checkpoint."`
+		CarryOver   ledgerCarryOverCommand   `cmd:"" help:"Carry accounts, balances and open holds over into the successor of a ledger."`
 	} `cmd:"" help:"Ledgers."`
 	Period struct {
 		Close  periodCloseCommand  `cmd:"" help:"Close the books up to a day, with the result moved to equity if asked to."`

@@ -87,7 +87,7 @@ func (c *reconcileRunCommand) run(ctx context.Context, stdout, stderr *os.File) 
 		return err
 	}
 	var finish func()
-	o.Progress, finish = showNight(terminal(stderr))
+	o.Progress, finish = showPhases(terminal(stderr), "entries")
 	result, err := work.run(ctx, actor, time.Now, o)
 	finish()
 	if err != nil {
@@ -178,8 +178,9 @@ func optionalDay(flag, text string) (*chain.Date, error) {
 	return &day, nil
 }
 
-// showNight draws a bar for the phase at work, if somebody is watching.
-func showNight(stderr *os.File) (progress func(phase string, done, total int64), finish func()) {
+// showPhases draws a bar for the phase at work, which counts units, if somebody is
+// watching.
+func showPhases(stderr *os.File, units string) (progress func(phase string, done, total int64), finish func()) {
 	if stderr == nil {
 		return nil, func() {}
 	}
@@ -196,7 +197,7 @@ func showNight(stderr *os.File) (progress func(phase string, done, total int64),
 			at = phase
 			bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(stderr), progressbar.OptionThrottle(progressEvery),
 				progressbar.OptionSetDescription(phase), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-				progressbar.OptionSetItsString("entries"), progressbar.OptionClearOnFinish())
+				progressbar.OptionSetItsString(units), progressbar.OptionClearOnFinish())
 		}
 		if total > 0 {
 			bar.ChangeMax64(total)

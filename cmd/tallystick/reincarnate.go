@@ -229,8 +229,8 @@ func (c *ledgerReincarnateCommand) print(old, info *store.LedgerInfo, p *ledger.
   lost       %s entries (%s)
 
 What comes next:
-  1. Open the accounts in %[6]s and carry the balances over by transfers from an opening account;
-     those of ledger %[7]s are at /v1/ledgers/%[7]s/balances?seq=%[8]d.
+  1. Carry accounts, balances and open holds over: tallystick ledger carry-over --ledger %[7]s --into %[6]s,
+     with --dry-run first. They are those of entry %[8]d, as at /v1/ledgers/%[7]s/balances?seq=%[8]d.
   2. Give the posting front-ends the new name. Ledger %[7]s stays readable, and is not closed to postings by this:
      revoke or narrow the API keys that still post to it.
   3. Give auditors the checkpoint file and the new origin: what they pinned of the old one ends there.

@@ -98,7 +98,7 @@ func (c *verifyCommand) reports(ctx context.Context, db *store.DB, options recon
 		}
 	}
 	for _, id := range ledgers {
-		report, err := c.verify(ctx, db, id, options, stderr)
+		report, err := verifyShown(ctx, db, id, options, stderr)
 		if errors.Is(err, reconcile.ErrUnknownLedger) { // an id that nothing has
 			unknown = err
 			continue
@@ -197,8 +197,8 @@ func hintNames(unknown error, names []string) error {
 	return fmt.Errorf("%w\nhint: the ledgers of this database are %s%s", unknown, strings.Join(shown, ", "), more)
 }
 
-// verify verifies one ledger, with a progress bar if somebody is watching.
-func (c *verifyCommand) verify(ctx context.Context, db *store.DB, id uuid.UUID, options reconcile.Options, stderr *os.File) (reconcile.Report, error) {
+// verifyShown verifies one ledger, with a progress bar if somebody is watching.
+func verifyShown(ctx context.Context, db *store.DB, id uuid.UUID, options reconcile.Options, stderr *os.File) (reconcile.Report, error) {
 	if isTerminal(stderr) {
 		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(stderr), progressbar.OptionThrottle(progressEvery),
 			progressbar.OptionSetDescription("verifying"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
