@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 
 	"tallystick/ledger"
 	"tallystick/ledger/store"
@@ -48,6 +49,9 @@ type Config struct {
 	Bank  BankDesk // files of banks, and breaks
 	// Reports makes reports; nil: there are none.
 	Reports *Reporter
+	// Ending is closed when the server stops, so that what follows a ledger ends; nil:
+	// never.
+	Ending <-chan struct{}
 }
 
 // handlers serves the routes.
@@ -55,14 +59,20 @@ type handlers struct {
 	Config
 	keys    *keyring
 	gates   *gates
-	seals   *seals
+	seals   *watches[store.ShownCheckpoint]
 	trees   *semaphore.Weighted // turns to have a balance tree added up
 	uploads *semaphore.Weighted // turns to have a bank file taken
 	// writeOffs is the turn to wait for the turn of a ledger to write lines off.
 	writeOffs *semaphore.Weighted
 	reports   *semaphore.Weighted // turns to have a report computed
-	metrics   *metrics
-	unrouted  observer
+	heads     *watches[int64]     // the sizes of ledgers that are followed
+	streams   *semaphore.Weighted // room for streams of events
+	// eventReads are the turns of streams to read; eventPages has those that read the
+	// same read together.
+	eventReads *semaphore.Weighted
+	eventPages singleflight.Group
+	metrics    *metrics
+	unrouted   observer
 	// calendars holds a *calendar for each ledger.LedgerID that was asked for.
 	calendars sync.Map
 }
@@ -71,6 +81,7 @@ type handlers struct {
 func New(c Config) *echo.Echo {
 	h := &handlers{Config: c, keys: newKeyring(c.DB.KeyByHash), gates: newGates(RoomPatience), seals: newSeals(c.DB.ShownCheckpoint),
 		trees: semaphore.NewWeighted(MaxBalanceTrees), reports: semaphore.NewWeighted(MaxReports), uploads: semaphore.NewWeighted(MaxBankFiles), writeOffs: semaphore.NewWeighted(1),
+		heads: newHeads(c.DB.Size), streams: semaphore.NewWeighted(MaxEventStreams), eventReads: semaphore.NewWeighted(maxEventReads),
 		metrics: newMetrics(c.Poster.Stats, c.Signer)}
 	if c.Night.Stats != nil {
 		h.metrics.registry.MustRegister(nightStats{c.Night.Stats})

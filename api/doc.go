@@ -38,7 +38,12 @@
 // proofs.go, superlog.go). Nothing is handed out that does not hold: entries are
 // encoded from the columns that clients see and hashed again, and a proof must lead
 // to the root that was signed. Who waits for a checkpoint (receipts.go) is woken by
-// one goroutine for each ledger (seals.go).
+// one goroutine for each ledger (watches.go).
+//
+// Who follows a ledger (events.go) is woken by another one, and reads the entries from
+// the database like everybody else: it gets what is committed, by whichever server, and
+// nothing twice. A stream that cannot go on ends, and the client is told why when it
+// connects again.
 //
 // Files of banks are the one body that is not read in memory: it goes to a
 // temporary file, because it is judged before it is stored (bank.go). What a

@@ -39,6 +39,7 @@ type bank struct {
 	log          *events
 	breaks       *BreakBook // of the newest run
 	reports      *Reporter
+	ending       chan struct{} // closed: the server stops
 }
 
 const testKey = "tk_test_4ZQ9"
@@ -123,9 +124,9 @@ func newBankWith(t testing.TB, url string, open func(*store.DB) Poster) *bank {
 	}
 	poster := open(db)
 	log := &events{}
-	b := &bank{t: t, db: db, poster: poster, log: log, database: url, reports: testReporter(db)}
+	b := &bank{t: t, db: db, poster: poster, log: log, database: url, reports: testReporter(db), ending: make(chan struct{})}
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Reports: b.reports, Night: b.night(),
+	server.Config = Server(New(Config{DB: db, Poster: poster, Host: "bank.test", Version: "1.2.3", Log: slog.New(log), Erase: b.erase, Reports: b.reports, Night: b.night(), Ending: b.ending,
 		Bank: BankDesk{Take: b.take, Breaks: func(context.Context, ledger.LedgerID) (*BreakBook, error) { return b.breaks, nil }}}), slog.New(log))
 	server.Start()
 	t.Cleanup(server.Close)
@@ -192,7 +193,11 @@ func (b *bank) send(req *http.Request) *answer {
 		b.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	var body io.Reader = resp.Body
+	if resp.Header.Get("Content-Type") == "text/event-stream" {
+		body = io.LimitReader(body, int64(len("retry: "))) // it does not end by itself
+	}
+	text, err := io.ReadAll(body)
 	if err != nil {
 		b.t.Fatal(err)
 	}

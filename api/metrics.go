@@ -23,6 +23,8 @@ var latencyBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
+	streams  prometheus.Gauge   // of events, open
+	events   prometheus.Counter // sent
 }
 
 func newMetrics(stats func() map[ledger.LedgerID]ledger.Stats, signer func() (map[ledger.LedgerID]SignerStats, bool)) *metrics {
@@ -33,9 +35,11 @@ func newMetrics(stats func() map[ledger.LedgerID]ledger.Stats, signer func() (ma
 			Help:    "Time from the head of a request to its answer, by route and status.",
 			Buckets: latencyBuckets,
 		}, []string{"method", "route", "status"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tallystick_event_streams", Help: "Clients that follow a ledger."}),
+		events:  prometheus.NewCounter(prometheus.CounterOpts{Name: "tallystick_events_sent_total", Help: "Entries sent to clients that follow a ledger."}),
 	}
 	m.registry.MustRegister(
-		m.requests,
+		m.requests, m.streams, m.events,
 		sequencerStats{stats},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

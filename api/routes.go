@@ -67,6 +67,7 @@ var routes = []route{
 	{"GET", "/v1/ledgers/{ledger}/risk", scopeRead, (*handlers).riskReport},
 
 	{"GET", "/v1/ledgers/{ledger}/entries", scopeRead, (*handlers).listEntries},
+	{"GET", "/v1/ledgers/{ledger}/events", scopeRead, (*handlers).followEntries},
 	{"GET", "/v1/ledgers/{ledger}/entries/{seq}", scopeRead, (*handlers).oneEntry},
 	{"POST", "/v1/ledgers/{ledger}/entries/{seq}/erase", scopeAdmin, (*handlers).eraseEntry},
 

@@ -132,7 +132,7 @@ func (c *serveCommand) serve(ctx context.Context, listener net.Listener, databas
 	asked := newNightServer(watched, work, func(format string, args ...any) { slog.Error(fmt.Sprintf(format, args...)) })
 	server := api.Server(api.New(api.Config{
 		DB: db, Poster: sequencers, Host: originHost(c.Host), Version: version, Log: slog.Default(),
-		Erase: finishing.erase, Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(),
+		Erase: finishing.erase, Signer: signs.stats, Night: asked.api(nights), Reports: (&reporting{db: db}).forAPI(), Ending: ctx.Done(),
 		Bank: (&bankDesk{db: db, policy: func() (*policy.Policy, error) { return policyFromFile(c.Night.Policy) }}).forAPI(),
 	}), slog.Default())
 	var watching sync.WaitGroup

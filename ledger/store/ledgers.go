@@ -188,6 +188,13 @@ func (db *DB) readHead(ctx context.Context, info *LedgerInfo) error {
 	return nil
 }
 
+// Size returns the number of entries of a ledger, 0 when there are none left.
+func (db *DB) Size(ctx context.Context, id uuid.UUID) (int64, error) {
+	info := LedgerInfo{ID: ledger.LedgerID{UUID: id}}
+	err := db.readHead(ctx, &info)
+	return info.Size, err
+}
+
 // LedgerID returns which ledger a name or UUID stands for, or ErrNotFound.
 func (db *DB) LedgerID(ctx context.Context, nameOrID string) (ledger.LedgerID, error) {
 	if id, ok := db.ledgers.get(nameOrID); ok {

@@ -56,6 +56,7 @@ type EntryFilter struct {
 type EntryPage struct {
 	Entries []ledger.Entry
 	Next    *int64
+	AsOf    int64 // the newest entry of the ledger when the page was read
 }
 
 // Entries returns the entries that f selects, in order of seq.
@@ -74,7 +75,7 @@ func (db *DB) Entries(ctx context.Context, id ledger.LedgerID, f EntryFilter) (E
 	if len(s.leads) == 0 && s.scan != nil {
 		end = min(last, first+searchWindow-1)
 	}
-	var page EntryPage
+	page := EntryPage{AsOf: head.Seq}
 	for loaded, bytes := 0, 0; first <= end && len(page.Entries) < f.Limit && loaded < searchLoaded && bytes < pageBytes; {
 		wanted := f.Limit - len(page.Entries) + 1 // one more tells whether there is another page
 		seqs, looked, err := s.candidates(ctx, first, end, wanted)

@@ -16,7 +16,7 @@ import (
 
 // OpeningAccounts is the beginning of the codes of the accounts that balances are carried over against. The name of the old
 // ledger follows, and the currency in lower case.
-const OpeningAccounts = "equity:carried-over:"
+const OpeningAccounts = "_carried-over:"
 
 // The tags of an opening account.
 const (

@@ -38,7 +38,7 @@ func (s *signed) shown(context.Context, uuid.UUID) (store.ShownCheckpoint, error
 
 // state returns how many wait for a checkpoint of the one log, and whether
 // anybody asks for it.
-func (s *seals) state() (waiting int, watched bool) {
+func (s *watches[T]) state() (waiting int, watched bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.logs[uuid.Nil]
@@ -64,7 +64,7 @@ func TestHoweverManyWaitOneAsks(t *testing.T) {
 			t.Errorf("asked %d times in a second, at its ends included", asked)
 		}
 		db.size.Store(50)
-		<-time.After(sealEvery)
+		<-time.After(watchEvery)
 		synctest.Wait()
 		if waiting, _ := s.state(); waiting != 50 {
 			t.Errorf("%d wait for what is not sealed", waiting)
