@@ -248,6 +248,6 @@ func (s *stream) write(blocks *eventBlocks) error {
 			return err
 		}
 	}
-	s.h.metrics.events.Add(float64(blocks.entries))
+	s.h.metrics.sent(blocks.entries)
 	return s.rc.Flush()
 }

@@ -76,6 +76,9 @@ func (o observer) observe(status int, took time.Duration) {
 	}
 }
 
+// sent counts entries that were sent to who follows a ledger.
+func (m *metrics) sent(entries int) { m.events.Add(float64(entries)) }
+
 // showMetrics answers GET /metrics in the Prometheus text format.
 func (h *handlers) showMetrics(x *exchange) error {
 	if q := x.query(); q.err != nil {
