@@ -57,7 +57,7 @@ func (c *bundleCreateCommand) run(ctx context.Context, stdout io.Writer, stderr 
 		return err
 	}
 	defer disconnect()
-	info, err := db.Ledger(ctx, c.Ledger)
+	info, err := namedLedger(ctx, db, c.Ledger)
 	if err != nil {
 		return err
 	}

@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"tallystick/cmd/tallystick/internal/carryover"
 	"tallystick/ledger"
+	"tallystick/ledger/chain"
 	"tallystick/ledger/store"
 	"tallystick/reconcile"
 )
@@ -20,8 +25,8 @@ type ledgerCarryOverCommand struct {
 	Database   `embed:""`
 	Ledger     string `required:"" placeholder:"OLD" help:"Ledger that has lost entries."`
 	Into       string `required:"" placeholder:"NEW" help:"Its successor, to which nothing was posted yet: see tallystick ledger reincarnate."`
-	Seq        *int64 `placeholder:"N" help:"Entry of the old ledger as of which balances are carried over; the last one that its last good checkpoint covers by default."`
-	Unverified bool   `help:"Carry over what the database says without verifying the old ledger before: what was tampered with stays so, in a ledger that verifies."`
+	Seq        *int64 `placeholder:"N" help:"Entry of the old ledger as of which balances are carried over; by default the last one that its last good checkpoint covers, or that it had when the successor was opened."`
+	Unverified bool   `help:"Carry over what the database says, without verifying the old ledger or comparing it with the checkpoint: what was tampered with stays so, in a ledger that verifies."`
 	DryRun     bool   `help:"Say what would be carried over, and post nothing."`
 	JSON       bool   `name:"json" help:"Print one JSON object."`
 }
@@ -34,29 +39,25 @@ func (c *ledgerCarryOverCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	o := carryover.Options{DB: db, Seq: c.Seq, Actor: key.id, Salt: randomSalt, Now: time.Now()}
-	if o.From, err = db.Ledger(ctx, c.Ledger); err != nil {
+	o := carryover.Options{DB: db, Seq: c.Seq, Actor: key.id, Salt: randomSalt}
+	if o.From, err = namedLedger(ctx, db, c.Ledger); err != nil {
 		return err
 	}
-	if o.Into, err = db.Ledger(ctx, c.Into); err != nil {
+	if o.Into, err = namedLedger(ctx, db, c.Into); err != nil {
 		return err
 	}
 	if !c.Unverified {
 		if err := c.verify(ctx, database.url, &o.From); err != nil {
 			return err
 		}
+		o.Root = func(ctx context.Context, size int64) (chain.Hash, error) {
+			return rootAt(db.Nodes(ctx, o.From.ID.UUID), size)
+		}
 	}
-	var finish func()
-	o.Progress, finish = showPhases(terminal(os.Stderr), "accounts")
-	carry := carryover.Survey
-	if !c.DryRun {
-		journal := db.Journal()
-		poster := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
-		defer poster.Stop()
-		o.Poster, carry = poster, carryover.Carry
+	result, err := c.carry(ctx, o)
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%w\nhint: run the same command again, it goes on where it was", err)
 	}
-	result, err := carry(ctx, o)
-	finish()
 	if err != nil {
 		return err
 	}
@@ -67,6 +68,20 @@ func (c *ledgerCarryOverCommand) Run(ctx context.Context) error {
 		return exitError{exitTampered}
 	}
 	return nil
+}
+
+func (c *ledgerCarryOverCommand) carry(ctx context.Context, o carryover.Options) (*carryover.Result, error) {
+	progress, finish := showPhases(terminal(os.Stderr), "items")
+	defer finish()
+	o.Progress, o.Now = progress, time.Now()
+	if c.DryRun {
+		return carryover.Survey(ctx, o)
+	}
+	journal := o.DB.Journal()
+	poster := ledger.NewSequencers(ctx, journal, journal.ClockOffset)
+	defer poster.Stop()
+	o.Poster = poster
+	return carryover.Carry(ctx, o)
 }
 
 // verify refuses an old ledger that does not hold: balances that were tampered with would be those of a ledger that holds.
@@ -84,7 +99,7 @@ func (c *ledgerCarryOverCommand) verify(ctx context.Context, url string, old *st
 	if err := report.WriteText(os.Stderr); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "tallystick: nothing was carried over: ledger %s does not verify\nhint: carry over what is proven with tallystick import, or all that the database says with --unverified\n", old.Terms.Name)
+	fmt.Fprintf(os.Stderr, "tallystick: this run posted nothing: ledger %s does not verify\nhint: carry over what is proven with tallystick import, or all that the database says with --unverified\n", old.Terms.Name)
 	return exitError{exitCodeOf(report.Status)}
 }
 
@@ -107,11 +122,20 @@ func (c *ledgerCarryOverCommand) print(w io.Writer, o *carryover.Options, r *car
 	fmt.Fprintf(p, "  entry      %d, hash %s\n", r.Seq, r.Hash)
 	fmt.Fprintf(p, "  accounts   %d, %d of them closed\n", r.Accounts, r.Closed)
 	for _, s := range r.Sums {
-		fmt.Fprintf(p, "  %-10s %d balances, %s on each side\n", s.Currency, s.Balances, s.Debits.Format(s.Scale))
+		fmt.Fprintf(p, "  %-10s %d balances, %s on each side\n", s.Currency, s.Balances, naturalUnits(s.Debits, s.Scale))
 	}
-	fmt.Fprintf(p, "  holds      %d, under their ids; %d more whose time is over are left out\n", r.Holds, r.Expired)
+	fmt.Fprintf(p, "  holds      %d, under their ids; %d more whose time is over\n", r.Holds, r.Expired)
+	if r.Settled > 0 {
+		fmt.Fprintf(p, "  settled    %d of them since, in ledger %s\n", r.Settled, o.Into.Terms.Name)
+	}
 	for _, code := range r.Openings {
 		fmt.Fprintf(p, "  against    %s\n", code)
+	}
+	if c.Unverified {
+		fmt.Fprintf(p, "  NOT VERIFIED: as the database has it, --unverified\n")
+	}
+	if r.Seq > r.Covered {
+		fmt.Fprintf(p, "  NOT COVERED by the checkpoint that ledger %s binds: entries %d to %d\n", o.Into.Terms.Name, r.Covered+1, r.Seq)
 	}
 	for _, d := range r.Differences {
 		fmt.Fprintf(p, "  DIFFERS    %s of account %s: %s, and %s in ledger %s\n", d.What, d.Account, d.Old, d.New, o.Into.Terms.Name)
@@ -124,6 +148,11 @@ func (c *ledgerCarryOverCommand) print(w io.Writer, o *carryover.Options, r *car
 	return err
 }
 
+// naturalUnits writes units in natural units of a currency.
+func naturalUnits(units *big.Int, scale uint8) string {
+	return decimal.NewFromBigInt(units, -int32(scale)).StringFixed(int32(scale))
+}
+
 // printNext says what is left to do.
 func (c *ledgerCarryOverCommand) printNext(p io.Writer, o *carryover.Options, r *carryover.Result) {
 	if r.Since > 0 {
@@ -134,8 +163,9 @@ func (c *ledgerCarryOverCommand) printNext(p io.Writer, o *carryover.Options, r 
 		fmt.Fprintf(p, `Was something posted to ledger %s meanwhile? Its opening accounts stay open: set right what differs, and run this again.
 `, o.Into.Terms.Name)
 	case !c.DryRun:
-		fmt.Fprintf(p, `Not carried over: closed periods, value dates, request ids, bank statements and decisions, the adopted policy, the record of keys.
+		fmt.Fprintf(p, `Not carried over: closed periods, value dates, request ids, bank statements and decisions, the adopted policy, balance commitments, erasures and keys on record.
 A request that the old ledger had accepted is a new one here: settle with the front-ends what is under way before they go on.
+Names of accounts and texts of open holds stand in both ledgers now: what is erased later is erased in both.
 `)
 	}
 }
@@ -144,7 +174,7 @@ A request that the old ledger had accepted is a new one here: settle with the fr
 func (c *ledgerCarryOverCommand) printJSON(w io.Writer, o *carryover.Options, r *carryover.Result) error {
 	sums, differences := []any{}, []any{}
 	for _, s := range r.Sums {
-		sums = append(sums, map[string]any{"currency": s.Currency, "balances": s.Balances, "debits": s.Debits.Format(s.Scale)})
+		sums = append(sums, map[string]any{"currency": s.Currency, "balances": s.Balances, "debits": naturalUnits(s.Debits, s.Scale)})
 	}
 	for _, d := range r.Differences {
 		differences = append(differences, map[string]any{"account": d.Account, "what": d.What, "old": d.Old, "new": d.New})
@@ -152,6 +182,6 @@ func (c *ledgerCarryOverCommand) printJSON(w io.Writer, o *carryover.Options, r 
 	return json.NewEncoder(w).Encode(map[string]any{
 		"ledger": o.From.Terms.Name, "into": o.Into.Terms.Name, "seq": r.Seq, "hash": r.Hash.String(), "entries_since": r.Since,
 		"dry_run": c.DryRun, "done_before": r.Before, "accounts": r.Accounts, "closed": r.Closed, "sums": sums, "holds": r.Holds,
-		"expired_holds": r.Expired, "opening_accounts": r.Openings, "differ": r.Differ, "differences": differences,
+		"settled_holds": r.Settled, "expired_holds": r.Expired, "verified": !c.Unverified, "covered": r.Covered, "opening_accounts": r.Openings, "differ": r.Differ, "differences": differences,
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -72,4 +73,25 @@ func printLedger(info store.LedgerInfo, asJSON bool) error {
 	_, err := fmt.Printf("ledger %s is open\n  id      %s\n  origin  %s\n  size    %d\n  head    %s\n",
 		info.Terms.Name, info.ID, info.Terms.Origin, info.Size, info.Head)
 	return err
+}
+
+// maxNamesRead is how many ledgers are looked at to list their names.
+const maxNamesRead = 200
+
+// namedLedger returns a ledger by name or UUID; where there is none, the error lists
+// those that there are.
+func namedLedger(ctx context.Context, db *store.DB, name string) (store.LedgerInfo, error) {
+	info, err := db.Ledger(ctx, name)
+	if !errors.Is(err, store.ErrNotFound) {
+		return info, err
+	}
+	list, failed := db.Ledgers(ctx, "", maxNamesRead)
+	if failed != nil {
+		return info, err
+	}
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = list[i].Terms.Name
+	}
+	return info, hintNames(err, names)
 }

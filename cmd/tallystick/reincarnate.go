@@ -47,7 +47,7 @@ func (c *ledgerReincarnateCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	old, err := db.Ledger(ctx, c.Ledger)
+	old, err := namedLedger(ctx, db, c.Ledger)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,9 @@
 //
 // Everything is an ordinary entry of the successor, under an id that is derived from what it carries: run again after it was
 // interrupted, it posts what is missing. All balances of a currency sum to zero (I2), so what was posted against an opening
-// account leaves nothing on it; it is closed then. The tags of an opening account say of which ledger and entry the balances
-// are, so that nobody carries those of another entry on top of them.
+// account leaves nothing on it; it is closed then. The entry that opened it says, in the account's tags, of which ledger and
+// entry the balances are: nobody carries those of another entry on top of them.
+//
+// Which holds are there, and what has become of them since, the successor says, not a clock: a hold may expire at any moment of
+// a run, or between two, and who placed it may have captured it meanwhile.
 package carryover

@@ -13,14 +13,37 @@ import (
 	"tallystick/ledger/money"
 )
 
-// submit posts requests to the successor and waits for all answers. What stands there already is fine.
-func (c *carrier) submit(ctx context.Context, requests []ledger.Request, names []string) error {
+// What is done, where the ids of requests are derived. They are part of what was posted: none ever changes.
+const (
+	operation  = "carry_over"
+	actDefine  = "currency"
+	actOpening = "opening" // an opening account
+	actOpen    = "account"
+	actBalance = "balance"
+	actFinish  = "attributes"
+	actClose   = "closing"
+)
+
+// act is a request, and what it does.
+type act struct {
+	ledger.Request
+	what string
+	fine ledger.Code // a refusal that is no failure
+}
+
+// submit posts to the successor and waits for all answers. What stands there already is fine.
+func (c *carrier) submit(ctx context.Context, acts []act) error {
+	requests := make([]ledger.Request, len(acts))
+	for i := range acts {
+		requests[i] = acts[i].Request
+	}
 	for i, r := range c.Poster.SubmitAll(ctx, c.Into.ID, requests) {
 		switch {
 		case r.Err != nil:
-			return fmt.Errorf("%s: %w\nhint: run the same command again, it goes on where it was", names[i], r.Err)
-		case r.Refusal != nil:
-			return fmt.Errorf("%s: %s (%s)", names[i], r.Refusal.Detail, r.Refusal.Code)
+			return fmt.Errorf("%s: %w\nhint: run the same command again, it goes on where it was", acts[i].what, r.Err)
+		case r.Refusal != nil && r.Refusal.Code != acts[i].fine:
+			return fmt.Errorf("%s: ledger %s refuses it: %s (%s)\nhint: was something posted there meanwhile? Running the same command again goes on where it was; another successor begins anew",
+				acts[i].what, c.Into.Terms.Name, r.Refusal.Detail, r.Refusal.Code)
 		}
 	}
 	return nil
@@ -32,50 +55,59 @@ func (c *carrier) common(what, of string) ledger.Common {
 	return ledger.Common{ID: ledger.DeriveRequestID(c.Into.ID, operation, key), Actor: c.Actor, Salt: c.Salt()}
 }
 
-// defineCurrencies defines the currencies of the old ledger's own.
-func (c *carrier) defineCurrencies(ctx context.Context) error {
-	opening, err := c.DB.Opening(ctx, c.From.ID)
+// ownCurrencies returns the currencies that a ledger defines up to an entry.
+func (c *carrier) ownCurrencies(ctx context.Context, id ledger.LedgerID, upTo int64) ([]*ledger.DefineCurrency, error) {
+	opening, err := c.DB.Opening(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var requests []ledger.Request
-	var names []string
+	var list []*ledger.DefineCurrency
 	for i := range opening.Rules {
 		r := opening.Rules[i].Record()
-		if r.Kind != chain.CurrencyDefined || r.Seq > c.seq {
+		if r.Kind != chain.CurrencyDefined || r.Seq > upTo {
 			continue
 		}
-		code, _ := r.Detail("code")
-		name, _ := r.Detail("name")
+		d := new(ledger.DefineCurrency)
+		d.Code, _ = r.Detail("code")
+		d.Name, _ = r.Detail("name")
 		text, _ := r.Detail("scale")
 		scale, err := strconv.ParseUint(text, 10, 8)
 		if err != nil {
-			return fmt.Errorf("reading the currency that entry %d defines: %w", r.Seq, err)
+			return nil, fmt.Errorf("reading the currency that entry %d defines: %w", r.Seq, err)
 		}
-		requests = append(requests, &ledger.DefineCurrency{Common: c.common("currency", code), Code: code, Name: name, Scale: uint8(scale)})
-		names = append(names, "defining currency "+code)
+		d.Scale = uint8(scale)
+		list = append(list, d)
 	}
-	return c.submit(ctx, requests, names)
+	return list, nil
 }
 
-// openOpenings opens the opening accounts, that of the base currency first.
-func (c *carrier) openOpenings(ctx context.Context) error {
-	currencies := []string{c.Into.Terms.BaseCurrency}
-	for _, s := range c.result.Sums {
-		if s.Currency != currencies[0] {
-			currencies = append(currencies, s.Currency)
-		}
+// defineCurrencies defines the currencies of the old ledger's own.
+func (c *carrier) defineCurrencies(ctx context.Context) error {
+	own, err := c.ownCurrencies(ctx, c.From.ID, c.seq)
+	if err != nil {
+		return err
 	}
+	acts := make([]act, len(own))
+	for i, d := range own {
+		d.Common = c.common(actDefine, d.Code)
+		acts[i] = act{Request: d, what: "defining currency " + d.Code}
+	}
+	return c.submit(ctx, acts)
+}
+
+// openOpenings opens the opening accounts, that of the base currency first and by itself: who comes second with another entry
+// is refused there.
+func (c *carrier) openOpenings(ctx context.Context) error {
 	name := "Balances carried over from ledger " + c.From.Terms.Name
-	for _, currency := range currencies {
+	for _, currency := range c.currencies() {
 		code := c.opening(currency)
 		id, err := ledger.NewAccountID()
 		if err != nil {
 			return err
 		}
-		r := &ledger.OpenAccount{Common: c.common("opening", currency), AccountID: id, Code: code, Type: chain.Equity, Currency: currency, Name: &name,
+		r := &ledger.OpenAccount{Common: c.common(actOpening, currency), AccountID: id, Code: code, Type: chain.Equity, Currency: currency, Name: &name,
 			Tags: []chain.Tag{{Key: tagOrigin, Value: c.From.Terms.Origin}, {Key: tagHash, Value: c.result.Hash.String()}, {Key: tagSeq, Value: strconv.FormatInt(c.seq, 10)}}}
-		if err := c.submit(ctx, []ledger.Request{r}, []string{"opening account " + code}); err != nil {
+		if err := c.submit(ctx, []act{{Request: r, what: "opening account " + code}}); err != nil {
 			return err
 		}
 	}
@@ -89,14 +121,13 @@ func (c *carrier) carryAccounts(ctx context.Context) error {
 		if err := c.openAccounts(ctx, page); err != nil {
 			return err
 		}
-		var requests []ledger.Request
-		var names []string
+		var acts []act
 		for i := range page {
 			if a := &page[i]; !a.Posted.IsZero() {
-				requests, names = append(requests, c.balance(a)), append(names, "carrying over the balance of account "+a.Code)
+				acts = append(acts, act{Request: c.balance(a), what: "carrying over the balance of account " + a.Code})
 			}
 		}
-		return c.submit(ctx, requests, names)
+		return c.submit(ctx, acts)
 	})
 }
 
@@ -106,27 +137,22 @@ func (c *carrier) openAccounts(ctx context.Context, page []ledger.Account) error
 	if err != nil {
 		return err
 	}
-	var requests []ledger.Request
-	var names []string
+	var acts []act
 	for i := range page {
 		a := &page[i]
-		if is, ok := there[a.Code]; ok {
-			if is.Type != a.Type || is.Currency != a.Currency {
-				return fmt.Errorf("opening account %s: ledger %s has one already, of type %s in %s, and it was of type %s in %s",
-					a.Code, c.Into.Terms.Name, is.Type, is.Currency, a.Type, a.Currency)
-			}
+		if _, ok := there[a.Code]; ok {
 			continue
 		}
-		r := &ledger.OpenAccount{Common: c.common("account", a.Code), Code: a.Code, Type: a.Type, Currency: a.Currency, Name: a.Name, Tags: a.Tags}
+		r := &ledger.OpenAccount{Common: c.common(actOpen, a.Code), Code: a.Code, Type: a.Type, Currency: a.Currency, Name: a.Name, Tags: a.Tags}
 		if r.AccountID, err = ledger.NewAccountID(); err != nil {
 			return err
 		}
 		if !waits(a) {
 			r.MinBalance, r.MaxBalance, r.Frozen = natural(a.MinBalance, a.Scale), natural(a.MaxBalance, a.Scale), a.Frozen
 		}
-		requests, names = append(requests, r), append(names, "opening account "+a.Code)
+		acts = append(acts, act{Request: r, what: "opening account " + a.Code})
 	}
-	return c.submit(ctx, requests, names)
+	return c.submit(ctx, acts)
 }
 
 // waits reports whether limits and freeze of an account have to wait until its balance and its holds are there, which they
@@ -156,8 +182,7 @@ func natural(units *money.Int128, scale uint8) *decimal.Decimal {
 	if units == nil {
 		return nil
 	}
-	d := units.Decimal(scale)
-	return &d
+	return new(units.Decimal(scale))
 }
 
 // balance returns the transfer that carries the balance of an account over.
@@ -168,32 +193,36 @@ func (c *carrier) balance(a *ledger.Account) *ledger.TransferRequest {
 	}
 	text := fmt.Sprintf("Balance carried over from ledger %s as of entry %d", c.From.Terms.Name, c.seq)
 	metadata := fmt.Sprintf(`{"carried_over_ledger":"%s","%s":"%d"}`, c.From.ID, tagSeq, c.seq) // canonical: in order, and nothing to escape
-	t := &ledger.TransferRequest{Common: c.common("balance", a.Code), Legs: []ledger.Leg{
+	t := &ledger.TransferRequest{Common: c.common(actBalance, a.Code), Legs: []ledger.Leg{
 		{Account: a.Code, Direction: mine, Amount: amount}, {Account: c.opening(a.Currency), Direction: other, Amount: amount},
 	}}
 	t.Description, t.Metadata = &text, &metadata
 	return t
 }
 
-// carryHolds places the open holds again, under their ids, so that who placed them can settle them.
+// carryHolds places the open holds again, under their ids, so that who placed them can settle them. Those that the successor
+// has are left as they are, whatever has become of them or of their text; those whose time is over it refuses.
 func (c *carrier) carryHolds(ctx context.Context) error {
-	return c.walkHolds(ctx, func(open []*ledger.Entry) error {
-		var requests []ledger.Request
-		var names []string
-		for _, hold := range open {
-			if !c.over(hold) {
-				requests, names = append(requests, c.placed(hold)), append(names, "placing hold "+hold.RequestID().String()+" again")
+	return c.walkHolds(ctx, "carrying over holds", func(open []openHold) error {
+		var acts []act
+		for i := range open {
+			h := &open[i]
+			switch h.fate() {
+			case foreign:
+				return errForeign(c, h)
+			case absent:
+				acts = append(acts, act{Request: c.placed(h), what: "placing hold " + h.RequestID().String() + " again", fine: ledger.CodeExpiryPassed})
 			}
 		}
-		return c.submit(ctx, requests, names)
+		return c.submit(ctx, acts)
 	})
 }
 
 // placed returns the request that places a hold again.
-func (c *carrier) placed(hold *ledger.Entry) *ledger.TransferRequest {
+func (c *carrier) placed(hold *openHold) *ledger.TransferRequest {
 	record, text, accounts := hold.Record(), hold.Text(), hold.Accounts()
 	t := &ledger.TransferRequest{Common: ledger.Common{ID: hold.RequestID(), Actor: c.Actor, Salt: c.Salt()}, Hold: true}
-	if !text.Erased {
+	if !hold.erased {
 		t.Description, t.Reference, t.Metadata = text.Description, text.Reference, text.Metadata
 	}
 	if record.ExpiresAt != nil {
@@ -215,20 +244,18 @@ func (c *carrier) placed(hold *ledger.Entry) *ledger.TransferRequest {
 // finishAccounts sets what had to wait: limits, freezes, closings.
 func (c *carrier) finishAccounts(ctx context.Context) error {
 	return c.walkOld(ctx, "limits, freezes and closings", func(page []ledger.Account) error {
-		var requests []ledger.Request
-		var names []string
+		var acts []act
 		for i := range page {
 			a := &page[i]
 			if !a.Closed && !waits(a) {
 				continue
 			}
-			requests = append(requests, &ledger.ChangeAccount{
-				Common: c.common("attributes", a.Code), Code: a.Code, Close: a.Closed, Frozen: &a.Frozen,
+			acts = append(acts, act{what: "setting limits, freeze and closing of account " + a.Code, Request: &ledger.ChangeAccount{
+				Common: c.common(actFinish, a.Code), Code: a.Code, Close: a.Closed, Frozen: &a.Frozen,
 				MinBalance: ledger.Limit{Set: true, Value: natural(a.MinBalance, a.Scale)}, MaxBalance: ledger.Limit{Set: true, Value: natural(a.MaxBalance, a.Scale)},
-			})
-			names = append(names, "setting limits, freeze and closing of account "+a.Code)
+			}})
 		}
-		return c.submit(ctx, requests, names)
+		return c.submit(ctx, acts)
 	})
 }
 
@@ -240,8 +267,8 @@ func (c *carrier) closeOpenings(ctx context.Context) error {
 	}
 	for i := len(c.result.Openings) - 1; i >= 0; i-- {
 		code := c.result.Openings[i]
-		r := &ledger.ChangeAccount{Common: c.common("closing", code), Code: code, Close: true}
-		if err := c.submit(ctx, []ledger.Request{r}, []string{"closing account " + code}); err != nil {
+		r := &ledger.ChangeAccount{Common: c.common(actClose, code), Code: code, Close: true}
+		if err := c.submit(ctx, []act{{Request: r, what: "closing account " + code}}); err != nil {
 			return err
 		}
 	}

@@ -5,159 +5,99 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
+	"strings"
 
 	"tallystick/ledger"
-	"tallystick/ledger/chain"
-	"tallystick/ledger/money"
 )
 
-// errBeyondRange means that a sum does not fit 128 bits.
-var errBeyondRange = errors.New("the balances of one currency sum to more than 128 bits")
-
-// survey counts and adds up what there is to carry over, before anything is posted.
+// survey counts and adds up what there is to carry over, and finds what the successor would refuse, before anything is posted.
 func (c *carrier) survey(ctx context.Context) error {
 	err := c.walkOld(ctx, "reading accounts", func(page []ledger.Account) error {
 		for i := range page {
-			if err := c.count(&page[i]); err != nil {
-				return fmt.Errorf("account %s: %w", page[i].Code, err)
+			c.count(&page[i])
+		}
+		return c.mayOpen(ctx, page)
+	})
+	if err != nil {
+		return fmt.Errorf("reading the accounts of ledger %s: %w", c.From.Terms.Name, err)
+	}
+	if err := c.currenciesFit(ctx); err != nil {
+		return err
+	}
+	err = c.walkHolds(ctx, "reading holds", func(open []openHold) error {
+		for i := range open {
+			h := &open[i]
+			switch f := h.fate(); {
+			case f == foreign:
+				return errForeign(c, h)
+			case f == expired, f == absent && c.over(h):
+				c.result.Expired++
+			default:
+				c.result.Holds++
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("reading the accounts of ledger %s: %w", c.From.Terms.Name, err)
-	}
-	if err := c.countHolds(ctx); err != nil {
 		return fmt.Errorf("reading the holds of ledger %s: %w", c.From.Terms.Name, err)
 	}
 	return c.addUp()
 }
 
+// over reports whether the time of a hold is over.
+func (c *carrier) over(hold *openHold) bool {
+	expires := hold.Record().ExpiresAt
+	return expires != nil && *expires <= c.Now.UnixMicro()
+}
+
+func errForeign(c *carrier, h *openHold) error {
+	return fmt.Errorf("placing hold %s again: entry %d of ledger %s has its id, and is not that hold\nhint: open another successor", h.RequestID(), h.there.Entry.Seq(), c.Into.Terms.Name)
+}
+
 // count takes one account into the sums.
-func (c *carrier) count(a *ledger.Account) error {
+func (c *carrier) count(a *ledger.Account) {
 	c.result.Accounts++
 	if a.Closed {
 		c.result.Closed++
 	}
 	if a.Posted.IsZero() {
-		return nil
+		return
 	}
 	s := c.sums[a.Currency]
 	if s == nil {
-		s = &Sum{Currency: a.Currency, Scale: a.Scale}
+		s = &Sum{Currency: a.Currency, Scale: a.Scale, Debits: new(big.Int), net: new(big.Int)}
 		c.sums[a.Currency] = s
 	}
-	var fits bool
 	s.Balances++
-	if s.net, fits = s.net.Add(a.Posted); fits && a.Posted.Sign() > 0 {
-		s.Debits, fits = s.Debits.Add(a.Posted)
+	posted := a.Posted.Big()
+	if s.net.Add(s.net, posted); posted.Sign() > 0 {
+		s.Debits.Add(s.Debits, posted)
 	}
-	if !fits {
-		return errBeyondRange
-	}
-	return nil
 }
 
-// countHolds counts the open holds, and notes what those set aside that have expired.
-func (c *carrier) countHolds(ctx context.Context) error {
-	return c.walkHolds(ctx, func(open []*ledger.Entry) error {
-		for _, hold := range open {
-			if !c.over(hold) {
-				c.result.Holds++
-				continue
-			}
-			c.result.Expired++
-			record, accounts := hold.Record(), hold.Accounts()
-			for i := range record.Postings {
-				p, of := &record.Postings[i], c.expired[accounts[i].Code]
-				side := &of.credit
-				if p.Direction == chain.Debit {
-					side = &of.debit
-				}
-				*side, _ = side.Add(p.PendingChange) // what is set aside fits: it is part of what the account holds
-				c.expired[accounts[i].Code] = of
-			}
-		}
-		return nil
-	})
-}
-
-// addUp puts the sums in order, and refuses balances that do not sum to zero.
-func (c *carrier) addUp() error {
-	for _, s := range c.sums {
-		if !s.net.IsZero() {
-			return fmt.Errorf("adding up the balances of ledger %s as of entry %d: those in %s sum to %s, and balances of a ledger sum to zero (I2)\nhint: tallystick verify --ledger %[1]s says what is wrong",
-				c.From.Terms.Name, c.seq, s.Currency, s.net.Format(s.Scale))
-		}
-		c.result.Sums = append(c.result.Sums, *s)
+// mayOpen holds accounts against those that the successor has already.
+func (c *carrier) mayOpen(ctx context.Context, page []ledger.Account) error {
+	there, err := c.DB.AccountsByCode(ctx, c.Into.ID, codesOf(page))
+	if err != nil {
+		return err
 	}
-	slices.SortFunc(c.result.Sums, func(a, b Sum) int { return cmp.Compare(a.Currency, b.Currency) })
-	base := c.Into.Terms.BaseCurrency
-	c.result.Openings = []string{c.opening(base)}
-	for _, s := range c.result.Sums {
-		if s.Currency != base {
-			c.result.Openings = append(c.result.Openings, c.opening(s.Currency))
+	for i := range page {
+		a := &page[i]
+		is, ok := there[a.Code]
+		switch {
+		case strings.HasPrefix(a.Code, c.opening("")):
+			return fmt.Errorf("account %s: balances are carried over against an account of this code; they cannot be carried over by this command", a.Code)
+		case !ok || c.result.Before:
+		case is.Type != a.Type || is.Currency != a.Currency:
+			return fmt.Errorf("account %s: ledger %s has one already, of type %s in %s, and it was of type %s in %s\nhint: open another successor",
+				a.Code, c.Into.Terms.Name, is.Type, is.Currency, a.Type, a.Currency)
+		case is.Closed && !a.Closed:
+			return fmt.Errorf("account %s: it is closed in ledger %s already\nhint: open another successor", a.Code, c.Into.Terms.Name)
 		}
 	}
 	return nil
-}
-
-// compare holds the accounts of the successor against those of the old ledger.
-func (c *carrier) compare(ctx context.Context) error {
-	return c.walkOld(ctx, "comparing accounts", func(page []ledger.Account) error {
-		there, err := c.DB.AccountsByCode(ctx, c.Into.ID, codesOf(page))
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			was := &page[i]
-			is, ok := there[was.Code]
-			if !ok {
-				return fmt.Errorf("comparing account %s: it is not in ledger %s", was.Code, c.Into.Terms.Name)
-			}
-			c.compareAccount(was, &is)
-		}
-		return nil
-	})
-}
-
-func (c *carrier) compareAccount(was, is *ledger.Account) {
-	gone := c.expired[was.Code]
-	debit, _ := was.PendingDebit.Sub(gone.debit)
-	credit, _ := was.PendingCredit.Sub(gone.credit)
-	for _, d := range []Difference{
-		{What: "balance", Old: was.Balance().Format(was.Scale), New: is.Balance().Format(is.Scale)},
-		{What: "held debits", Old: debit.Format(was.Scale), New: is.PendingDebit.Format(is.Scale)},
-		{What: "held credits", Old: credit.Format(was.Scale), New: is.PendingCredit.Format(is.Scale)},
-		{What: "type", Old: was.Type.String(), New: is.Type.String()},
-		{What: "limits", Old: limits(was), New: limits(is)},
-		{What: "freeze", Old: was.Frozen.String(), New: is.Frozen.String()},
-		{What: "closing", Old: fmt.Sprint(was.Closed), New: fmt.Sprint(is.Closed)},
-		{What: "tags", Old: fmt.Sprint(was.Tags), New: fmt.Sprint(is.Tags)},
-	} {
-		if d.Old == d.New {
-			continue
-		}
-		if c.result.Differ++; c.result.Differ <= MaxDifferences {
-			d.Account = was.Code
-			c.result.Differences = append(c.result.Differences, d)
-		}
-	}
-}
-
-// limits writes the limits of an account as an interval.
-func limits(a *ledger.Account) string {
-	low, high := "none", "none"
-	for _, l := range []struct {
-		text  *string
-		limit *money.Int128
-	}{{&low, a.MinBalance}, {&high, a.MaxBalance}} {
-		if l.limit != nil {
-			*l.text = l.limit.Format(a.Scale)
-		}
-	}
-	return low + " to " + high
 }
 
 func codesOf(page []ledger.Account) []string {
@@ -166,4 +106,54 @@ func codesOf(page []ledger.Account) []string {
 		codes[i] = page[i].Code
 	}
 	return codes
+}
+
+// addUp puts the sums in order, and refuses balances that do not sum to zero.
+func (c *carrier) addUp() error {
+	for _, s := range c.sums {
+		if s.net.Sign() != 0 {
+			return fmt.Errorf("adding up the balances of ledger %s as of entry %d: those in %s sum to %s units and not to zero (I2)\nhint: tallystick verify --ledger %[1]s says what is wrong",
+				c.From.Terms.Name, c.seq, s.Currency, s.net)
+		}
+		c.result.Sums = append(c.result.Sums, *s)
+	}
+	slices.SortFunc(c.result.Sums, func(a, b Sum) int { return cmp.Compare(a.Currency, b.Currency) })
+	for _, currency := range c.currencies() {
+		c.result.Openings = append(c.result.Openings, c.opening(currency))
+	}
+	return nil
+}
+
+// currencies returns those that have an opening account, the base currency first.
+func (c *carrier) currencies() []string {
+	list := []string{c.Into.Terms.BaseCurrency}
+	for _, s := range c.result.Sums {
+		if s.Currency != list[0] {
+			list = append(list, s.Currency)
+		}
+	}
+	return list
+}
+
+// errOtherScale means that both ledgers define a currency, and not alike.
+var errOtherScale = errors.New("it is defined with another scale")
+
+// currenciesFit holds the currencies of the old ledger's own against those of the successor.
+func (c *carrier) currenciesFit(ctx context.Context) error {
+	own, err := c.ownCurrencies(ctx, c.From.ID, c.seq)
+	if err != nil {
+		return err
+	}
+	there, err := c.ownCurrencies(ctx, c.Into.ID, c.Into.Size-1)
+	if err != nil {
+		return err
+	}
+	for _, is := range there {
+		for _, was := range own {
+			if is.Code == was.Code && is.Scale != was.Scale {
+				return fmt.Errorf("currency %s of ledger %s: %w\nhint: open another successor", is.Code, c.Into.Terms.Name, errOtherScale)
+			}
+		}
+	}
+	return nil
 }
