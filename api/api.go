@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
+	"tallystick/api/console"
 	"tallystick/ledger"
 	"tallystick/ledger/store"
 )
@@ -91,6 +92,9 @@ func New(c Config) *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = h.notRouted
 	h.register(e)
+	pages := echo.WrapHandler(console.New(console.Config{API: e, Version: c.Version, Log: c.Log}))
+	e.Any(console.Path, pages)
+	e.Any(console.Path+"/*", pages)
 	return e
 }
 

@@ -57,6 +57,9 @@
 // An error is answered by what it is, never by what it says: a text that
 // nobody wrote for clients goes to the log, and the client gets "internal".
 //
+// Package console has the pages for people; it asks this API, in this process, with
+// the reader's key.
+//
 // openapi.yaml is written by hand and describes every operation; the tests hold
 // routes and document equal both ways and every answer against its schema.
 package api

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,10 +35,11 @@ const (
 	maxEventReads = 4
 )
 
-// newHeads returns what waits for entries; the newest of a ledger is its size.
+// newHeads returns what waits until the size of a ledger, the newest of it, is another
+// one: a larger one, or a smaller one when it has lost entries.
 func newHeads(size func(context.Context, uuid.UUID) (int64, error)) *watches[int64] {
 	return &watches[int64]{
-		newest: size, covers: func(size, seq int64) bool { return size > seq },
+		newest: size, covers: func(size, known int64) bool { return size != known },
 		patience: EventHeartbeat, most: MaxEventStreams, full: ledger.ErrOverloaded, logs: make(map[uuid.UUID]*watch[int64]),
 	}
 }
@@ -52,8 +54,9 @@ type stream struct {
 	x      *exchange
 	rc     *http.ResponseController
 	filter store.EntryFilter
-	next   int64 // the first entry that was not looked at
-	told   int64 // the position that the client knows, −1 for none
+	next   int64       // the first entry that was not looked at
+	told   int64       // the position that the client knows, −1 for none
+	before *chain.Hash // of the entry before next, once it is known
 }
 
 // followEntries answers GET /v1/ledgers/{ledger}/events until the client leaves, its
@@ -89,18 +92,21 @@ func (s *stream) begin() error {
 	q := s.x.query("from", "kind", "account", "account_prefix")
 	s.filter = store.EntryFilter{Limit: eventPage, Kinds: q.kinds("kind"), Account: q.code("account"), AccountPrefix: q.code("account_prefix")}
 	size, err := s.h.DB.Size(s.x.req.Context(), s.x.ledger.UUID)
+	if err == nil && size == 0 {
+		err = store.ErrDamaged // all its entries are gone
+	}
 	if err != nil {
 		return fmt.Errorf("finding where to begin: %w", err)
 	}
 	if s.next, s.told = size, -1; q.values["from"] != "now" {
 		s.next = max(q.seq("from"), 0)
 	}
-	field := "from"
-	if seen := s.x.req.Header["Last-Event-Id"]; len(seen) > 0 && seen[0] != "" {
+	field, seen := "from", s.x.req.Header["Last-Event-Id"]
+	if len(seen) > 1 || len(seen) == 1 && seen[0] != "" {
 		field = "Last-Event-ID"
 		seq, ok := parseSeq(seen[0])
 		if !ok || len(seen) > 1 {
-			return fieldProblem(codeInvalidParameter, field, "the header is the id of an event, a whole number from 0 on, and stands once")
+			return fieldProblem(codeInvalidParameter, field, "the header is the id of an event, a whole number from 0 on with at most %d digits, and stands once", maxSeqDigits)
 		}
 		s.next, s.told = seq+1, seq
 	}
@@ -138,7 +144,9 @@ type eventBlocks struct {
 	last    int64 // the seq of the last of them
 	next    int64 // the first entry that was not looked at
 	more    bool  // there is more to look at already
-	asOf    int64 // the newest entry of the ledger
+	// before is the hash of the entry before the first that was looked at, nil where
+	// there is none, and after that of the last.
+	before, after *chain.Hash
 }
 
 // run writes events until ctx ends. The first page is read before the answer begins:
@@ -178,49 +186,85 @@ func (s *stream) read(ctx context.Context) (*eventBlocks, error) {
 	f := s.filter
 	f.From = s.next
 	shared, err, _ := s.h.eventPages.Do(fmt.Sprint(s.x.ledger, f.Kinds, f.Account, " ", f.AccountPrefix, " ", f.From), func() (any, error) {
-		return s.h.readEvents(context.WithoutCancel(ctx), s.x.ledger, f) // it is not up to one of them to break off
+		// It is not up to one of them to break off.
+		together, cancel := context.WithTimeout(context.WithoutCancel(ctx), EventHeartbeat)
+		defer cancel()
+		return s.h.readEvents(together, s.x.ledger, f)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("following the entries from %d on: %w", s.next, err)
 	}
 	blocks := shared.(*eventBlocks)
-	if blocks.asOf < s.next-1 {
-		return nil, fmt.Errorf("following the entries from %d on: the newest is %d by now: %w", s.next, blocks.asOf, store.ErrDamaged)
+	if s.before != nil && *s.before != *blocks.before {
+		return nil, fmt.Errorf("following the entries from %d on: entry %d is not the one any more that the client was told of: %w", s.next, s.next-1, store.ErrDamaged)
 	}
-	s.next = blocks.next
+	s.next, s.before = blocks.next, blocks.after
 	return blocks, nil
 }
 
+// readEvents reads a page, between the hashes of the entries at its edges, by which
+// the next page is known to follow this one.
 func (h *handlers) readEvents(ctx context.Context, id ledger.LedgerID, f store.EntryFilter) (*eventBlocks, error) {
 	if err := h.eventReads.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
 	defer h.eventReads.Release(1)
+	before, err := h.hashAt(ctx, id, f.From-1)
+	if err != nil {
+		return nil, err
+	}
 	page, err := h.DB.Entries(ctx, id, f)
 	if err != nil {
 		return nil, err
 	}
-	blocks := &eventBlocks{entries: len(page.Entries), next: page.AsOf + 1, asOf: page.AsOf, more: page.Next != nil}
+	blocks := &eventBlocks{entries: len(page.Entries), next: page.AsOf + 1, more: page.Next != nil, before: before}
 	if blocks.more {
 		blocks.next = *page.Next
+	}
+	if whole := len(f.Kinds) == 0 && f.Account == "" && f.AccountPrefix == ""; blocks.next < f.From || whole && int64(len(page.Entries)) != blocks.next-f.From {
+		return nil, fmt.Errorf("reading entries %d to %d: some are gone: %w", f.From, blocks.next-1, store.ErrDamaged)
 	}
 	for i := range page.Entries {
 		e := &page.Entries[i]
 		blocks.last = e.Seq()
 		blocks.text = strconv.AppendInt(append(blocks.text, "id: "...), blocks.last, 10)
-		blocks.text = append(appendEntry(append(blocks.text, "\ndata: "...), e), "\n\n"...)
+		begin := len(blocks.text) + len("\ndata: ")
+		blocks.text = appendEntry(append(blocks.text, "\ndata: "...), e)
+		if bytes.ContainsAny(blocks.text[begin:], "\r\n") { // no client could have asked for that
+			return nil, fmt.Errorf("reading entry %d: its text has line breaks where none can be: %w", blocks.last, store.ErrDamaged)
+		}
+		blocks.text = append(blocks.text, "\n\n"...)
 	}
-	return blocks, nil
+	blocks.after, err = h.hashAt(ctx, id, blocks.next-1)
+	return blocks, err
+}
+
+// hashAt returns the hash of an entry, nil before the first one.
+func (h *handlers) hashAt(ctx context.Context, id ledger.LedgerID, seq int64) (*chain.Hash, error) {
+	if seq < 0 {
+		return nil, nil
+	}
+	hashes, err := h.DB.Nodes(ctx, id.UUID)(0, seq, 1)
+	switch {
+	case errors.Is(err, chain.ErrNodes):
+		return nil, fmt.Errorf("reading entry %d: it is gone: %w", seq, store.ErrDamaged)
+	case err != nil:
+		return nil, err
+	}
+	return &hashes[0], nil
 }
 
 // open begins the answer.
 func (s *stream) open() {
+	// A body that is announced and does not come would be waited for without bound.
+	_ = s.x.req.Body.Close()
 	_ = s.rc.SetReadDeadline(time.Time{}) // nothing more is read, and that of the request would end the stream
 	s.x.header["Content-Type"] = []string{"text/event-stream"}
 	s.x.header["Cache-Control"] = noStore
 	s.x.header["X-Content-Type-Options"] = noSniff
 	s.x.header["X-Accel-Buffering"] = []string{"no"} // proxies like nginx would hold events back
 	s.x.status = 200
+	s.x.answered = time.Now()
 	s.x.c.Response().WriteHeader(200)
 	n, _ := fmt.Fprintf(s.x.c.Response(), "retry: %d\n\n", eventRetry.Milliseconds()) // the next write finds out as well
 	s.x.size += n

@@ -3,15 +3,21 @@ package api
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"tallystick/ledger/store"
@@ -220,6 +226,8 @@ func TestWhatCannotBeFollowed(t *testing.T) {
 		b.do("GET", path, "", headers{"Last-Event-ID": {size}}).is(422, codeSeqNotReached)
 		b.do("GET", path+"?from=now", "", headers{"Last-Event-ID": {"x"}}).is(400, codeInvalidParameter)
 		b.do("GET", path, "", headers{"Last-Event-ID": {"0", "0"}}).is(400, codeInvalidParameter)
+		b.do("GET", path, "", headers{"Last-Event-ID": {"", "0"}}).is(400, codeInvalidParameter)
+		b.do("GET", path, "", headers{"Last-Event-ID": {"9223372036854775808"}}).is(400, codeInvalidParameter)
 		b.do("GET", path+"?kind=transfer,payment", "", nil).is(400, codeInvalidParameter)
 		b.do("GET", path+"?kind=hold,hold", "", nil).is(400, codeInvalidParameter)
 		b.do("GET", path+"?from=-1", "", nil).is(400, codeInvalidParameter)
@@ -303,4 +311,93 @@ func TestAStreamLives(t *testing.T) {
 	if got, want := recorder.Body.String(), "retry: 2000\n\nid: 7\n\n:\n\n:\n\nid: 8\n\n"; got != want || x.size != len(want) {
 		t.Errorf("written: %q, want %q", got, want)
 	}
+}
+
+// What was restored, cut out or rewritten is not passed over: the stream ends, and who
+// connects again is told.
+func TestNobodyFollowsADamagedLedger(t *testing.T) {
+	t.Parallel()
+	b := newBank(t, storetest.Database(t), nil)
+	b.openAccounts()
+	for range 5 {
+		b.transfer(payment).is(201, "")
+	}
+	last := b.count() - 1
+	remove := func(seq int64) string {
+		return fmt.Sprintf(`create table if not exists kept as select * from book.entries where seq = %[1]d;
+			delete from book.entries where seq = %[1]d`, seq)
+	}
+	const put = `insert into book.entries select * from kept; drop table kept`
+	path := "/v1/ledgers/main/events"
+
+	b.sql(remove(last - 2))
+	b.do("GET", path, "", nil).is(503, "account_damaged")
+	b.do("GET", path, "", headers{"Last-Event-ID": {strconv.FormatInt(last-2, 10)}}).is(503, "account_damaged")
+	b.sql(put)
+
+	b.sql(fmt.Sprintf(`update ops.payloads set metadata = E'{\n\nid: 999\ndata: "k":1}' where seq = %d`, last))
+	b.do("GET", path+"?from="+strconv.FormatInt(last, 10), "", nil).is(503, "account_damaged")
+	b.sql(fmt.Sprintf(`update ops.payloads set metadata = null where seq = %d`, last))
+
+	all, some := b.follow(t, "?from=now", nil), b.follow(t, "?from=now&kind=hold", nil)
+	<-all.events
+	<-some.events
+	b.sql(remove(last))
+	all.ends()
+	some.ends()
+	b.do("GET", path, "", headers{"Last-Event-ID": {strconv.FormatInt(last, 10)}}).is(422, codeSeqNotReached)
+	calm := b.follow(t, "?from=now", nil) // nothing is remembered of the size that was
+	<-calm.events
+	b.sql(put)
+	if e := calm.next(); e.id != strconv.FormatInt(last, 10) {
+		t.Errorf("event %s comes", e.id)
+	}
+
+	rewritten := b.follow(t, "?from=now", nil)
+	<-rewritten.events
+	b.sql(fmt.Sprintf(`update book.entries set entry_hash = decode(repeat('00', 32), 'hex') where seq = %d`, last))
+	rewritten.ends()
+}
+
+// A body that is announced and does not come holds nobody's place.
+func TestAStreamDoesNotWaitForABody(t *testing.T) {
+	t.Parallel()
+	b := newBank(t, storetest.Database(t), nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(ReadTimeout + eventPatience)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET /v1/ledgers/main/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 10\r\n\r\n", testKey)
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Errorf("after %s the connection stands: %v", ReadTimeout+eventPatience, err)
+	}
+}
+
+// A ledger that has become smaller is another one to who waits, and what was known of
+// its size before counts for nothing.
+func TestHeadsAreAskedForAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var size, asked atomic.Int64
+		size.Store(10)
+		heads := newHeads(func(context.Context, uuid.UUID) (int64, error) { asked.Add(1); return size.Load(), nil })
+		if n, err := heads.await(t.Context(), uuid.Nil, 9); n != 10 || err != nil {
+			t.Errorf("waiting at 9: %d, %v", n, err)
+		}
+		size.Store(5)
+		if n, err := heads.await(t.Context(), uuid.Nil, 5); !errors.Is(err, context.DeadlineExceeded) || asked.Load() > int64(EventHeartbeat/watchEvery)+2 {
+			t.Errorf("waiting at 5: %d, %v, asked %d times", n, err, asked.Load())
+		}
+		go func() {
+			<-time.After(time.Second)
+			size.Store(4)
+		}()
+		if n, err := heads.await(t.Context(), uuid.Nil, 5); n != 4 || err != nil {
+			t.Errorf("a ledger that has lost an entry: %d, %v", n, err)
+		}
+	})
 }

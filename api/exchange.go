@@ -32,8 +32,9 @@ type exchange struct {
 	stack    []byte      // of a panic
 	entrySeq int64       // of the entry that the request became, or −1
 	replayed bool
-	items    int // of a batch of transfers
-	refusals int // among them
+	answered time.Time // when an answer began that goes on; zero for one that is whole
+	items    int       // of a batch of transfers
+	refusals int       // among them
 }
 
 // keptAnswer is the largest buffer that is kept for the next answer, in bytes.
@@ -247,7 +248,11 @@ func (h *handlers) answer(c echo.Context, r *route, observe observer) {
 		x.sendProblem(err)
 	}
 	took := time.Since(start)
-	observe.observe(x.status, took)
+	if x.answered.IsZero() {
+		observe.observe(x.status, took)
+	} else {
+		observe.observe(x.status, x.answered.Sub(start))
+	}
 	h.log(r, x, took)
 }
 

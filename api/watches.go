@@ -35,6 +35,7 @@ type watches[T any] struct {
 	covers   func(newest T, seq int64) bool
 	patience time.Duration // how long one waits
 	most     int           // how many wait at once for one ledger
+	remember bool          // what was newest a moment ago counts, too: a caller need not wait for the next question
 	full     error         // what the others are told
 
 	mu   sync.Mutex
@@ -59,7 +60,7 @@ type waiter[T any] struct {
 func newSeals(shown func(context.Context, uuid.UUID) (store.ShownCheckpoint, error)) *watches[store.ShownCheckpoint] {
 	return &watches[store.ShownCheckpoint]{
 		newest: shown, covers: func(c store.ShownCheckpoint, seq int64) bool { return c.Size > seq },
-		patience: SealPatience, most: MaxSealWaiters, full: errSealWaiters, logs: make(map[uuid.UUID]*watch[store.ShownCheckpoint]),
+		patience: SealPatience, most: MaxSealWaiters, remember: true, full: errSealWaiters, logs: make(map[uuid.UUID]*watch[store.ShownCheckpoint]),
 	}
 }
 
@@ -99,7 +100,7 @@ func (s *watches[T]) enter(ctx context.Context, id uuid.UUID, seq int64) (*watch
 		s.logs[id] = w
 	}
 	me := &waiter[T]{seq, make(chan T, 1)}
-	if s.covers(w.newest, seq) {
+	if s.remember && time.Since(w.asked) < watchEvery && s.covers(w.newest, seq) {
 		me.covered <- w.newest
 		return w, me, nil
 	}

@@ -26,6 +26,7 @@ Paste these to open two accounts, post a transfer, and verify:
   curl -sS %[1]s -H 'Content-Type: application/json' %[2]s/accounts/batch -d '{"accounts":[{"code":"till","type":"asset","currency":"EUR"},{"code":"customers:7","type":"liability","currency":"EUR","min_balance":"0"}]}'
   curl -sS %[1]s -H 'Content-Type: application/json' -H 'Idempotency-Key: first-deposit' %[2]s/transfers -d '{"debit":"till","credit":"customers:7","amount":"5.00"}'
   curl -sS %[1]s '%[2]s/accounts/customers:7' && bin/tallystick verify
+Pages to read, with the same key: http://%[3]s/console
 
-`, authorization, base)
+`, authorization, base, address)
 }

@@ -1,0 +1,157 @@
+package console
+
+import (
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// balanceGroup is a sum of balances in one currency.
+type balanceGroup struct {
+	Code     string      `json:"code"`
+	Currency string      `json:"currency"`
+	Accounts json.Number `json:"accounts"`
+	Balance  string      `json:"balance"` // debit-positive
+	Debits   string      `json:"debits"`
+	Credits  string      `json:"credits"`
+}
+
+type balancesAnswer struct {
+	Seq    int64          `json:"seq"`
+	Data   []balanceGroup `json:"data"`
+	Totals []balanceGroup `json:"totals"`
+	Next   *string        `json:"next"`
+}
+
+// account is an account as the API has it; balances are positive on its normal side.
+type account struct {
+	ID         string            `json:"id"`
+	Code       string            `json:"code"`
+	Type       string            `json:"type"`
+	Currency   string            `json:"currency"`
+	Name       string            `json:"name"`
+	MinBalance *string           `json:"min_balance"`
+	MaxBalance *string           `json:"max_balance"`
+	Frozen     string            `json:"frozen"`
+	Closed     bool              `json:"closed"`
+	Tags       map[string]string `json:"tags"`
+	OpenedAt   int64             `json:"opened_at_seq"`
+	Balance    string            `json:"balance"`
+	Held       string            `json:"held"`
+	Available  *string           `json:"available"`
+	Postings   int64             `json:"account_seq"`
+}
+
+// accountsPage is a level of the tree of codes: sums by the next segment, and the accounts under the prefix.
+type accountsPage struct {
+	Ledger   string
+	Prefix   string
+	At       string  // the time as of which the sums are; empty for now
+	Trail    []crumb // the prefixes above
+	Sums     balancesAnswer
+	Deeper   bool // there are segments below
+	Accounts []account
+	More     string
+}
+
+// crumb is a step of a path, and where it leads.
+type crumb struct{ Text, Prefix string }
+
+func (p *accountsPage) title() string { return p.Ledger + ": accounts" }
+
+// sumsShown is how many sums a page shows.
+const sumsShown = "500"
+
+func (v *visit) accounts() (any, error) {
+	p := &accountsPage{Ledger: v.r.PathValue("ledger"), Prefix: v.given("prefix"), At: v.given("at")}
+	depth := 1
+	if p.Prefix != "" {
+		segments := strings.Split(p.Prefix, ":")
+		depth = len(segments) + 1
+		for i, s := range segments {
+			p.Trail = append(p.Trail, crumb{s, strings.Join(segments[:i+1], ":")})
+		}
+	}
+	q := url.Values{"depth": {strconv.Itoa(depth)}, "limit": {sumsShown}}
+	for name, value := range map[string]string{"prefix": p.Prefix, "at": p.At} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if err := v.ask(v.path("balances")+"?"+q.Encode(), &p.Sums); err != nil {
+		return nil, err
+	}
+	for _, g := range p.Sums.Data {
+		p.Deeper = p.Deeper || g.Code != p.Prefix
+	}
+	var list struct {
+		Data []account `json:"data"`
+		Next *string   `json:"next"`
+	}
+	if err := v.ask(v.path("accounts")+v.query("prefix", "cursor"), &list); err != nil {
+		return nil, err
+	}
+	p.Accounts, p.More = list.Data, v.more(list.Next)
+	return p, nil
+}
+
+// line is a posting on a statement.
+type line struct {
+	AccountSeq    int64  `json:"account_seq"`
+	Seq           int64  `json:"seq"`
+	Kind          string `json:"kind"`
+	ID            string `json:"id"`
+	BookingDate   string `json:"booking_date"`
+	EffectiveDate string `json:"effective_date"`
+	Direction     string `json:"direction"`
+	Amount        string `json:"amount"`
+	PendingChange string `json:"pending_change"`
+	Balance       string `json:"balance"`
+	Description   string `json:"description"`
+	Reference     string `json:"reference"`
+	Erased        bool   `json:"erased"`
+}
+
+type statement struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	AsOf    int64  `json:"as_of_seq"`
+	Opening struct {
+		Date    string `json:"date"`
+		Balance string `json:"balance"`
+	} `json:"opening"`
+	Lines   []line `json:"lines"`
+	Closing struct {
+		Date    string `json:"date"`
+		Balance string `json:"balance"`
+	} `json:"closing"`
+	Totals struct {
+		Debits  string `json:"debits"`
+		Credits string `json:"credits"`
+		Lines   int64  `json:"lines"`
+	} `json:"totals"`
+	Next *string `json:"next"`
+}
+
+type accountPage struct {
+	Ledger    string
+	Account   account
+	Statement statement
+	More      string
+}
+
+func (p *accountPage) title() string { return p.Account.Code }
+
+func (v *visit) account() (any, error) {
+	p := &accountPage{Ledger: v.r.PathValue("ledger")}
+	code := v.r.PathValue("account")
+	if err := v.ask(v.path("accounts", code), &p.Account); err != nil {
+		return nil, err
+	}
+	if err := v.ask(v.path("accounts", code, "statement")+v.query("from", "to", "cursor"), &p.Statement); err != nil {
+		return nil, err
+	}
+	p.More = v.more(p.Statement.Next)
+	return p, nil
+}
