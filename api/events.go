@@ -116,7 +116,8 @@ func (s *stream) begin() error {
 	if s.next > size {
 		return fieldProblem(codeSeqNotReached, field, "this ledger has the entries 0 to %d so far; a position beyond them is of another ledger, or the ledger has lost entries", size-1)
 	}
-	return nil
+	s.before, err = s.h.hashAt(s.x.req.Context(), s.x.ledger, s.next-1, nil)
+	return err
 }
 
 // kinds returns a list of kinds of entry, separated by commas; nil when it is not given.
@@ -209,15 +210,11 @@ func (h *handlers) readEvents(ctx context.Context, id ledger.LedgerID, f store.E
 		return nil, err
 	}
 	defer h.eventReads.Release(1)
-	before, err := h.hashAt(ctx, id, f.From-1)
-	if err != nil {
-		return nil, err
-	}
 	page, err := h.DB.Entries(ctx, id, f)
 	if err != nil {
 		return nil, err
 	}
-	blocks := &eventBlocks{entries: len(page.Entries), next: page.AsOf + 1, more: page.Next != nil, before: before}
+	blocks := &eventBlocks{entries: len(page.Entries), next: page.AsOf + 1, more: page.Next != nil}
 	if blocks.more {
 		blocks.next = *page.Next
 	}
@@ -235,14 +232,23 @@ func (h *handlers) readEvents(ctx context.Context, id ledger.LedgerID, f store.E
 		}
 		blocks.text = append(blocks.text, "\n\n"...)
 	}
-	blocks.after, err = h.hashAt(ctx, id, blocks.next-1)
+	if blocks.before, err = h.hashAt(ctx, id, f.From-1, page.Entries); err == nil {
+		blocks.after, err = h.hashAt(ctx, id, blocks.next-1, page.Entries)
+	}
 	return blocks, err
 }
 
-// hashAt returns the hash of an entry, nil before the first one.
-func (h *handlers) hashAt(ctx context.Context, id ledger.LedgerID, seq int64) (*chain.Hash, error) {
+// hashAt returns the hash of an entry, nil before the first one: out of a page of
+// others if one of them is it, or names it as the one before.
+func (h *handlers) hashAt(ctx context.Context, id ledger.LedgerID, seq int64, page []ledger.Entry) (*chain.Hash, error) {
 	if seq < 0 {
 		return nil, nil
+	}
+	if n := len(page); n > 0 && page[n-1].Seq() == seq {
+		return new(page[n-1].Hash()), nil
+	}
+	if len(page) > 0 && page[0].Seq() == seq+1 {
+		return new(page[0].Record().PrevHash), nil
 	}
 	hashes, err := h.DB.Nodes(ctx, id.UUID)(0, seq, 1)
 	switch {
