@@ -192,17 +192,18 @@ func (s *Signer) stop(l *log, size int64, published []Checkpoint, unchecked []st
 func (s *Signer) reachedEnd(l *log, p *Position, published []Checkpoint) error {
 	l.ahead = 0
 	if ahead := aheadOf(p.Size, published); ahead > 0 {
-		return s.shorter(p.Size, ahead)
+		return s.shorter("entries", p.Size, ahead)
 	}
 	if l.dropPins(p.Size); len(l.pins) > 0 {
-		return s.shorter(p.Size, l.pins[0].Size)
+		return s.shorter("entries", p.Size, l.pins[0].Size)
 	}
 	l.unvouched = false
 	return nil
 }
 
-func (s *Signer) shorter(size, signed int64) *refused {
-	return s.finding(codeRollback, size, fmt.Sprintf("%d entries", size), fmt.Sprintf("%d entries", signed))
+// shorter refuses a log of so many entries, or leaves, of which more were signed.
+func (s *Signer) shorter(what string, size, signed int64) *refused {
+	return s.finding(codeRollback, size, fmt.Sprintf("%d %s", size, what), fmt.Sprintf("%d %s", signed, what))
 }
 
 // aheadOf returns the largest published size beyond size, 0 when there is none.

@@ -155,7 +155,7 @@ func (s *Signer) leftOfSuperLog(ctx context.Context, p *Position) (*remains, err
 		}
 		if len(rows) == 0 {
 			if ahead := aheadOf(r.tree.Size(), published); ahead > 0 {
-				return nil, s.shorter(r.tree.Size(), ahead)
+				return nil, s.shorter("leaves", r.tree.Size(), ahead)
 			}
 			return r, nil
 		}

@@ -97,7 +97,7 @@ func (s *Signer) superAdvance(ctx context.Context, l *log, r *Result) error {
 	r.Backlog = r.Backlog || more && l.behind == nil
 	if l.caughtUp = !more && l.behind == nil; l.caughtUp {
 		if ahead := aheadOf(p.Size+int64(len(hashes)), published); ahead > 0 {
-			return s.shorter(p.Size+int64(len(hashes)), ahead).orSucceed()
+			return s.shorter("leaves", p.Size+int64(len(hashes)), ahead).orSucceed()
 		}
 		if leaves := s.superLeaves(); s.holder && len(leaves) > 0 {
 			if err := s.Database.AppendSuper(ctx, p.Size+int64(len(hashes)), leaves); err != nil {
