@@ -144,7 +144,7 @@ func TestWhatStandsInTheWayOfLedgersIsSaid(t *testing.T) {
 	}{
 		{"a right is missing", "revoke select on book.ledgers from tallystick_auditor", nil, reconcile.Incomplete},
 		{"a table is gone", "drop table book.ledgers cascade", []string{"SCHEMA_TAMPERED"}, tampered},
-		{"a view", "alter table book.ledgers rename to kept; create view book.ledgers as select * from book.kept", []string{"ROWS_FILTERED", "SCHEMA_TAMPERED"}, tampered},
+		{"a view", "alter table book.ledgers rename to kept; create view book.ledgers as select * from book.kept", []string{"CONTROL_WEAKENED", "ROWS_FILTERED", "SCHEMA_TAMPERED"}, tampered},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

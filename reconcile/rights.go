@@ -53,7 +53,8 @@ where d.datname = pg_catalog.current_database() and x.privilege_type = 'CREATE'
 union all
 select r.rolname::text, 'lends its rights to whoever calls the function ' || p.proname::text
 from pg_catalog.pg_proc p join pg_catalog.pg_roles r on r.oid = p.proowner
-where p.prosecdef and p.oid >= 16384::oid and (r.rolsuper or r.rolname = 'tallystick_owner')
+where p.prosecdef and p.oid >= 16384::oid
+    and (r.rolsuper or exists (select 1 from pg_catalog.pg_roles w where w.rolname = 'tallystick_owner' and pg_catalog.pg_has_role(r.oid, w.oid, 'MEMBER')))
     and p.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
     and not exists (select 1 from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
     and exists (select 1 from pg_catalog.pg_roles m where m.rolname in ('tallystick_app', 'tallystick_signer', 'tallystick_auditor', 'tallystick_eraser')
@@ -129,8 +130,8 @@ func (v *verification) checkRights(ctx context.Context, db *store.DB, a *actual)
 
 // mayBe reports whether a role has a right on a table by the migrations.
 func mayBe(name, role, right string) bool {
-	i := slices.IndexFunc(schema, func(t table) bool { return t.name == name })
-	if i < 0 {
+	t := tableNamed(name)
+	if t == nil {
 		return false
 	}
 	letter, ok := map[string]string{"select": "s", "insert": "i", "update": "u", "delete": "d"}[right]
@@ -138,7 +139,7 @@ func mayBe(name, role, right string) bool {
 		return false
 	}
 	granted := map[store.Role]string{
-		store.RoleApp: schema[i].app, store.RoleSigner: schema[i].signer, store.RoleAuditor: "s", store.RoleEraser: schema[i].eraser,
+		store.RoleApp: t.app, store.RoleSigner: t.signer, store.RoleAuditor: "s", store.RoleEraser: t.eraser,
 	}
 	return strings.Contains(granted[store.Role(role)], letter)
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,6 +22,7 @@ type actual struct {
 	columns     map[string][]string // as in table.columns
 	constraints map[string][]string // names, those that are enforced
 	rules       map[string]string   // what each demands
+	unknown     map[string]string   // the kinds of relations that are not listed
 }
 
 // relation is what stands under a table's name.
@@ -63,7 +65,7 @@ where schemaname in ('book', 'ops') and indexdef like 'CREATE UNIQUE%'`
 select n.nspname::text, c.relname::text, 'trigger ' || g.tgname::text
 from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where n.nspname in ('book', 'ops') and not g.tgisinternal`
+where n.nspname in ('book', 'ops')`
 
 	heirsSQL = `
 select n.nspname::text, c.relname::text, 'a table that inherits from it'::text
@@ -92,11 +94,12 @@ const (
 select n.nspname::text, c.relname::text, 'index ' || i.relname::text || case
     when not (x.indisvalid and x.indisready and x.indislive) then ' that is not in force'
     when exists (select 1 from pg_catalog.unnest(x.indclass::oid[]) as o(oid) where o.oid >= 16384::oid) then ' that sorts in another way'
+    when not x.indimmediate then ' that lets duplicates in'
     else ' that does not keep its key unique' end
 from pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indrelid join pg_catalog.pg_class i on i.oid = x.indexrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname in ('book', 'ops') and (not (x.indisvalid and x.indisready and x.indislive)
-    or exists (select 1 from pg_catalog.unnest(x.indclass::oid[]) as o(oid) where o.oid >= 16384::oid)
+    or exists (select 1 from pg_catalog.unnest(x.indclass::oid[]) as o(oid) where o.oid >= 16384::oid) or not x.indimmediate
     or not x.indisunique and exists (select 1 from pg_catalog.pg_constraint o where o.conindid = x.indexrelid and o.contype in ('p', 'u')))`
 
 	foreignKeysSQL = `
@@ -121,7 +124,20 @@ where t.typnamespace = 'pg_catalog'::regnamespace and t.oid >= 16384::oid
 union all select 'operator class ' || c.opcname::text from pg_catalog.pg_opclass c
 where c.opcnamespace = 'pg_catalog'::regnamespace and c.oid >= 16384::oid
 union all select 'cast from ' || c.castsource::regtype::text || ' to ' || c.casttarget::regtype::text from pg_catalog.pg_cast c
-where c.oid >= 16384::oid and c.castsource < 16384::oid and c.casttarget < 16384::oid`
+where c.oid >= 16384::oid and c.castsource < 16384::oid and c.casttarget < 16384::oid
+union all select 'function ' || p.proname::text from pg_catalog.pg_proc p
+where p.pronamespace = 'pg_catalog'::regnamespace and p.oid >= 16384::oid
+    and not exists (select 1 from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+union all select 'another function behind operator ' || o.oprname::text from pg_catalog.pg_operator o
+where o.oid < 16384::oid and o.oprcode::oid >= 16384::oid
+union all select 'another function behind type ' || t.typname::text from pg_catalog.pg_type t
+where t.oid < 16384::oid and greatest(t.typinput::oid, t.typoutput::oid, t.typreceive::oid, t.typsend::oid) >= 16384::oid
+union all select 'another function behind an operator class of ' || f.opfname::text from pg_catalog.pg_amproc a join pg_catalog.pg_opfamily f on f.oid = a.amprocfamily
+where f.oid < 16384::oid and a.amproc::oid >= 16384::oid
+union all select 'another operator in an operator class of ' || f.opfname::text from pg_catalog.pg_amop a join pg_catalog.pg_opfamily f on f.oid = a.amopfamily
+where f.oid < 16384::oid and f.opfnamespace = 'pg_catalog'::regnamespace and a.amopopr >= 16384::oid and a.amoplefttype < 16384::oid and a.amoprighttype < 16384::oid
+union all select 'another function behind cast from ' || c.castsource::regtype::text || ' to ' || c.casttarget::regtype::text from pg_catalog.pg_cast c
+where c.oid < 16384::oid and c.castfunc >= 16384::oid`
 
 // checkCatalogue looks for what only somebody with every right can put there.
 func (v *verification) checkCatalogue(ctx context.Context, db *store.DB) error {
@@ -146,6 +162,9 @@ func (v *verification) checkSchema(ctx context.Context, db *store.DB) error {
 	for i := range schema {
 		v.checkTable(&schema[i], a)
 	}
+	for _, name := range slices.Sorted(maps.Keys(a.unknown)) {
+		v.strange(ControlWeakened, name+": "+orKind(a.unknown[name]), "no such relation")
+	}
 	for _, scan := range []struct {
 		sql, code string
 		postgres  bool // on that engine only
@@ -157,8 +176,8 @@ func (v *verification) checkSchema(ctx context.Context, db *store.DB) error {
 			continue
 		}
 		err := db.Scan(ctx, scan.sql, nil, func(r *store.Row) error {
-			if name := string(r.Text(0)) + "." + string(r.Text(1)); listed(name) {
-				v.findings.add(finding{code: scan.code, seq: noSeq, stored: fmt.Sprintf("%s on %s", r.Text(2), name), recomputed: "none"})
+			if t := tableNamed(string(r.Text(0)) + "." + string(r.Text(1))); t != nil {
+				v.strange(t.weighs(scan.code), fmt.Sprintf("%s on %s", r.Text(2), t.name), "none")
 			}
 			return nil
 		})
@@ -170,15 +189,25 @@ func (v *verification) checkSchema(ctx context.Context, db *store.DB) error {
 		}
 	}
 	v.evidence.compared = true
+	if err := v.checkIndexes(ctx, db); err != nil {
+		return err
+	}
 	if err := v.checkCatalogue(ctx, db); err != nil {
 		return err
 	}
 	return v.checkRights(ctx, db, a)
 }
 
-// listed reports whether a table is one that the verification rests on.
-func listed(name string) bool {
-	return slices.ContainsFunc(schema, func(t table) bool { return t.name == name })
+// listed reports whether a table is one of the migrations.
+func listed(name string) bool { return tableNamed(name) != nil }
+
+// weighs returns the code of what makes the table another one: where nothing is
+// verified against its rows it weakens a control.
+func (t *table) weighs(code string) string {
+	if t.aside {
+		return ControlWeakened
+	}
+	return code
 }
 
 // columnOf returns a row of columnsSQL as schema has it.
@@ -194,12 +223,12 @@ func columnOf(r *store.Row) string {
 }
 
 func readSchema(ctx context.Context, db *store.DB) (*actual, error) {
-	a := &actual{relations: make(map[string]relation), columns: make(map[string][]string), constraints: make(map[string][]string), rules: make(map[string]string)}
+	a := &actual{relations: make(map[string]relation), columns: make(map[string][]string), constraints: make(map[string][]string), rules: make(map[string]string), unknown: make(map[string]string)}
 	constraint := func(r *store.Row, name string) {
 		rule := string(r.Text(2))
 		a.constraints[name] = append(a.constraints[name], rule)
 		if _, there := a.rules[rule]; !there { // a constraint says more than the index behind it
-			a.rules[rule] = strings.Join(strings.Fields(string(r.Text(3))), " ")
+			a.rules[rule] = oneLine(string(r.Text(3)))
 		}
 	}
 	for _, scan := range []struct {
@@ -214,8 +243,11 @@ func readSchema(ctx context.Context, db *store.DB) (*actual, error) {
 		{uniqueIndexesSQL, constraint},
 	} {
 		err := db.Scan(ctx, scan.sql, nil, func(r *store.Row) error {
-			if name := string(r.Text(0)) + "." + string(r.Text(1)); listed(name) {
+			switch name := string(r.Text(0)) + "." + string(r.Text(1)); {
+			case listed(name):
 				scan.row(r, name)
+			case scan.sql == relationsSQL:
+				a.unknown[name] = string(r.Text(2))
 			}
 			return nil
 		})
@@ -227,20 +259,20 @@ func readSchema(ctx context.Context, db *store.DB) (*actual, error) {
 }
 
 // kinds are what else can stand under a table's name.
-var kinds = map[string]string{"v": "a view", "m": "a materialized view", "f": "a foreign table", "p": "a partitioned table"}
+var kinds = map[string]string{"r": "a base table", "v": "a view", "m": "a materialized view", "f": "a foreign table", "p": "a partitioned table"}
 
 // checkTable holds one table against what it should be.
 func (v *verification) checkTable(t *table, a *actual) {
 	r, there := a.relations[t.name]
-	report := func(code, stored, recomputed string) {
-		v.findings.add(finding{code: code, seq: noSeq, stored: t.name + ": " + stored, recomputed: recomputed})
-	}
+	report := func(code, stored, recomputed string) { v.strange(t.weighs(code), t.name+": "+stored, recomputed) }
 	if !there {
 		report(SchemaTampered, "missing", "a base table")
 		return
 	}
 	if r.kind != "r" {
-		report(RowsFiltered, orKind(r.kind), "a base table")
+		if !t.aside {
+			report(RowsFiltered, orKind(r.kind), "a base table")
+		}
 		report(SchemaTampered, orKind(r.kind), "a base table")
 		return
 	}
@@ -250,7 +282,10 @@ func (v *verification) checkTable(t *table, a *actual) {
 	if r.owner != string(store.RoleOwner) {
 		report(ControlWeakened, "owned by "+r.owner, "owned by "+string(store.RoleOwner))
 	}
-	want := strings.Split(t.columns, ", ")
+	if t.aside {
+		return
+	}
+	want := split(t.columns)
 	for _, column := range want {
 		if !slices.Contains(a.columns[t.name], column) {
 			report(SchemaTampered, "no column "+column, column)
@@ -261,7 +296,7 @@ func (v *verification) checkTable(t *table, a *actual) {
 			report(SchemaTampered, "column "+column, "not part of it")
 		}
 	}
-	for _, constraint := range strings.Split(t.constraints, ", ") {
+	for _, constraint := range split(t.constraints) {
 		switch {
 		case !slices.Contains(a.constraints[t.name], constraint):
 			report(SchemaTampered, "without "+constraint, constraint)

@@ -1,6 +1,6 @@
 package reconcile
 
-// rules is what constraints and unique indexes demand, as PostgreSQL writes them,
+// rules is what constraints and indexes demand, as PostgreSQL writes them,
 // each white space as one space. Somebody who replaces a rule by one of the same
 // name that demands less lets in what it kept out. Other engines write them
 // otherwise: there their names are compared, and the report says so.
@@ -61,4 +61,19 @@ var rules = map[string]string{
 	"runs_id":                          `PRIMARY KEY (run_id)`,
 	"runs_key":                         `UNIQUE (ledger_id, key)`,
 	"runs_result":                      `CHECK (((result IS NULL) OR (result = ANY (ARRAY['passed'::text, 'failed'::text, 'incomplete'::text]))))`,
+	"accounts_in_order":                `CREATE INDEX accounts_in_order ON book.accounts USING btree (ledger_id, account_id)`,
+	"accounts_income":                  `CREATE INDEX accounts_income ON book.accounts USING btree (ledger_id, code) WHERE (type = ANY (ARRAY['revenue'::text, 'expense'::text]))`,
+	"entries_commitments":              `CREATE INDEX entries_commitments ON book.entries USING btree (ledger_id, seq) WHERE (kind = 'balance_commitment'::text)`,
+	"entries_expiring":                 `CREATE INDEX entries_expiring ON book.entries USING btree (expires_at, ledger_id, seq) INCLUDE (request_id) WHERE ((kind = 'hold'::text) AND (expires_at IS NOT NULL))`,
+	"entries_keys":                     `CREATE INDEX entries_keys ON book.entries USING btree (ledger_id, seq) WHERE (kind = 'key_changed'::text)`,
+	"entries_night":                    `CREATE INDEX entries_night ON book.entries USING btree (ledger_id, seq) WHERE (kind = ANY (ARRAY['policy_adopted'::text, 'run'::text, 'decision'::text]))`,
+	"entries_related":                  `CREATE INDEX entries_related ON book.entries USING btree (ledger_id, related_to, seq) WHERE (related_to IS NOT NULL)`,
+	"entries_rules":                    `CREATE INDEX entries_rules ON book.entries USING btree (ledger_id, seq) WHERE (kind = ANY (ARRAY['period_closed'::text, 'period_reopened'::text, 'currency_defined'::text]))`,
+	"postings_amount":                  `CREATE INDEX postings_amount ON book.postings USING btree (ledger_id, amount, seq) WHERE ((amount > (0)::numeric) AND (NOT repeats))`,
+	"postings_back_valued":             `CREATE INDEX postings_back_valued ON book.postings USING btree (account_id, effective_date, seq) INCLUDE (direction, amount) WHERE back_valued`,
+	"postings_held":                    `CREATE INDEX postings_held ON book.postings USING btree (ledger_id, pending_change, seq) WHERE ((amount = (0)::numeric) AND (pending_change > (0)::numeric) AND (NOT repeats))`,
+	"metadata_terms_term":              `CREATE INDEX metadata_terms_term ON ops.metadata_terms USING btree (ledger_id, term, seq)`,
+	"payloads_reference":               `CREATE INDEX payloads_reference ON ops.payloads USING btree (ledger_id, reference, seq) WHERE (reference IS NOT NULL)`,
+	"runs_by_day":                      `CREATE INDEX runs_by_day ON ops.runs USING btree (ledger_id, as_of, started_at)`,
+	"snapshots_sizes":                  `CREATE INDEX snapshots_sizes ON ops.snapshots USING btree (ledger_id, size, part) INCLUDE (parts)`,
 }

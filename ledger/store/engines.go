@@ -66,6 +66,7 @@ func sessionSettings(conn *pgx.Conn, role Role) []string {
 			fmt.Sprintf("set client_connection_check_interval = '%dms'", aliveCheckInterval.Milliseconds()),
 			fmt.Sprintf("set tcp_user_timeout = %d", tcpUserTimeout.Milliseconds()),
 			"set jit = off",
+			"set constraint_exclusion = off",  // no row is passed over because a constraint says that it cannot be
 			"set quote_all_identifiers = off", // in what the catalogue says of constraints
 		)
 	}
