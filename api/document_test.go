@@ -16,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
+	"tallystick/api/console"
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
 	"tallystick/ledger/money"
@@ -278,7 +279,9 @@ func TestRoutesAndDocumentAreEqual(t *testing.T) {
 	handler := New(Config{Poster: &posterStub{}})
 	var echoed []string
 	for _, r := range handler.Routes() {
-		echoed = append(echoed, r.Method+" "+r.Path)
+		if !strings.HasPrefix(r.Path, console.Path) { // which routes by itself
+			echoed = append(echoed, r.Method+" "+r.Path)
+		}
 	}
 	if len(echoed) != len(routes) {
 		t.Errorf("Echo serves %d routes, routes.go has %d: %v", len(echoed), len(routes), echoed)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tallystick/api/console"
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
 )
@@ -187,6 +188,9 @@ func (h *handlers) sendReport(x *exchange, r ReportRequest, formats []string) er
 		return fieldProblem(codeInvalidParameter, "format", "the formats here are %s", strings.Join(formats, ", "))
 	}
 	r.Links = "/v1/ledgers/" + x.ledger.String()
+	if links, ok := console.Links(x.req.Context()); ok {
+		r.Links = links
+	}
 	ctx := x.req.Context()
 	if !h.reports.TryAcquire(1) {
 		patience, cancel := context.WithTimeout(ctx, ReportPatience)

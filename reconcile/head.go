@@ -196,9 +196,14 @@ func (v *verification) checkQuorum(h *shownHead) {
 	oldest := time.Time{}
 	if e.fresh > 0 {
 		oldest = e.now.Add(-e.fresh)
-		if h.publishedAt.Before(oldest) {
-			v.findings.add(finding{code: CheckpointStale, seq: lastOf(h.size), stored: "shown at " + h.publishedAt.Format(time.RFC3339),
-				recomputed: "not before " + oldest.UTC().Format(time.RFC3339)})
+		f := finding{code: CheckpointStale, seq: lastOf(h.size), stored: "shown at " + h.publishedAt.Format(time.RFC3339)}
+		switch {
+		case h.publishedAt.Before(oldest):
+			f.recomputed = "not before " + oldest.UTC().Format(time.RFC3339)
+			v.findings.add(f)
+		case h.publishedAt.After(e.now.Add(signerGrace)): // what is yet to come is not fresh
+			f.recomputed = "not after " + e.now.UTC().Format(time.RFC3339)
+			v.findings.add(f)
 		}
 	}
 	if e.policy == nil || e.policy.Quorum(&h.signed, oldest) {

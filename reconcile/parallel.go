@@ -20,7 +20,7 @@ const (
 func retry(ctx context.Context, f func() error) error {
 	for n := 1; ; n++ {
 		err := f()
-		if err == nil || n == attempts || !store.Passing(err) || errors.Is(err, errSegmentTooLarge) || ctx.Err() != nil {
+		if err == nil || n == attempts || !store.Passing(err) || errors.Is(err, errSegmentTooLarge) || errors.Is(err, errSnapshot) || ctx.Err() != nil {
 			return err
 		}
 		select {

@@ -57,7 +57,7 @@ from pg_catalog.pg_rewrite w join pg_catalog.pg_class v on v.oid = w.ev_class jo
     join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
     join pg_catalog.pg_class c on c.oid = d.refobjid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     cross join lateral pg_catalog.aclexplode(v.relacl) as x left join pg_catalog.pg_roles g on g.oid = x.grantee
-where n.nspname in ('book', 'ops') and v.oid <> c.oid and x.privilege_type in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+where n.nspname in ('book', 'ops') and v.oid <> c.oid and lower(x.privilege_type) in ('insert', 'update', 'delete', 'truncate')
     and coalesce(g.rolname, 'public') in ('public', 'tallystick_app', 'tallystick_signer', 'tallystick_auditor', 'tallystick_eraser')
 order by 1`
 )

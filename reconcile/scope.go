@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"tallystick/ledger/chain"
@@ -134,9 +133,6 @@ func (v *verification) beyond() []string {
 	add(e.best != nil && e.best.Size < v.snapshot.Size && e.best.Size >= e.seen.newest, "that the newest %d %s stay: no checkpoint covers them yet", v.snapshot.Size-bestSize(e), plural(int(min(v.snapshot.Size-bestSize(e), 2)), "entry", "entries"))
 	add(e.superLogged > 0 && e.superLog == nil, "the super-log itself: its rows, its tree and its checkpoints")
 	add(e.superLog != nil && signed && e.seen.logged == 0, "whether this ledger would be missed: the super-log does not name it, though there are checkpoints of it")
-	if l := e.superLog; l != nil && l.Size > 0 && len(l.Keys) == 0 {
-		add(true, "whose the signature under the super-log is: %s is no key of this ledger's signers, nor one that a policy names for it", strings.Join(l.Unknown, ", "))
-	}
 	add(v.level == LevelEvidence && e.given == 0, "receipts, archived checkpoints and the signer's state: none was given")
 	add(v.level >= LevelChain, "whether what a closing moved is the result of its period, and the trial balance that it commits to")
 	add(v.level >= LevelChain, "request fingerprints")

@@ -26,7 +26,7 @@ where run_id = any($1::uuid[])`
 const endedRunsSQL = `
 select run_id
 from ops.runs
-where ledger_id = $1::uuid and phase = 'done'`
+where ledger_id = $1::uuid and (phase = 'done' or result is not null or reports_sha256 is not null or entry_seq is not null)`
 
 // Index: i8_entries_request.
 const recordedLaterSQL = `

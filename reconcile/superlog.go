@@ -155,7 +155,7 @@ type SuperLog struct {
 	Leaves  int64    `json:"leaves"`       // about ledgers
 	Ledgers int64    `json:"ledgers"`      // that they are about
 	Size    int64    `json:"size"`         // of its newest checkpoint, 0 without one
-	Keys    []string `json:"keys"`         // of this ledger's signers, under that checkpoint
+	Keys    []string `json:"keys"`         // of signers that are known, under that checkpoint
 	Unknown []string `json:"unknown_keys"` // other keys that claim to have signed it
 	// Successions are where it begins anew after a loss, the first hundred.
 	Successions []SuperSuccession `json:"successions"`
@@ -164,14 +164,15 @@ type SuperLog struct {
 // superWalk reads the super-log. It is a verification of its own, of a log without
 // a ledger: what it finds is told of the super-log, and in no entry's name.
 type superWalk struct {
-	v     *verification // that of the ledger
-	own   *verification // that of the super-log
-	db    *store.DB
-	tree  *treeWalk
-	last  int64 // the position of the row before, −1 at first
-	there map[uuid.UUID]bool
-	found [len(superKinds)]series
-	seen  SuperLog
+	v      *verification // that of the ledger
+	own    *verification // that of the super-log
+	db     *store.DB
+	tree   *treeWalk
+	last   int64 // the position of the row before, −1 at first
+	newest int64 // when the last row was recorded, in Unix microseconds
+	there  map[uuid.UUID]bool
+	found  [len(superKinds)]series
+	seen   SuperLog
 
 	before      string // the origin of the newest checkpoint before a succession
 	successor   string // under which checkpoints are signed from here on; "" before one
@@ -229,8 +230,12 @@ func (v *verification) checkSuperLog(ctx context.Context, db *store.DB, opts *Op
 	if err := w.whoSigned(ctx); err != nil {
 		return err
 	}
+	if err := w.holdShown(ctx); err != nil {
+		return err
+	}
 	w.holdKept(kept)
 	w.seen.Leaves, w.seen.Ledgers = w.last+1-w.successions, int64(len(w.there))
+	w.unsigned(w.newest)
 	v.evidence.superLog = &w.seen
 	return nil
 }
@@ -266,7 +271,7 @@ func (w *superWalk) row(r *superRow) error {
 		w.add(superPlace, r.position, fmt.Sprintf("position %d", r.position), fmt.Sprintf("position %d", w.last+1))
 		w.tree.lost = true
 	}
-	w.last = r.position
+	w.last, w.newest = r.position, r.leaf.RecordedAt
 	switch leaf := r.leaf.Hash(); {
 	case r.rejected != nil:
 		w.add(superHash, r.position, r.rejected.column+" "+r.rejected.value, "")
@@ -336,8 +341,8 @@ func (w *superWalk) published(ctx context.Context, page []superRow) error {
 
 // whoSigned looks whose signature is under the newest checkpoint: of the keys that
 // the policy names for the super-log, or else of this ledger's signers, whose keys
-// sign every log of theirs. Another ledger's may have others: that a signature is of
-// nobody who is known here is told, and is no finding.
+// sign every log of theirs, or of another ledger's. That a signature is of nobody who
+// is known here is no finding: then the super-log counts as not checked.
 func (w *superWalk) whoSigned(ctx context.Context) error {
 	newest, err := w.own.checkpointAt(ctx, w.own.evidence.seen.newest)
 	if err != nil || newest == nil || len(newest.found) > 0 {
@@ -357,6 +362,13 @@ func (w *superWalk) whoSigned(ctx context.Context) error {
 	switch {
 	case errors.Is(err, chain.ErrSignature):
 		w.own.evidence.add(finding{code: CheckpointBadSignature, seq: lastOf(newest.size), stored: err.Error()})
+	case errors.Is(err, chain.ErrUnknownKey) && len(named) == 0:
+		if keys, err = w.keysOfOthers(ctx, origin); err != nil {
+			return err
+		}
+		if others, err := chain.OpenCheckpoint([]byte(newest.note), keys...); err == nil {
+			signed = others
+		}
 	case err != nil && !errors.Is(err, chain.ErrUnknownKey):
 		return err
 	}

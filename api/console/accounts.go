@@ -2,9 +2,11 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // balanceGroup is a sum of balances in one currency.
@@ -47,10 +49,9 @@ type account struct {
 type accountsPage struct {
 	Ledger   string
 	Prefix   string
-	At       string  // the time as of which the sums are; empty for now
+	At       string  // the time or the business day as of which the sums are; empty for now
 	Trail    []crumb // the prefixes above
 	Sums     balancesAnswer
-	Deeper   bool // there are segments below
 	Accounts []account
 	More     string
 }
@@ -60,40 +61,76 @@ type crumb struct{ Text, Prefix string }
 
 func (p *accountsPage) title() string { return p.Ledger + ": accounts" }
 
-// sumsShown is how many sums a page shows.
-const sumsShown = "500"
+const (
+	// sumsShown is how many sums a page shows.
+	sumsShown = "500"
+	// maxSegments is how many segments a code may have: it has 128 bytes at most.
+	maxSegments = 64
+	// linesShown is how many lines of a statement a page shows.
+	linesShown = "250"
+)
 
 func (v *visit) accounts() (any, error) {
 	p := &accountsPage{Ledger: v.r.PathValue("ledger"), Prefix: v.given("prefix"), At: v.given("at")}
 	depth := 1
 	if p.Prefix != "" {
 		segments := strings.Split(p.Prefix, ":")
-		depth = len(segments) + 1
+		depth = min(len(segments)+1, maxSegments)
 		for i, s := range segments {
 			p.Trail = append(p.Trail, crumb{s, strings.Join(segments[:i+1], ":")})
 		}
 	}
 	q := url.Values{"depth": {strconv.Itoa(depth)}, "limit": {sumsShown}}
-	for name, value := range map[string]string{"prefix": p.Prefix, "at": p.At} {
+	moment, err := v.moment(p.At)
+	if err != nil {
+		return p, err
+	}
+	for name, value := range map[string]string{"prefix": p.Prefix, "at": moment} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
 	if err := v.ask(v.path("balances")+"?"+q.Encode(), &p.Sums); err != nil {
-		return nil, err
+		return p, err
 	}
-	for _, g := range p.Sums.Data {
-		p.Deeper = p.Deeper || g.Code != p.Prefix
+	if p.At != "" {
+		return p, nil // accounts are shown as they are now
 	}
 	var list struct {
 		Data []account `json:"data"`
 		Next *string   `json:"next"`
 	}
 	if err := v.ask(v.path("accounts")+v.query("prefix", "cursor"), &list); err != nil {
-		return nil, err
+		return p, err
 	}
 	p.Accounts, p.More = list.Data, v.more(list.Next)
 	return p, nil
+}
+
+// moment returns the time at which a business day of the ledger ends, or a text that is no day as it is.
+func (v *visit) moment(text string) (string, error) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return text, nil
+	}
+	var info ledgerInfo
+	if err := v.ask(v.path(), &info); err != nil {
+		return "", err
+	}
+	zone, err := time.LoadLocation(info.TimeZone)
+	if err != nil {
+		return "", fmt.Errorf("reading the time zone of the ledger: %w", err)
+	}
+	cutoff, err := time.Parse("15:04", info.DayCutoff)
+	if err != nil {
+		return "", fmt.Errorf("reading the cut-off of the ledger's days: %w", err)
+	}
+	year, month, date := day.Date()
+	if cutoff.Hour() == 0 && cutoff.Minute() == 0 {
+		date++ // the day ends at midnight
+	}
+	end := time.Date(year, month, date, cutoff.Hour(), cutoff.Minute(), 0, 0, zone)
+	return end.Add(-time.Microsecond).UTC().Format(time.RFC3339Nano), nil
 }
 
 // line is a posting on a statement.
@@ -138,6 +175,7 @@ type accountPage struct {
 	Ledger    string
 	Account   account
 	Statement statement
+	First     string // the address of the first page, empty on it
 	More      string
 }
 
@@ -149,9 +187,13 @@ func (v *visit) account() (any, error) {
 	if err := v.ask(v.path("accounts", code), &p.Account); err != nil {
 		return nil, err
 	}
-	if err := v.ask(v.path("accounts", code, "statement")+v.query("from", "to", "cursor"), &p.Statement); err != nil {
-		return nil, err
+	p.Statement.From, p.Statement.To = v.given("from"), v.given("to") // as they were typed, should they not be dates
+	if err := v.ask(v.path("accounts", code, "statement")+v.queryWith(url.Values{"limit": {linesShown}}, "from", "to", "cursor"), &p.Statement); err != nil {
+		return p, err
 	}
 	p.More = v.more(p.Statement.Next)
+	if v.given("cursor") != "" {
+		p.First = v.r.URL.EscapedPath() + v.query("from", "to")
+	}
 	return p, nil
 }

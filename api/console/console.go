@@ -25,10 +25,18 @@ type Config struct {
 	Log     *slog.Logger // one event per page, at debug level
 }
 
+// Bounds of pages, so that who reads does not keep others from posting.
+const (
+	// maxPages is how many are made at once; the others wait for their turn, as long as pagePatience.
+	maxPages     = 4
+	pagePatience = 10 * time.Second
+)
+
 // console serves the pages.
 type console struct {
 	Config
 	sessions *sessions
+	turns    chan struct{} // of pages at work
 	pages    map[string]*template.Template
 	style    []byte
 }
@@ -59,7 +67,7 @@ var surface = []page{
 
 // New returns the handler of everything under Path.
 func New(c Config) http.Handler {
-	k := &console{Config: c, sessions: newSessions(time.Now), pages: make(map[string]*template.Template)}
+	k := &console{Config: c, sessions: newSessions(time.Now), turns: make(chan struct{}, maxPages), pages: make(map[string]*template.Template)}
 	k.style = must(files.ReadFile("pages/style.css"))
 	mux := http.NewServeMux()
 	for i := range surface {
@@ -69,13 +77,16 @@ func New(c Config) http.Handler {
 	}
 	k.pages["login.html"], k.pages["problem.html"] = k.parse("login.html"), k.parse("problem.html")
 	mux.HandleFunc("GET "+Path+"/ledgers/{ledger}/files/{path...}", k.file)
+	mux.HandleFunc("GET "+Path+"/ledgers/{ledger}/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, Path+"/ledgers/"+url.PathEscape(r.PathValue("ledger")), http.StatusSeeOther)
+	})
 	mux.HandleFunc("GET "+Path+"/login", k.askLogin)
 	mux.HandleFunc("POST "+Path+"/login", k.login)
 	mux.HandleFunc("POST "+Path+"/logout", k.logout)
 	mux.HandleFunc("GET "+Path+"/style.css", k.sendStyle)
 	mux.HandleFunc("GET "+Path, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, Path+"/", http.StatusSeeOther) })
 	mux.HandleFunc(Path+"/", func(w http.ResponseWriter, r *http.Request) {
-		k.problem(w, r, &visit{k: k, r: r}, &Problem{Status: http.StatusNotFound, Title: "There is no such page", Detail: "Nothing is shown under this address."})
+		k.problem(w, r, &visit{k: k, r: r, key: k.sessions.key(r)}, &Problem{Status: http.StatusNotFound, Title: "There is no such page", Detail: "Nothing is shown under this address."})
 	})
 	return k.guarded(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -115,6 +126,7 @@ type frame struct {
 	Ledger  string // empty on pages about none
 	At      string // the part of the ledger that is shown, such as accounts
 	Title   string
+	Problem *Problem // why the content is not what was asked for
 	Content any
 }
 
@@ -127,21 +139,35 @@ func (k *console) serve(w http.ResponseWriter, r *http.Request, p *page) {
 	if !ok {
 		return
 	}
-	content, err := p.show(v)
-	if err != nil {
-		k.problem(w, r, v, problemOf(err))
+	select {
+	case k.turns <- struct{}{}:
+		defer func() { <-k.turns }()
+	case <-time.After(pagePatience):
+		k.problem(w, r, v, &Problem{Status: http.StatusServiceUnavailable, Title: "Too many pages are being made", Detail: "Nothing is wrong; try again later."})
+		return
+	case <-r.Context().Done():
 		return
 	}
-	k.render(w, v, http.StatusOK, p.file, content)
+	content, err := p.show(v)
+	if err == nil {
+		k.render(w, v, http.StatusOK, p.file, content, nil)
+		return
+	}
+	switch wrong := problemOf(err); {
+	case content != nil && (wrong.Status == http.StatusBadRequest || wrong.Status == http.StatusUnprocessableEntity):
+		k.render(w, v, wrong.Status, p.file, content, wrong) // with what was typed
+	default:
+		k.problem(w, r, v, wrong)
+	}
 }
 
 // render writes a page, once it is whole.
-func (k *console) render(w http.ResponseWriter, v *visit, status int, file string, content any) {
-	f := frame{Version: k.Version, In: v.key != "", Ledger: v.r.PathValue("ledger"), Title: "Tallystick", Content: content}
+func (k *console) render(w http.ResponseWriter, v *visit, status int, file string, content any, wrong *Problem) {
+	f := frame{Version: k.Version, In: v.key != "", Ledger: v.r.PathValue("ledger"), Title: "Tallystick", Problem: wrong, Content: content}
 	if t, ok := content.(titled); ok {
 		f.Title = t.title()
 	}
-	if rest, ok := strings.CutPrefix(v.r.URL.EscapedPath(), Path+"/ledgers/"+url.PathEscape(f.Ledger)); ok {
+	if rest, ok := strings.CutPrefix(v.r.URL.Path, Path+"/ledgers/"+f.Ledger); ok {
 		f.At, _, _ = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
 	}
 	var out bytes.Buffer
@@ -158,11 +184,11 @@ func (k *console) render(w http.ResponseWriter, v *visit, status int, file strin
 // problem shows why a page cannot be shown; who is not known is asked to log in.
 func (k *console) problem(w http.ResponseWriter, r *http.Request, v *visit, p *Problem) {
 	if p.Status == http.StatusUnauthorized {
-		k.sessions.end(tokenOf(r))
+		k.sessions.end(r)
 		k.toLogin(w, r)
 		return
 	}
-	k.render(w, v, p.Status, "problem.html", p)
+	k.render(w, v, p.Status, "problem.html", p, nil)
 }
 
 func (k *console) sendStyle(w http.ResponseWriter, _ *http.Request) {

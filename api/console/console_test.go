@@ -14,30 +14,32 @@ func TestSessionsEnd(t *testing.T) {
 	now := time.Unix(0, 0)
 	s := newSessions(func() time.Time { return now })
 	token := s.begin("key")
-	if s.key(token) != "key" || s.key("") != "" || s.key(token+"x") != "" {
+	if s.find(token) != "key" || s.find("") != "" || s.find(token+"x") != "" {
 		t.Error("a session is not found by its token alone")
 	}
 	now = now.Add(SessionIdle - time.Second)
-	if s.key(token) != "key" {
+	if s.find(token) != "key" {
 		t.Error("a session ends before it is idle")
 	}
 	now = now.Add(SessionIdle)
-	if s.key(token) != "" {
+	if s.find(token) != "" {
 		t.Error("an idle session does not end")
 	}
 	token = s.begin("key")
 	for used := time.Duration(0); used < SessionLength; used += SessionIdle / 2 {
-		if s.key(token) != "key" {
+		if s.find(token) != "key" {
 			t.Fatalf("a session in use ends after %s", used)
 		}
 		now = now.Add(SessionIdle / 2)
 	}
-	if s.key(token) != "" {
+	if s.find(token) != "" {
 		t.Error("a session lasts for ever")
 	}
 	token = s.begin("key")
-	s.end(token)
-	if s.key(token) != "" || len(s.open) != 0 {
+	ending := httptest.NewRequest("POST", Path+"/logout", nil)
+	ending.AddCookie(&http.Cookie{Name: cookie, Value: token})
+	s.end(ending)
+	if s.find(token) != "" || len(s.open) != 0 {
 		t.Error("a session that was ended goes on")
 	}
 }
@@ -49,12 +51,38 @@ func TestThereIsRoomForSoManySessions(t *testing.T) {
 	for i := range MaxSessions + 1 {
 		now = now.Add(time.Second)
 		if i > 1 {
-			s.key(tokens[0]) // in use, though the oldest
+			s.find(tokens[0]) // in use, though the oldest
 		}
 		tokens = append(tokens, s.begin(fmt.Sprint(i)))
 	}
-	if s.key(tokens[0]) != "0" || s.key(tokens[1]) != "" || s.key(tokens[MaxSessions]) != fmt.Sprint(MaxSessions) || len(s.open) != MaxSessions {
+	if s.find(tokens[0]) != "0" || s.find(tokens[1]) != "" || s.find(tokens[MaxSessions]) != fmt.Sprint(MaxSessions) || len(s.open) != MaxSessions {
 		t.Errorf("%d sessions, and not the one that was used longest ago made room", len(s.open))
+	}
+}
+
+// Who has one key ends no sessions but those with it.
+func TestOneKeyHasSoManySessions(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := newSessions(func() time.Time { return now })
+	admin := s.begin("admin")
+	var tokens []string
+	for range 2 * MaxKeySessions {
+		now = now.Add(time.Second)
+		tokens = append(tokens, s.begin("reader"))
+	}
+	if s.find(admin) != "admin" || len(s.open) != 1+MaxKeySessions || s.find(tokens[MaxKeySessions-1]) != "" || s.find(tokens[MaxKeySessions]) != "reader" {
+		t.Errorf("%d sessions", len(s.open))
+	}
+}
+
+// A cookie of this name that somebody else of the host has set keeps nobody out.
+func TestAnotherCookieOfTheNameIsPassedOver(t *testing.T) {
+	s := newSessions(time.Now)
+	r := httptest.NewRequest("GET", Path+"/", nil)
+	r.AddCookie(&http.Cookie{Name: cookie, Value: "bad"})
+	r.AddCookie(&http.Cookie{Name: cookie, Value: s.begin("key")})
+	if s.key(r) != "key" {
+		t.Error("the second cookie does not count")
 	}
 }
 
@@ -62,7 +90,7 @@ func TestOnlyPagesOfTheConsoleComeNext(t *testing.T) {
 	for next, want := range map[string]string{
 		"/console/ledgers/main?x=1": "/console/ledgers/main?x=1", "/console/": "/console/",
 		"": "", "/": "", "/v1/ledgers": "", "//evil.example/console/": "", "https://evil.example/console/": "", "/console": "",
-		`/console/\evil`: "", `\\evil.example/console/`: "", "javascript:/console/": "", "/console/%zz": "", "\t//evil.example": "",
+		`/console/\evil`: "", `\\evil.example/console/`: "", "javascript:/console/": "", "/console/../v1/ledgers": "", "/console/..//evil.example": "", "/console/./x": "", "/console/" + strings.Repeat("x", maxNext): "", "/console/%zz": "", "\t//evil.example": "",
 	} {
 		if got := local(next); got != want {
 			t.Errorf("after %q comes %q, want %q", next, got, want)
@@ -70,13 +98,15 @@ func TestOnlyPagesOfTheConsoleComeNext(t *testing.T) {
 	}
 }
 
-func TestAmountsStandOnTheirSide(t *testing.T) {
-	for _, c := range []struct{ signed, debit, credit string }{
-		{"12.30", "12.30", ""}, {"-12.30", "", "12.30"}, {"0.00", "0.00", ""},
-		{"-170141183460469231731687303715884105727", "", "170141183460469231731687303715884105727"},
-	} {
-		if d, r := side(c.signed, false), side(c.signed, true); d != c.debit || r != c.credit {
-			t.Errorf("%s: debit %q, credit %q", c.signed, d, r)
+// What no page is named by is an error, and no address of memory.
+func TestLinksAreMadeOfTextsAndNumbers(t *testing.T) {
+	seq, code := int64(7), "a:b/c"
+	if link, err := at("main", "entries", &seq, seq, &code); err != nil || link != "/console/ledgers/main/entries/7/7/a:b%2Fc" {
+		t.Errorf("%s, %v", link, err)
+	}
+	for _, p := range []any{7, new(7), nil, []string{"a"}} {
+		if link, err := at("main", p); err == nil {
+			t.Errorf("%T gives %s", p, link)
 		}
 	}
 }

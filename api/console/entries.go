@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
 	"strconv"
 	"strings"
 )
@@ -65,6 +64,28 @@ func (e *entry) About() string {
 	return ""
 }
 
+// postingsShown is how many postings of a side a list shows.
+const postingsShown = 5
+
+// Debits returns the first postings on that side, and Credits those on the other.
+func (e *entry) Debits() []posting { return e.side("debit") }
+
+// Credits returns the first postings on that side.
+func (e *entry) Credits() []posting { return e.side("credit") }
+
+func (e *entry) side(direction string) []posting {
+	var list []posting
+	for i := range e.Postings {
+		if e.Postings[i].Direction == direction && len(list) < postingsShown {
+			list = append(list, e.Postings[i])
+		}
+	}
+	return list
+}
+
+// Others is how many postings a list does not show.
+func (e *entry) Others() int { return len(e.Postings) - len(e.Debits()) - len(e.Credits()) }
+
 // Summary says what an entry without a text is about: the account that it opens or changes, or its details.
 func (e *entry) Summary() string {
 	var attributes struct {
@@ -112,7 +133,7 @@ func (v *visit) entries() (any, error) {
 	if text := v.given("from"); text != "" {
 		from, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || from < 0 {
-			return nil, &Problem{Status: 400, Title: "Bad Request", Detail: "An entry is named by its number, from 0 on."}
+			return p, &Problem{Status: 400, Title: "Bad Request", Detail: "An entry is named by its number, from 0 on."}
 		}
 		p.From = from
 	} else { // the newest
@@ -184,7 +205,7 @@ func (v *visit) transfers() (any, error) {
 	q := v.query(append(search[:len(search):len(search)], "cursor")...)
 	var list entriesAnswer
 	if err := v.ask(v.path("transfers")+q, &list); err != nil {
-		return nil, err
+		return p, err
 	}
 	p.Found, p.More = list.Data, v.more(list.Next)
 	return p, nil
@@ -210,9 +231,4 @@ func (v *visit) transfer() (any, error) {
 		}
 	}
 	return p, nil
-}
-
-// transferPath returns the page of a transfer.
-func transferPath(ledger, id string) string {
-	return Path + "/ledgers/" + url.PathEscape(ledger) + "/transfers/" + url.PathEscape(id)
 }

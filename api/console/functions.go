@@ -4,43 +4,47 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // functions are what templates call.
 var functions = template.FuncMap{
-	"at":          at,
-	"file":        func(ledger string, parts ...any) string { return at(ledger, append([]any{"files"}, parts...)...) },
-	"transfer":    transferPath,
-	"debit":       func(signed string) string { return side(signed, false) },
-	"credit":      func(signed string) string { return side(signed, true) },
+	"at": at,
+	"file": func(ledger string, parts ...any) (string, error) {
+		return at(ledger, append([]any{"files"}, parts...)...)
+	},
 	"zero":        func(amount string) bool { return strings.Trim(amount, "0.") == "" },
 	"short":       func(hash string) string { return hash[:min(len(hash), 12)] },
 	"time":        shown,
+	"leg":         func(ledger string, p posting) leg { return leg{ledger, p} },
 	"pair":        pair,
 	"period":      period,
 	"formats":     func() map[string]string { return statementFormats },
-	"fileFormats": func() []string { return []string{"pdf", "xlsx", "csv", "text", "json"} },
+	"fileFormats": func() []string { return []string{"json", "pdf", "xlsx", "csv", "text"} },
+	"statuses":    func() []string { return breakStatuses },
+	"buckets":     func() []string { return breakBuckets },
 }
 
-// at returns the page of a ledger that the parts name.
-func at(ledger string, parts ...any) string {
+// at returns the page of a ledger that the parts name: texts and numbers, or pointers to them.
+func at(ledger string, parts ...any) (string, error) {
 	path := Path + "/ledgers/" + url.PathEscape(ledger)
 	for _, p := range parts {
-		path += "/" + url.PathEscape(fmt.Sprint(p))
+		switch p := p.(type) {
+		case string:
+			path += "/" + url.PathEscape(p)
+		case *string:
+			path += "/" + url.PathEscape(*p)
+		case int64:
+			path += "/" + strconv.FormatInt(p, 10)
+		case *int64:
+			path += "/" + strconv.FormatInt(*p, 10)
+		default:
+			return "", fmt.Errorf("no page is named by %T", p)
+		}
 	}
-	return path
-}
-
-// side returns the size of a debit-positive amount if it stands on that side, "" otherwise: there are no signs in columns of
-// debits and credits. Zero stands on the left.
-func side(signed string, credit bool) string {
-	size, negative := strings.CutPrefix(signed, "-")
-	if negative != credit {
-		return ""
-	}
-	return size
+	return path, nil
 }
 
 // shown writes a time of the API for people, to the second.
@@ -54,6 +58,12 @@ func shown(text string) string {
 
 // statementFormats are the files that a statement comes as, and what links to them say.
 var statementFormats = map[string]string{"pdf": "PDF", "xlsx": "Excel", "csv": "CSV", "camt.053.001.08": "camt.053"}
+
+// leg is a posting in a list, and the ledger that it links to.
+type leg struct {
+	Ledger  string
+	Posting posting
+}
 
 // listed is rows of a ledger, for a part of a page.
 type listed struct {
@@ -89,3 +99,10 @@ func period(format, from, asOf string) template.URL {
 	}
 	return template.URL("?" + q.Encode())
 }
+
+// What a break can be, and how old in business days, as the API has it.
+var (
+	breakStatuses = []string{"suggested", "unmatched_ledger", "unmatched_bank", "amount_mismatch", "currency_mismatch", "side_mismatch", "date_drift",
+		"duplicate_ledger", "duplicate_bank", "timing", "reversed_pair", "written_off", "carried", "matched"}
+	breakBuckets = []string{"0-4", "5-15", "16-30", "31-45", "46+"}
+)

@@ -43,7 +43,7 @@ const newestShown = 10
 type overviewPage struct {
 	Ledger   ledgerInfo
 	Signed   *checkpoint // nil: none is shown yet
-	Unsealed int64
+	Unsealed int64       // entries that it does not cover yet; below zero, the ledger has lost some that it covers
 	Totals   []balanceGroup
 	AsOf     int64
 	Runs     []run
@@ -62,7 +62,7 @@ func (v *visit) overview() (any, error) {
 		return nil, err
 	}
 	if p.Signed != nil {
-		p.Unsealed = max(p.Ledger.Size-p.Signed.Size, 0)
+		p.Unsealed = p.Ledger.Size - p.Signed.Size
 	}
 	var balances balancesAnswer
 	if err := v.ask(v.path("balances")+"?depth=1&limit=1", &balances); err != nil {
@@ -130,11 +130,11 @@ func parseCheckpoint(note string) (*checkpoint, error) {
 // signingKey is a key that is on record in a ledger.
 type signingKey struct {
 	KeyID     string `json:"key_id"`
-	Role      string `json:"role"`
 	Status    string `json:"status"`
 	PublicKey string `json:"public_key"`
 	AddedAt   int64  `json:"added_at_seq"`
-	EndedAt   *int64 `json:"ended_at_seq"`
+	RetiredAt *int64 `json:"retired_at_seq"`
+	RevokedAt *int64 `json:"revoked_at_seq"`
 }
 
 type evidencePage struct {

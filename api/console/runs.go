@@ -1,9 +1,5 @@
 package console
 
-import (
-	"encoding/json"
-)
-
 // run is a reconciliation run as the API has it.
 type run struct {
 	Run       string   `json:"run"`
@@ -20,9 +16,17 @@ type run struct {
 	EntrySeq  *int64   `json:"entry_seq"`
 	StartedAt string   `json:"started_at"`
 	EndedAt   *string  `json:"ended_at"`
+	Pins      pins     `json:"pins"`
 	Phases    []phase  `json:"phases"`
 	Disputed  []find   `json:"disputed"`
 	Outputs   []output `json:"outputs"`
+}
+
+// pins are what a run looked at beside the ledger.
+type pins struct {
+	Scope  string            `json:"scope"`
+	Why    string            `json:"why"`
+	Inputs map[string]string `json:"inputs"` // SHA-256 by name
 }
 
 type phase struct {
@@ -30,7 +34,6 @@ type phase struct {
 	Findings   []find   `json:"findings"`
 	Critical   int64    `json:"critical"`
 	Warnings   int64    `json:"warnings"`
-	Info       int64    `json:"info"`
 	NotChecked []string `json:"not_checked"`
 }
 
@@ -47,10 +50,9 @@ type find struct {
 }
 
 type output struct {
-	Kind   string      `json:"kind"`
-	Name   string      `json:"name"`
-	SHA256 string      `json:"sha256"`
-	Bytes  json.Number `json:"bytes"`
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
 }
 
 type runsAnswer struct {
@@ -138,7 +140,7 @@ func (p *breaksPage) title() string { return p.Ledger + ": breaks" }
 func (v *visit) breaks() (any, error) {
 	p := &breaksPage{Ledger: v.r.PathValue("ledger"), Asked: map[string]string{"status": v.given("status"), "account": v.given("account"), "bucket": v.given("bucket")}}
 	if err := v.ask(v.path("breaks")+v.query("status", "account", "bucket", "cursor"), p); err != nil {
-		return nil, err
+		return p, err
 	}
 	p.More = v.more(p.Next)
 	return p, nil

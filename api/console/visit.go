@@ -2,11 +2,13 @@ package console
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -62,9 +64,22 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.body.Write(b)
 }
 
+// linksKey is the key of what links of a page that the API makes begin with.
+type linksKey struct{}
+
+// Links returns what the links of a page begin with that the API makes for the console; ok is false for all other requests.
+func Links(ctx context.Context) (prefix string, ok bool) {
+	prefix, ok = ctx.Value(linksKey{}).(string)
+	return prefix, ok
+}
+
 // send asks the API, in this process.
 func (v *visit) send(path string) (*answer, error) {
-	r, err := http.NewRequestWithContext(v.r.Context(), http.MethodGet, path, http.NoBody)
+	ctx := v.r.Context()
+	if ledger := v.r.PathValue("ledger"); ledger != "" {
+		ctx = context.WithValue(ctx, linksKey{}, Path+"/ledgers/"+url.PathEscape(ledger))
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody)
 	if err != nil {
 		return nil, &Problem{Status: http.StatusNotFound, Title: "There is no such page", Detail: "Nothing is shown under this address."}
 	}
@@ -120,7 +135,12 @@ func escaped(segments ...string) string {
 
 // query returns those of the page's parameters that are named and not empty, as a query.
 func (v *visit) query(names ...string) string {
-	given, q := v.r.URL.Query(), make(url.Values)
+	return v.queryWith(make(url.Values), names...)
+}
+
+// queryWith adds them to others.
+func (v *visit) queryWith(q url.Values, names ...string) string {
+	given := v.r.URL.Query()
 	for _, name := range names {
 		if value := strings.TrimSpace(given.Get(name)); value != "" {
 			q.Set(name, value)
@@ -155,11 +175,7 @@ func (k *console) file(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	parts := strings.Split(r.PathValue("path"), "/")
-	known := false
-	for _, d := range downloads {
-		known = known || parts[0] == d
-	}
-	if !known {
+	if !slices.Contains(downloads, parts[0]) {
 		k.problem(w, r, v, &Problem{Status: http.StatusNotFound, Title: "There is no such file", Detail: "Nothing is kept under this address."})
 		return
 	}

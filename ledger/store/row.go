@@ -138,13 +138,20 @@ const (
 	microsTo2000 = daysTo2000 * 24 * 60 * 60 * 1_000_000
 )
 
-// Micros returns a timestamptz in microseconds since 1970; infinity is rejected.
+// The years that a time may be of: what RFC 3339 can write.
+const (
+	firstMicros = -62_135_596_800_000_000 // 0001-01-01T00:00:00Z
+	lastMicros  = 253_402_300_799_999_999 // 9999-12-31T23:59:59.999999Z
+)
+
+// Micros returns a timestamptz in microseconds since 1970; infinity is rejected, and
+// what lies beyond the years 1 to 9999.
 func (r *Row) Micros(i int) int64 {
 	if !r.is(i, pgtype.TimestamptzOID, 8) {
 		return 0
 	}
 	v := int64(binary.BigEndian.Uint64(r.values[i]))
-	if v == math.MinInt64 || v > math.MaxInt64-microsTo2000 {
+	if v < firstMicros-microsTo2000 || v > lastMicros-microsTo2000 {
 		r.reject(i)
 		return 0
 	}
@@ -199,9 +206,9 @@ func show(oid uint32, v []byte) string {
 	case oid == pgtype.Int8OID && len(v) == 8:
 		return fmt.Sprint(int64(binary.BigEndian.Uint64(v)))
 	case oid == pgtype.DateOID && len(v) == 4:
-		return showInfinite(int64(int32(binary.BigEndian.Uint32(v))))
+		return showFar(int64(int32(binary.BigEndian.Uint32(v))), math.MinInt32, math.MaxInt32, "days")
 	case oid == pgtype.TimestamptzOID && len(v) == 8:
-		return showInfinite(int64(binary.BigEndian.Uint64(v)))
+		return showFar(int64(binary.BigEndian.Uint64(v)), math.MinInt64, math.MaxInt64, "microseconds")
 	case oid == pgtype.ByteaOID:
 		return fmt.Sprintf("%d bytes %s", len(v), hex.EncodeToString(v[:min(len(v), maxShownBytes)]))
 	default:
@@ -209,11 +216,14 @@ func show(oid uint32, v []byte) string {
 	}
 }
 
-// showInfinite writes a date or time that was rejected, which can only be
-// beyond the calendar.
-func showInfinite(v int64) string {
-	if v < 0 {
+// showFar writes a date or time that was rejected: infinity, or one beyond the
+// calendar.
+func showFar(v, least, most int64, unit string) string {
+	switch v {
+	case least:
 		return "-infinity"
+	case most:
+		return "infinity"
 	}
-	return "infinity"
+	return fmt.Sprintf("%d %s from 2000-01-01 on", v, unit)
 }
