@@ -76,6 +76,13 @@
 // make. It is data and not derived from them: who audits a schema must not take it
 // from whoever makes it. A test holds the list against a database just migrated.
 //
+// An index can hide rows as well (schema_indexes.go): built over a condition that calls
+// a function, which afterwards says something else, it has lost rows and is taken for
+// whole. So indexes are held against the list down to what they say, and functions in
+// the schemas are findings, as are those behind the engine's own types, operators and
+// casts. What the engine answers is believed otherwise: who can make it another program
+// is found by a bundle only, or on a machine of one's own.
+//
 // # What refers to other entries
 //
 // A capture or release is held against its hold, a reversal against what it

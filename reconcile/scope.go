@@ -140,7 +140,8 @@ func (v *verification) beyond() []string {
 	add(v.stored && !v.whole(), "snapshots of balances, from which reports on demand go on: they are held against all entries, or not at all")
 	add(v.moreSnapshots, "snapshots of balances but the newest %d", maxStoredSnapshots)
 	add(v.stored, "how the figures of a stored report follow from the entries: it is the one whose digest the run put on record; and what ops.runs says beside that, such as when the run began and what it was given")
-	add(e.namesOnly, "what constraints and unique indexes demand: on this engine only that they are there")
+	add(v.level >= LevelSchema, "API keys, files and statements of banks, and stored findings: no entry says what they are; the night holds statements against the books")
+	add(e.namesOnly, "what constraints and indexes say: on this engine only that those are there that keep rows unique")
 	level(LevelSchema, "grants, views, triggers and policies in the database")
 	return list
 }

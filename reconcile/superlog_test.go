@@ -210,7 +210,9 @@ func TestTheSuperLogIsVerified(t *testing.T) {
 				if row.stored != "" && !strings.HasPrefix(*report.Findings[0].Stored, row.stored) {
 					t.Errorf("found %s, want %s", *report.Findings[0].Stored, row.stored)
 				}
-				stranger := slices.ContainsFunc(report.NotChecked, func(s string) bool { return strings.Contains(s, "is no key that a signer of any ledger here has on record") })
+				stranger := slices.ContainsFunc(report.NotChecked, func(s string) bool {
+					return strings.Contains(s, "is no key that a signer of any ledger here has on record")
+				})
 				if by := row.name == "signed by somebody else"; by && !stranger || row.name == "nothing" && stranger {
 					t.Errorf("not checked: %v", report.NotChecked)
 				}
