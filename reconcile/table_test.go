@@ -437,6 +437,13 @@ var table = []tableRow{
 	{name: "a function of the engine's that is not", commit: func(c *crime) {
 		c.do("create function pg_catalog.length(jsonb) returns int4 language sql immutable as 'select 32'")
 	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "a function of the engine's replaced", commit: func(c *crime) {
+		c.do("alter function pg_catalog.pg_get_constraintdef(oid) rename to kept",
+			"create function pg_catalog.pg_get_constraintdef(oid) returns text language sql stable as 'select pg_catalog.kept($1)'")
+	}, want: "SCHEMA_TAMPERED", status: tampered, postgres: true},
+	{name: "a function of whoever hosts the engine", commit: func(c *crime) {
+		c.do("create function pg_catalog.hosted_version() returns text language sql immutable as $$ select '1'::text $$")
+	}, status: reconcile.Verified, postgres: true},
 	{name: "a view beside the tables", commit: func(c *crime) { c.do("create view ops.report as select * from book.postings") }, want: "CONTROL_WEAKENED", status: reconcile.Verified},
 	{name: "a view that lends rights", commit: func(c *crime) {
 		c.do("create schema elsewhere", "create view elsewhere.report as select * from book.postings", "grant update on elsewhere.report to tallystick_app")
