@@ -44,6 +44,7 @@ func (w *worker) attach(row *entryRow, at *cursor) {
 	e.Postings = s.postings[first:at.postings]
 	w.places = s.places[first:at.postings]
 	w.checkPlaces(row, w.places)
+	w.guessed = nil
 	for ; at.versions < len(s.versions) && s.versions[at.versions].seq == e.Seq; at.versions++ {
 		w.attachAccount(row, &s.versions[at.versions])
 	}
@@ -123,9 +124,12 @@ func (w *worker) attachAccount(row *entryRow, v *versionRow) {
 	mismatch := finding{code: AccountStateMismatch, seq: e.Seq, account: v.account, named: true}
 	switch {
 	case !carriesAccount(e.Kind):
-		if !row.unknownKind {
+		switch {
+		case !row.unknownKind:
 			mismatch.stored = fmt.Sprintf("attributes under an entry of kind %s", e.Kind)
 			w.report(mismatch)
+		case found && w.guessed == nil:
+			w.guessed, _ = buildAccount(v, &a)
 		}
 		return
 	case e.Account != nil:
@@ -286,6 +290,15 @@ func (w *worker) checkUnknown(row *entryRow) {
 		kinds = chain.Kinds()
 	}
 	for _, e.Kind = range kinds {
+		if row.unknownKind { // what its kind would have had attached
+			e.Account, e.Ledger = nil, nil
+			switch {
+			case carriesAccount(e.Kind):
+				e.Account = w.guessed
+			case e.Kind == chain.LedgerOpened && e.Seq == 0:
+				e.Ledger = w.v.terms
+			}
+		}
 		if e.Hash() != row.stored {
 			continue
 		}

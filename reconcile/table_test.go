@@ -382,6 +382,8 @@ var table = []tableRow{
 			b.change("customers:3", func(a *chain.Account) { a.Closed = false })
 		})
 	}, want: "ACCOUNT_STATE_MISMATCH@301", status: tampered},
+	{name: "the kind of the first entry", commit: func(c *crime) { c.do("update book.entries set kind = 'zz' where seq = 0") }, want: "ENTRY_HASH_MISMATCH@0", status: tampered},
+	{name: "the kind of an entry about an account", commit: func(c *crime) { c.do("update book.entries set kind = 'zz' where seq = 2") }, want: "ENTRY_HASH_MISMATCH@2", status: tampered},
 	{name: "two accounts of one code", commit: func(c *crime) {
 		c.do("alter table book.accounts drop constraint i10_accounts_code", "update book.accounts set code = 'cash' where account_id = '$c1'")
 	}, want: "ACCOUNT_STATE_MISMATCH@1", also: []string{"ACCOUNT_STATE_MISMATCH@2", "SCHEMA_TAMPERED"}, status: tampered},

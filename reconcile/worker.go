@@ -31,8 +31,9 @@ type worker struct {
 
 	historyUnknown bool // the attributes of the account at hand are too many to hold
 
-	found      []finding // in the segment at hand
-	doubts     []doubt   // likewise
+	found      []finding      // in the segment at hand
+	doubts     []doubt        // likewise
+	guessed    *chain.Account // what the entry at hand carries if its kind, which is not known, is that of an account entry
 	recomputed chain.Hash
 	hashes     []chain.Hash // recomputed ones, of all entries met
 	scope      scopeCounts
