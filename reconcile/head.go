@@ -80,9 +80,7 @@ func (v *verification) checkHead(ctx context.Context) error {
 		return nil // and what was shown at the cut stands in book.checkpoints
 	}
 	if h == nil {
-		if e.seen.newest >= 0 {
-			e.add(finding{code: ProjectionMismatch, seq: lastOf(e.seen.newest),
-				stored: "no row of ops.heads", recomputed: fmt.Sprintf("a checkpoint of size %d is shown", e.seen.newest)})
+		if e.nothingShown() {
 			return nil
 		}
 		switch key := e.overdue(); {
@@ -99,7 +97,7 @@ func (v *verification) checkHead(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := v.holdShown(ctx, h); err != nil {
+	if _, err := v.holdShown(ctx, h); err != nil {
 		return err
 	}
 	var found []finding
@@ -165,13 +163,24 @@ func (s *signerKey) unused() string {
 		"If there ever were any, hold one of them, a receipt or the signer's state against the ledger, with --since, --checkpoint, --receipt or --signer-state; otherwise start the signer, and verify again", s.added.seq, s.added.recorded.Format(time.RFC3339))
 }
 
-// holdShown holds what is shown against book.checkpoints, which it repeats.
-func (v *verification) holdShown(ctx context.Context, h *shownHead) error {
+// nothingShown reports that nothing is shown although there is a checkpoint, if so.
+func (e *evidence) nothingShown() bool {
+	if e.shown != nil || e.seen.newest < 0 {
+		return false
+	}
+	e.add(finding{code: ProjectionMismatch, seq: lastOf(e.seen.newest),
+		stored: "no row of ops.heads", recomputed: fmt.Sprintf("a checkpoint of size %d is shown", e.seen.newest)})
+	return true
+}
+
+// holdShown holds what is shown against the row of book.checkpoints that it repeats,
+// and returns that; nil when something was found.
+func (v *verification) holdShown(ctx context.Context, h *shownHead) (*checkpointRow, error) {
 	f := finding{code: ProjectionMismatch, seq: lastOf(h.size)}
 	row, err := v.checkpointAt(ctx, h.size)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case h.rejected != nil:
 		f.column, f.stored = h.rejected.column, h.rejected.value
 	case h.size < v.evidence.seen.newest:
@@ -183,10 +192,10 @@ func (v *verification) holdShown(ctx context.Context, h *shownHead) error {
 		if row.rejected == nil {
 			h.signedAt = row.signedAt
 		}
-		return nil
+		return row, nil
 	}
 	v.evidence.add(f)
-	return nil
+	return nil, nil
 }
 
 // checkQuorum holds the newest checkpoint against the witnesses that the policy

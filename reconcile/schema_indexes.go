@@ -63,8 +63,8 @@ order by 1`
 )
 
 // checkIndexes holds all indexes against those of the migrations, and looks for what
-// else there is.
-func (v *verification) checkIndexes(ctx context.Context, db *store.DB) error {
+// else there is. The index behind a constraint that is another one is told with it.
+func (v *verification) checkIndexes(ctx context.Context, db *store.DB, a *actual) error {
 	if v.evidence.namesOnly {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (v *verification) checkIndexes(ctx context.Context, db *store.DB) error {
 		defs[name] = def
 		want := t.definition(name)
 		switch {
-		case want == def:
+		case want == def, want != "" && behind(name) && a.rules[name] != rules[name]:
 		case want != "":
 			v.strange(SchemaTampered, t.name+": "+def, want)
 		case r.Bool(4): // it may leave rows out
@@ -94,9 +94,12 @@ func (v *verification) checkIndexes(ctx context.Context, db *store.DB) error {
 	for i := range schema {
 		t := &schema[i]
 		for _, name := range append(split(t.indexes), split(t.constraints)...) {
-			if want := t.definition(name); want != "" && defs[name] == "" && slices.Contains(split(t.indexes), name) {
+			want := t.definition(name)
+			switch {
+			case want == "" || defs[name] != "", behind(name) && a.rules[name] != rules[name]:
+			case slices.Contains(split(t.indexes), name):
 				v.strange(ControlWeakened, t.name+": without "+name, want)
-			} else if want != "" && defs[name] == "" {
+			default:
 				v.strange(SchemaTampered, t.name+": without "+name, want)
 			}
 		}
@@ -128,6 +131,9 @@ func (v *verification) checkStrangers(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
+// behind reports whether an index of that name stands behind a constraint.
+func behind(name string) bool { return !strings.HasPrefix(rules[name], "CREATE ") }
+
 // strange reports something about the schema.
 func (v *verification) strange(code, stored, recomputed string) {
 	v.findings.add(finding{code: code, seq: noSeq, stored: stored, recomputed: recomputed})
@@ -140,7 +146,7 @@ func (t *table) definition(name string) string {
 	switch {
 	case !slices.Contains(split(t.indexes), name) && !slices.Contains(split(t.constraints), name):
 		return ""
-	case strings.HasPrefix(rule, "CREATE "):
+	case !behind(name):
 		return rule
 	}
 	for _, kind := range []string{"PRIMARY KEY ", "UNIQUE "} {

@@ -14,21 +14,13 @@ import (
 // holdShown holds the checkpoint of the super-log that is shown against the one that
 // it repeats.
 func (w *superWalk) holdShown(ctx context.Context) error {
-	h, newest := w.own.evidence.shown, w.own.evidence.seen.newest
-	switch {
-	case h == nil && newest >= 0:
-		w.own.evidence.add(finding{code: ProjectionMismatch, seq: lastOf(newest), stored: "no row of ops.heads", recomputed: fmt.Sprintf("a checkpoint of size %d is shown", newest)})
-		return nil
-	case h == nil:
+	h := w.own.evidence.shown
+	if w.own.evidence.nothingShown() || h == nil {
 		return nil
 	}
-	before := w.own.evidence.broken[ProjectionMismatch]
-	if err := w.own.holdShown(ctx, h); err != nil || w.own.evidence.broken[ProjectionMismatch] != before {
-		return err
-	}
-	row, err := w.own.checkpointAt(ctx, h.size)
+	row, err := w.own.holdShown(ctx, h)
 	if err != nil || row == nil || len(row.found) > 0 {
-		return err // what was found is in the walk's findings
+		return err // what was found is told with the checkpoints
 	}
 	// That nobody's key is known here is no matter: whoSigned looks at that.
 	if shown, _ := chain.OpenCheckpoint([]byte(h.note)); shown.Checkpoint != row.signed.Checkpoint {

@@ -20,10 +20,9 @@ type balanceGroup struct {
 }
 
 type balancesAnswer struct {
+	listOf[balanceGroup]
 	Seq    int64          `json:"seq"`
-	Data   []balanceGroup `json:"data"`
 	Totals []balanceGroup `json:"totals"`
-	Next   *string        `json:"next"`
 }
 
 // account is an account as the API has it; balances are positive on its normal side.
@@ -96,10 +95,7 @@ func (v *visit) accounts() (any, error) {
 	if p.At != "" {
 		return p, nil // accounts are shown as they are now
 	}
-	var list struct {
-		Data []account `json:"data"`
-		Next *string   `json:"next"`
-	}
+	var list listOf[account]
 	if err := v.ask(v.path("accounts")+v.query("prefix", "cursor"), &list); err != nil {
 		return p, err
 	}

@@ -49,11 +49,6 @@ type detail struct {
 	Value string `json:"value"`
 }
 
-type entriesAnswer struct {
-	Data []entry `json:"data"`
-	Next *string `json:"next"`
-}
-
 // About returns the attributes that an entry sets, indented.
 func (e *entry) About() string {
 	for _, text := range []json.RawMessage{e.Account, e.Terms} {
@@ -143,7 +138,7 @@ func (v *visit) entries() (any, error) {
 		}
 		p.From = max(info.Size-entriesShown, 0)
 	}
-	var list entriesAnswer
+	var list listOf[entry]
 	if err := v.ask(v.path("entries")+"?from="+strconv.FormatInt(p.From, 10)+"&limit="+strconv.Itoa(entriesShown), &list); err != nil {
 		return nil, err
 	}
@@ -203,7 +198,7 @@ func (v *visit) transfers() (any, error) {
 		p.Began = p.Began || p.Asked[name] != ""
 	}
 	q := v.query(append(search[:len(search):len(search)], "cursor")...)
-	var list entriesAnswer
+	var list listOf[entry]
 	if err := v.ask(v.path("transfers")+q, &list); err != nil {
 		return p, err
 	}

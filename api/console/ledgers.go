@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,9 +22,8 @@ type ledgerInfo struct {
 }
 
 type ledgersPage struct {
-	Data []ledgerInfo `json:"data"`
-	Next *string      `json:"next"`
-	More string       `json:"-"`
+	listOf[ledgerInfo]
+	More string `json:"-"`
 }
 
 func (*ledgersPage) title() string { return "Ledgers" }
@@ -69,18 +69,17 @@ func (v *visit) overview() (any, error) {
 		return nil, err
 	}
 	p.Totals, p.AsOf = balances.Totals, balances.Seq
-	var runs runsAnswer
+	var runs listOf[run]
 	if err := v.ask(v.path("runs")+fmt.Sprintf("?limit=%d", newestShown/2), &runs); err != nil {
 		return nil, err
 	}
 	p.Runs = runs.Data
-	var newest entriesAnswer
+	var newest listOf[entry]
 	if err := v.ask(v.path("entries")+fmt.Sprintf("?from=%d&limit=%d", max(p.Ledger.Size-newestShown, 0), newestShown), &newest); err != nil {
 		return nil, err
 	}
-	for _, e := range newest.Data {
-		p.Newest = append([]entry{e}, p.Newest...)
-	}
+	p.Newest = newest.Data
+	slices.Reverse(p.Newest)
 	return p, nil
 }
 
@@ -154,9 +153,7 @@ func (v *visit) evidence() (any, error) {
 	if p.Signed, err = v.signed(); err != nil {
 		return nil, err
 	}
-	var keys struct {
-		Data []signingKey `json:"data"`
-	}
+	var keys listOf[signingKey]
 	if err := v.ask(v.path("keys")+"?role=signer&limit=1000", &keys); err != nil {
 		return nil, err
 	}

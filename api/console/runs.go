@@ -55,11 +55,6 @@ type output struct {
 	SHA256 string `json:"sha256"`
 }
 
-type runsAnswer struct {
-	Data []run   `json:"data"`
-	Next *string `json:"next"`
-}
-
 type runsPage struct {
 	Ledger string
 	Runs   []run
@@ -69,7 +64,7 @@ type runsPage struct {
 func (p *runsPage) title() string { return p.Ledger + ": runs" }
 
 func (v *visit) runs() (any, error) {
-	var list runsAnswer
+	var list listOf[run]
 	if err := v.ask(v.path("runs")+v.query("cursor"), &list); err != nil {
 		return nil, err
 	}
@@ -127,12 +122,11 @@ type bankBreak struct {
 
 type breaksPage struct {
 	Ledger string
-	Run    *string     `json:"run"`
-	AsOf   *string     `json:"as_of"`
-	Breaks []bankBreak `json:"data"`
-	Next   *string     `json:"next"`
-	More   string      `json:"-"`
-	Asked  map[string]string
+	Run    *string `json:"run"`
+	AsOf   *string `json:"as_of"`
+	listOf[bankBreak]
+	More  string `json:"-"`
+	Asked map[string]string
 }
 
 func (p *breaksPage) title() string { return p.Ledger + ": breaks" }

@@ -97,6 +97,12 @@ func (v *visit) send(path string) (*answer, error) {
 	return nil, p
 }
 
+// listOf is a page of a list of the API.
+type listOf[T any] struct {
+	Data []T     `json:"data"`
+	Next *string `json:"next"`
+}
+
 // ask asks the API and decodes its answer into out, which may be nil.
 func (v *visit) ask(path string, out any) error {
 	a, err := v.send(path)

@@ -6,16 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"tallystick/cmd/tallystick/internal/carryover"
 	"tallystick/ledger"
 	"tallystick/ledger/chain"
+	"tallystick/ledger/money"
 	"tallystick/ledger/store"
 	"tallystick/reconcile"
 )
@@ -122,7 +120,7 @@ func (c *ledgerCarryOverCommand) print(w io.Writer, o *carryover.Options, r *car
 	fmt.Fprintf(p, "  entry      %d, hash %s\n", r.Seq, r.Hash)
 	fmt.Fprintf(p, "  accounts   %d, %d of them closed\n", r.Accounts, r.Closed)
 	for _, s := range r.Sums {
-		fmt.Fprintf(p, "  %-10s %d balances, %s on each side\n", s.Currency, s.Balances, naturalUnits(s.Debits, s.Scale))
+		fmt.Fprintf(p, "  %-10s %d balances, %s on each side\n", s.Currency, s.Balances, money.FormatBig(s.Debits, s.Scale))
 	}
 	fmt.Fprintf(p, "  holds      %d, under their ids; %d more whose time is over\n", r.Holds, r.Expired)
 	if r.Settled > 0 {
@@ -148,11 +146,6 @@ func (c *ledgerCarryOverCommand) print(w io.Writer, o *carryover.Options, r *car
 	return err
 }
 
-// naturalUnits writes units in natural units of a currency.
-func naturalUnits(units *big.Int, scale uint8) string {
-	return decimal.NewFromBigInt(units, -int32(scale)).StringFixed(int32(scale))
-}
-
 // printNext says what is left to do.
 func (c *ledgerCarryOverCommand) printNext(p io.Writer, o *carryover.Options, r *carryover.Result) {
 	if r.Since > 0 {
@@ -174,7 +167,7 @@ Names of accounts and texts of open holds stand in both ledgers now: what is era
 func (c *ledgerCarryOverCommand) printJSON(w io.Writer, o *carryover.Options, r *carryover.Result) error {
 	sums, differences := []any{}, []any{}
 	for _, s := range r.Sums {
-		sums = append(sums, map[string]any{"currency": s.Currency, "balances": s.Balances, "debits": naturalUnits(s.Debits, s.Scale)})
+		sums = append(sums, map[string]any{"currency": s.Currency, "balances": s.Balances, "debits": money.FormatBig(s.Debits, s.Scale)})
 	}
 	for _, d := range r.Differences {
 		differences = append(differences, map[string]any{"account": d.Account, "what": d.What, "old": d.Old, "new": d.New})

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/schollz/progressbar/v3"
 
 	"tallystick/ledger/store"
 	"tallystick/reconcile"
@@ -199,15 +198,10 @@ func hintNames(unknown error, names []string) error {
 
 // verifyShown verifies one ledger, with a progress bar if somebody is watching.
 func verifyShown(ctx context.Context, db *store.DB, id uuid.UUID, options reconcile.Options, stderr *os.File) (reconcile.Report, error) {
-	if isTerminal(stderr) {
-		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(stderr), progressbar.OptionThrottle(progressEvery),
-			progressbar.OptionSetDescription("verifying"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("entries"), progressbar.OptionClearOnFinish())
-		options.Progress = func(done, total int64) {
-			bar.ChangeMax64(total)
-			_ = bar.Set64(done)
-		}
-		defer func() { _ = bar.Finish() }()
+	progress, finish := showPhases(terminal(stderr), "entries")
+	defer finish()
+	if progress != nil {
+		options.Progress = func(done, total int64) { progress("verifying", done, total) }
 	}
 	return reconcile.Verify(ctx, db, id, options)
 }

@@ -116,6 +116,12 @@ func (a Int128) Decimal(scale uint8) decimal.Decimal {
 	return decimal.NewFromBigInt(a.Big(), -int32(scale))
 }
 
+// FormatBig writes units of any size with the decimals of their scale, as Format does:
+// sums may need more than 128 bits.
+func FormatBig(units *big.Int, scale uint8) string {
+	return decimal.NewFromBigInt(units, -int32(scale)).StringFixed(int32(scale))
+}
+
 // ParseAmount reads the one syntax of numbers on the wire: an optional '-',
 // digits, and optionally a point and more digits, such as "12.34", "-0.5" or
 // "7". No exponent, no '+', no spaces, no digit grouping, no leading zeros

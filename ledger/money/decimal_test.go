@@ -113,6 +113,19 @@ func TestUsualAmountsConvertWithoutBigIntegers(t *testing.T) {
 	}
 }
 
+func TestFormatBigWritesSumsOfAnySize(t *testing.T) {
+	for _, c := range []struct {
+		units string
+		scale uint8
+		want  string
+	}{{"0", 2, "0.00"}, {"-5", 2, "-0.05"}, {"57389", 0, "57389"}, {"340282366920938463463374607431768211454", 18, "340282366920938463463.374607431768211454"}} {
+		units, _ := new(big.Int).SetString(c.units, 10)
+		if got := money.FormatBig(units, c.scale); got != c.want {
+			t.Errorf("%s units at scale %d: %s, want %s", c.units, c.scale, got, c.want)
+		}
+	}
+}
+
 func FuzzDecimalRoundTrip(f *testing.F) {
 	f.Add([]byte{1}, uint8(2))
 	f.Add([]byte{0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, uint8(18))

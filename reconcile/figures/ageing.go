@@ -177,7 +177,7 @@ func addBar(chart *report.Chart, code string, open []*big.Int, scale uint8) {
 	}
 	chart.Categories = append(chart.Categories, code)
 	for k := range buckets {
-		chart.Series[k].Values = append(chart.Series[k].Values, units(open[k], scale))
+		chart.Series[k].Values = append(chart.Series[k].Values, money.FormatBig(open[k], scale))
 	}
 }
 

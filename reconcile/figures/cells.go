@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"tallystick/ledger/chain"
 	"tallystick/ledger/money"
 	"tallystick/reconcile/report"
@@ -72,12 +70,7 @@ func (s *sheet) apart(debit, credit *big.Int) [2]report.Cell {
 }
 
 func amount(v *big.Int, c money.Currency) report.Cell {
-	return report.Cell{Value: units(v, c.Scale), Currency: c.Code}
-}
-
-// units writes units with the decimals of their currency.
-func units(v *big.Int, scale uint8) string {
-	return decimal.NewFromBigInt(v, -int32(scale)).StringFixed(int32(scale))
+	return report.Cell{Value: money.FormatBig(v, c.Scale), Currency: c.Code}
 }
 
 func text(s string) report.Cell { return report.Cell{Value: s} }

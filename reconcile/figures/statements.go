@@ -156,7 +156,7 @@ func resultChart(c money.Currency, revenue, expense *big.Int) *report.Chart {
 	net := new(big.Int).Sub(revenue, expense)
 	return &report.Chart{Kind: report.Waterfall, Title: "Result of the period", Unit: c.Code,
 		Categories: []string{"Revenue", "Expense", "Result ="},
-		Series:     []report.Series{{Name: "Result", Values: []string{units(revenue, c.Scale), units(new(big.Int).Neg(expense), c.Scale), units(net, c.Scale)}}}}
+		Series:     []report.Series{{Name: "Result", Values: []string{money.FormatBig(revenue, c.Scale), money.FormatBig(new(big.Int).Neg(expense), c.Scale), money.FormatBig(net, c.Scale)}}}}
 }
 
 // resultProof shows that the result of the period, what closings moved, and what is left on the accounts add up.

@@ -216,7 +216,7 @@ func (b *Books) positionRow(s *sheet, at *Day, p *Position, chart *report.Chart)
 	s.row(report.Record, 0, cells...)
 	chart.Categories = append(chart.Categories, at.Date.String())
 	for i, v := range []*big.Int{assets, liabilities, new(big.Int).Add(equity, result)} {
-		chart.Series[i].Values = append(chart.Series[i].Values, units(v, s.currency.Scale))
+		chart.Series[i].Values = append(chart.Series[i].Values, money.FormatBig(v, s.currency.Scale))
 	}
 }
 

@@ -90,6 +90,7 @@ type carrier struct {
 	seq    int64
 	result Result
 	sums   map[string]*Sum
+	own    []*ledger.DefineCurrency // the currencies of the old ledger's own
 }
 
 // Reasons for which nothing is carried over.

@@ -83,12 +83,8 @@ func (c *carrier) ownCurrencies(ctx context.Context, id ledger.LedgerID, upTo in
 
 // defineCurrencies defines the currencies of the old ledger's own.
 func (c *carrier) defineCurrencies(ctx context.Context) error {
-	own, err := c.ownCurrencies(ctx, c.From.ID, c.seq)
-	if err != nil {
-		return err
-	}
-	acts := make([]act, len(own))
-	for i, d := range own {
+	acts := make([]act, len(c.own))
+	for i, d := range c.own {
 		d.Common = c.common(actDefine, d.Code)
 		acts[i] = act{Request: d, what: "defining currency " + d.Code}
 	}

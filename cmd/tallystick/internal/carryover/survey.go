@@ -138,10 +138,10 @@ func (c *carrier) currencies() []string {
 // errOtherScale means that both ledgers define a currency, and not alike.
 var errOtherScale = errors.New("it is defined with another scale")
 
-// currenciesFit holds the currencies of the old ledger's own against those of the successor.
+// currenciesFit reads the currencies of the old ledger's own, and holds them against those of the successor.
 func (c *carrier) currenciesFit(ctx context.Context) error {
-	own, err := c.ownCurrencies(ctx, c.From.ID, c.seq)
-	if err != nil {
+	var err error
+	if c.own, err = c.ownCurrencies(ctx, c.From.ID, c.seq); err != nil {
 		return err
 	}
 	there, err := c.ownCurrencies(ctx, c.Into.ID, c.Into.Size-1)
@@ -149,7 +149,7 @@ func (c *carrier) currenciesFit(ctx context.Context) error {
 		return err
 	}
 	for _, is := range there {
-		for _, was := range own {
+		for _, was := range c.own {
 			if is.Code == was.Code && is.Scale != was.Scale {
 				return fmt.Errorf("currency %s of ledger %s: %w\nhint: open another successor", is.Code, c.Into.Terms.Name, errOtherScale)
 			}
